@@ -1,0 +1,82 @@
+package hooktest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// A Message is the body of a webhook in the standard or the thin format, or one of a batch. Fields that are not there
+// are zero.
+type Message struct {
+	ID        string          `json:"id"` // in a batch: the event's; thin: the instance's; else empty, see Request.ID
+	Type      string          `json:"type"`
+	Timestamp string          `json:"timestamp"` // of the commit, as sent
+	Position  string          `json:"position"`
+	Data      json.RawMessage `json:"data"`
+	Previous  json.RawMessage `json:"previous"`
+	Context   json.RawMessage `json:"context"`
+	Partial   []string        `json:"partial"`
+	Backfill  bool            `json:"backfill"`
+}
+
+// Messages are the messages in the body: one, or all of a batch.
+func (r Request) Messages() ([]Message, error) {
+	if body := bytes.TrimSpace(r.Body); len(body) > 0 && body[0] == '[' {
+		var batch []Message
+		if err := json.Unmarshal(body, &batch); err != nil {
+			return nil, fmt.Errorf("decode the batch of request %d: %w", r.Number, err)
+		}
+		return batch, nil
+	}
+	var one Message
+	if err := json.Unmarshal(r.Body, &one); err != nil {
+		return nil, fmt.Errorf("decode the body of request %d: %w", r.Number, err)
+	}
+	return []Message{one}, nil
+}
+
+// Message is the only message in the body. It is the zero Message if there is none, or a batch.
+func (r Request) Message() Message {
+	messages, err := r.Messages()
+	if err != nil || len(messages) != 1 {
+		return Message{}
+	}
+	return messages[0]
+}
+
+// Data is the representation in the body, nil if there is none.
+func (r Request) Data() json.RawMessage { return r.Message().Data }
+
+// Instance names the instance that the request is about, as "contact/42": the event's resource and data.id, or id in
+// the thin format. It is empty if that cannot be told.
+func (r Request) Instance() string {
+	m := r.Message()
+	if m.Type == "" {
+		m.Type = r.Type
+	}
+	return m.Instance()
+}
+
+// Instance names the instance that the message is about; see [Request.Instance].
+func (m Message) Instance() string {
+	resource, _, ok := strings.Cut(m.Type, ".")
+	if !ok {
+		return ""
+	}
+	id := m.ID
+	if len(m.Data) > 0 {
+		var data struct {
+			ID json.RawMessage `json:"id"`
+		}
+		if json.Unmarshal(m.Data, &data) != nil {
+			return ""
+		}
+		id = strings.Trim(string(data.ID), `"`) // a number keeps its digits
+	}
+	if id == "" || id == "null" {
+		return ""
+	}
+	return resource + "/" + id
+}
