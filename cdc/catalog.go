@@ -1,0 +1,288 @@
+package cdc
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// loadTables reads what the catalog says of the named tables now. Names that are not there are missing from the result.
+func loadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[TableName]*Table, error) {
+	schemas, tables := make([]string, len(names)), make([]string, len(names))
+	for i, n := range names {
+		schemas[i], tables[i] = n.Schema, n.Name
+	}
+	rows, err := conn.Query(ctx, `
+		select c.oid, n.nspname, c.relname, c.relkind, c.relreplident
+		from unnest($1::text[], $2::text[]) as w(s, t)
+		join pg_namespace n on n.nspname = w.s
+		join pg_class c on c.relnamespace = n.oid and c.relname = w.t and c.relkind in ('r', 'p', 'v', 'm', 'f')`, schemas, tables)
+	if err != nil {
+		return nil, err
+	}
+	byOID := map[uint32]*Table{}
+	var oids []uint32
+	var kind, identity rune
+	t := Table{}
+	_, err = pgx.ForEachRow(rows, []any{&t.OID, &t.Schema, &t.Name, &kind, &identity}, func() error {
+		found := t
+		found.Kind, found.Identity = byte(kind), IdentityKind(identity)
+		byOID[t.OID] = &found
+		oids = append(oids, t.OID)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := loadColumns(ctx, conn, oids, byOID); err != nil {
+		return nil, err
+	}
+	out := make(map[TableName]*Table, len(byOID))
+	for _, t := range byOID {
+		out[t.TableName] = t
+	}
+	return out, nil
+}
+
+// loadColumns fills in columns with their types, identity and primary key.
+func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[uint32]*Table) error {
+	rows, err := conn.Query(ctx, `
+		select a.attrelid, a.attname, a.atttypid, a.attnotnull, a.attgenerated <> '',
+			coalesce(a.attnum = any(k.indkey::int2[]), false) or c.relreplident = 'f',
+			coalesce(array_position(p.indkey::int2[], a.attnum), -1)
+		from pg_attribute a
+		join pg_class c on c.oid = a.attrelid
+		left join pg_index k on k.indexrelid = pg_get_replica_identity_index(a.attrelid)
+		left join pg_index p on p.indrelid = a.attrelid and p.indisprimary
+		where a.attrelid = any($1::oid[]) and a.attnum > 0 and not a.attisdropped
+		order by a.attrelid, a.attnum`, oids)
+	if err != nil {
+		return err
+	}
+	var (
+		oid, typ  uint32
+		c         Column
+		place     int
+		typeOIDs  []uint32
+		typesSeen = map[uint32]bool{}
+		keys      = map[uint32]map[int]int{}
+	)
+	_, err = pgx.ForEachRow(rows, []any{&oid, &c.Name, &typ, &c.NotNull, &c.Generated, &c.Identity, &place}, func() error {
+		t := byOID[oid]
+		c.Type = &Type{OID: typ}
+		if place >= 0 {
+			if keys[oid] == nil {
+				keys[oid] = map[int]int{}
+			}
+			// The subscripts of an int2vector begin at 0.
+			keys[oid][place] = len(t.Columns)
+		}
+		t.Columns = append(t.Columns, c)
+		if !typesSeen[typ] {
+			typesSeen[typ] = true
+			typeOIDs = append(typeOIDs, typ)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	types, err := loadTypes(ctx, conn, typeOIDs)
+	if err != nil {
+		return err
+	}
+	for _, t := range byOID {
+		for i := range t.Columns {
+			if typ := types[t.Columns[i].Type.OID]; typ != nil {
+				t.Columns[i].Type = typ
+			}
+		}
+		for i := range len(keys[t.OID]) {
+			t.Key = append(t.Key, keys[t.OID][i])
+		}
+	}
+	return nil
+}
+
+// loadTypes reads types with all that they are made of. Types that are gone are missing from the result.
+func loadTypes(ctx context.Context, conn *pgx.Conn, oids []uint32) (map[uint32]*Type, error) {
+	rows, err := conn.Query(ctx, `
+		with recursive w(oid) as (
+			select unnest($1::oid[])
+			union
+			select u.oid from w join pg_type t on t.oid = w.oid
+			cross join lateral (values (t.typbasetype), (case when t.typcategory = 'A' then t.typelem end)) u(oid)
+			where u.oid <> 0
+		)
+		select t.oid, t.typname, t.typtype, t.typbasetype, case when t.typcategory = 'A' then t.typelem else 0 end, t.typdelim
+		from pg_type t join w on w.oid = t.oid`, oids)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		oid, base, elem uint32
+		name            string
+		kind, delim     rune
+		types           = map[uint32]*Type{}
+		bases, elems    = map[uint32]uint32{}, map[uint32]uint32{}
+	)
+	_, err = pgx.ForEachRow(rows, []any{&oid, &name, &kind, &base, &elem, &delim}, func() error {
+		types[oid] = &Type{OID: oid, Name: name, Kind: byte(kind), Delim: byte(delim)}
+		bases[oid], elems[oid] = base, elem
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for oid, t := range types {
+		// A domain over an array has the category of its base: the elements are the base's.
+		if t.Base = types[bases[oid]]; t.Base == nil {
+			t.Elem = types[elems[oid]]
+		}
+	}
+	return types, nil
+}
+
+// resolver adds to the relations of the stream what the stream does not tell: types and primary keys. It belongs to the
+// goroutine that hands batches to the handler, so that its SQL never delays the replication connection.
+type resolver struct {
+	connect func(context.Context) (*pgx.Conn, error)
+	conn    *pgx.Conn
+	// last is the newest resolved relation of each OID; resolved maps relations as decoded to it.
+	last     map[uint32]*Relation
+	resolved map[*Relation]*Relation
+}
+
+func newResolver(connect func(context.Context) (*pgx.Conn, error)) *resolver {
+	return &resolver{connect: connect, last: map[uint32]*Relation{}, resolved: map[*Relation]*Relation{}}
+}
+
+// resolve replaces the relations of a batch's changes by resolved ones: the same pointer as before where nothing has
+// changed, since the server repeats descriptions often.
+func (r *resolver) resolve(ctx context.Context, b *Batch) error {
+	var from, to *Relation
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		if c.Relation == nil {
+			continue
+		}
+		if c.Relation != from {
+			found, err := r.relation(ctx, c.Relation)
+			if err != nil {
+				return err
+			}
+			from, to = c.Relation, found
+		}
+		c.Relation = to
+	}
+	return nil
+}
+
+func (r *resolver) relation(ctx context.Context, raw *Relation) (*Relation, error) {
+	if rel := r.resolved[raw]; rel != nil {
+		return rel, nil
+	}
+	if r.conn == nil || r.conn.IsClosed() {
+		conn, err := r.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.conn = conn
+	}
+	rel, err := describe(ctx, r.conn, raw)
+	if err != nil {
+		r.close()
+		return nil, fmt.Errorf("read the definition of table %s: %w", raw.Table, cause(err))
+	}
+	if old := r.last[raw.OID]; old != nil && sameRelation(old, rel) {
+		rel = old
+	}
+	for known, to := range r.resolved {
+		if to.OID == raw.OID {
+			delete(r.resolved, known)
+		}
+	}
+	r.last[raw.OID], r.resolved[raw] = rel, rel
+	return rel, nil
+}
+
+func (r *resolver) close() {
+	if r.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		_ = r.conn.Close(ctx)
+		r.conn = nil
+	}
+}
+
+// describe completes a relation from the catalog, which knows the table as it is now, while the stream may be older:
+// columns are matched by name, and a table that is gone keeps its identity's columns as key.
+func describe(ctx context.Context, conn *pgx.Conn, raw *Relation) (*Relation, error) {
+	rel := *raw
+	rel.Columns = append([]Column(nil), raw.Columns...)
+	oids := make([]uint32, len(rel.Columns))
+	for i, c := range rel.Columns {
+		oids[i] = c.Type.OID
+	}
+	types, err := loadTypes(ctx, conn, oids)
+	if err != nil {
+		return nil, err
+	}
+	now := map[uint32]*Table{rel.OID: {OID: rel.OID}}
+	if err := loadColumns(ctx, conn, []uint32{rel.OID}, now); err != nil {
+		return nil, err
+	}
+	byName := map[string]int{}
+	for i := range rel.Columns {
+		c := &rel.Columns[i]
+		byName[c.Name] = i
+		if t := types[c.Type.OID]; t != nil {
+			c.Type = t
+		}
+		if j := now[rel.OID].Column(c.Name); j >= 0 {
+			c.NotNull = now[rel.OID].Columns[j].NotNull
+		}
+	}
+	for _, j := range now[rel.OID].Key {
+		i, ok := byName[now[rel.OID].Columns[j].Name]
+		if !ok {
+			rel.Key = nil
+			break
+		}
+		rel.Key = append(rel.Key, i)
+	}
+	if rel.Key == nil {
+		for i, c := range rel.Columns {
+			if c.Identity {
+				rel.Key = append(rel.Key, i)
+			}
+		}
+	}
+	return &rel, nil
+}
+
+func sameRelation(a, b *Relation) bool {
+	if a.OID != b.OID || a.Table != b.Table || a.Identity != b.Identity || len(a.Columns) != len(b.Columns) || len(a.Key) != len(b.Key) {
+		return false
+	}
+	for i := range a.Columns {
+		x, y := a.Columns[i], b.Columns[i]
+		if x.Name != y.Name || x.Identity != y.Identity || x.NotNull != y.NotNull || !sameType(x.Type, y.Type) {
+			return false
+		}
+	}
+	for i := range a.Key {
+		if a.Key[i] != b.Key[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func sameType(a, b *Type) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.OID == b.OID && a.Name == b.Name && a.Kind == b.Kind && sameType(a.Base, b.Base) && sameType(a.Elem, b.Elem)
+}

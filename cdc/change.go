@@ -1,0 +1,127 @@
+package cdc
+
+import (
+	"time"
+
+	"github.com/jackc/pglogrepl"
+)
+
+// LSN is a position in the write-ahead log, in bytes.
+// https://www.postgresql.org/docs/current/datatype-pg-lsn.html
+type LSN = pglogrepl.LSN
+
+// Op is what a Change did.
+type Op uint8
+
+// The kinds of change that the stream sends.
+const (
+	Insert Op = iota + 1
+	Update
+	Delete
+	Truncate
+	// Message is a pg_logical_emit_message of a prefix that the Config asks for.
+	Message
+)
+
+// String is the name of the operation in lower case.
+func (o Op) String() string {
+	switch o {
+	case Insert:
+		return "insert"
+	case Update:
+		return "update"
+	case Delete:
+		return "delete"
+	case Truncate:
+		return "truncate"
+	case Message:
+		return "message"
+	}
+	return "unknown"
+}
+
+// Kind says what a Value holds.
+type Kind uint8
+
+// The kinds of value in a row image.
+const (
+	// Absent is a column of which the stream says nothing: a non-identity column of an old row, an unchanged TOAST
+	// value in a new one is Unchanged instead.
+	Absent Kind = iota
+	// Null is SQL NULL.
+	Null
+	// Text is the value in Postgres' text output, under the settings of StartupParameters.
+	Text
+	// Unchanged is a TOASTed value that the update did not touch; its bytes are not sent.
+	Unchanged
+)
+
+// Value is one column of a row image. Data is set for Text only, belongs to the Batch, and must not be changed.
+type Value struct {
+	Kind Kind
+	Data []byte
+}
+
+// Row is a row image, one Value per column of the Relation, in its order. A nil Row means that the image is not known.
+type Row []Value
+
+// Tx is a committed transaction. It is shared by its changes and never changed.
+type Tx struct {
+	// Commit is the LSN of the commit record's start, as told by Begin. It orders transactions, and the next
+	// transaction's may equal this one's end.
+	Commit LSN
+	// Time is the commit's, in UTC, with microseconds.
+	Time time.Time
+	XID  uint32
+}
+
+// Change is one row message, truncated table or logical message of a committed transaction.
+type Change struct {
+	Op Op
+	Tx *Tx
+	// Ordinal numbers what the stream sent in the transaction, from 1, whatever became of it: it is the same when the
+	// transaction is sent again.
+	Ordinal uint32
+	// Block numbers the blocks of the transaction, from 0: a block ends after BlockRows messages or BlockBytes, so that
+	// a transaction sent again has the same ones.
+	Block uint32
+	// Relation is nil for Message.
+	Relation *Relation
+	// New is the row after Insert and Update.
+	New Row
+	// Old is the row before Update and Delete: whole when OldWhole is set (REPLICA IDENTITY FULL), else only the columns
+	// of the identity (others Absent). For an Update under another identity it is there only when an identity column
+	// changed or is TOASTed.
+	Old      Row
+	OldWhole bool
+	// Prefix and Content are those of a Message. Content belongs to the Batch.
+	Prefix  string
+	Content []byte
+}
+
+// Blocks bound what may be coalesced. They are constants of the event's identity and never change.
+const (
+	BlockRows  = 10_000
+	BlockBytes = 8 << 20
+)
+
+// Batch is what Handle gets: changes in commit order, of one or more transactions, or of a part of one. Rows are at most
+// BatchRows and, but for a single larger row, BatchBytes. The batch and all it holds belong to the handler until it
+// returns.
+type Batch struct {
+	Changes []Change
+	// Session grows with every connection to the server: after a new one, changes may come again.
+	Session uint64
+	// Epoch is the first part of the changes' positions.
+	Epoch uint32
+	// Open says that the last block goes on in the next batch.
+	Open bool
+	// Bytes is the size of the row images and messages.
+	Bytes int
+}
+
+// BatchRows and BatchBytes bound a Batch.
+const (
+	BatchRows  = 256
+	BatchBytes = 1 << 20
+)

@@ -1,0 +1,103 @@
+package cdc
+
+import "strings"
+
+// TableName is a table with its schema, both as they are in the catalog (unquoted).
+type TableName struct {
+	Schema string
+	Name   string
+}
+
+// String is schema.name, for people.
+func (t TableName) String() string { return t.Schema + "." + t.Name }
+
+// Quote is the name as SQL.
+func (t TableName) Quote() string { return QuoteIdent(t.Schema) + "." + QuoteIdent(t.Name) }
+
+// QuoteIdent quotes an SQL identifier.
+func QuoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+// QuoteLiteral quotes an SQL string literal, for the places where the protocol takes no parameters.
+// It relies on standard_conforming_strings, the default since Postgres 9.1; E” is used where a backslash needs it.
+func QuoteLiteral(s string) string {
+	q := strings.ReplaceAll(s, `'`, `''`)
+	if strings.Contains(q, `\`) {
+		return ` E'` + strings.ReplaceAll(q, `\`, `\\`) + `'`
+	}
+	return `'` + q + `'`
+}
+
+// Type describes a column's type as far as its text form depends on it. It is shared and never changed.
+// https://www.postgresql.org/docs/current/catalog-pg-type.html
+type Type struct {
+	OID uint32
+	// Name is the type's own name, without schema: "int8", "timestamptz", "_text", "mood".
+	Name string
+	// Kind is typtype: b base, c composite, d domain, e enum, p pseudo, r range, m multirange.
+	Kind byte
+	// Base is what a domain stands for, through all levels; nil for others.
+	Base *Type
+	// Elem is the element type of an array; nil for others.
+	Elem *Type
+	// Delim separates an array's elements of this type: ',' but for box.
+	Delim byte
+}
+
+// Column is one column of a table.
+type Column struct {
+	Name string
+	Type *Type
+	// NotNull is the catalog's attnotnull; false for columns known from the stream alone.
+	NotNull bool
+	// Identity says that the column is in the table's replica identity (every column under FULL).
+	Identity bool
+	// Generated columns are in the catalog, but not in the stream.
+	Generated bool
+}
+
+// IdentityKind is pg_class.relreplident.
+// https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-REPLICA-IDENTITY
+type IdentityKind byte
+
+// The replica identities.
+const (
+	IdentityDefault IdentityKind = 'd'
+	IdentityNothing IdentityKind = 'n'
+	IdentityFull    IdentityKind = 'f'
+	IdentityIndex   IdentityKind = 'i'
+)
+
+// Table is what the catalog says of a table now. The stream may be older.
+type Table struct {
+	TableName
+	OID uint32
+	// Kind is relkind: r table, p partitioned.
+	Kind     byte
+	Identity IdentityKind
+	Columns  []Column
+	// Key holds the indexes into Columns of the primary key, in its order; empty when there is none.
+	Key []int
+}
+
+// Column is the index of the named column, or -1.
+func (t *Table) Column(name string) int {
+	for i := range t.Columns {
+		if t.Columns[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Relation is a table as the stream described it: its columns are those of the row images that follow. A new one comes
+// after every change of the table's definition. It is shared by changes and never changed, so its pointer may key a
+// cache.
+type Relation struct {
+	OID      uint32
+	Table    TableName
+	Identity IdentityKind
+	Columns  []Column
+	// Key holds the indexes into Columns of the primary key, from the catalog; of the identity's columns where the
+	// catalog does not know the table any more.
+	Key []int
+}
