@@ -1,0 +1,101 @@
+package mapping
+
+import (
+	"strings"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/problem"
+)
+
+// Mapper turns changes into events. Map is for one goroutine at a time; all else may be called at any time.
+type Mapper struct {
+	resources []*compiled
+	// byTable and byOID find the resources of a table by its name, and by what it was when it had that name.
+	byTable map[cdc.TableName][]*compiled
+	byOID   map[uint32][]*compiled
+	types   []EventType
+
+	plans     map[*cdc.Relation]*plan
+	last      *cdc.Relation
+	lastPlan  *plan
+	evaluator *evaluator
+	ids       identifier
+	renderer  renderer
+	buf       []byte
+	instance  []byte
+	account   string
+}
+
+// compiled is a resource with the table as it was when the Mapper was made.
+type compiled struct {
+	*resource
+	table *cdc.Table
+	bound *bound
+	// The names of its events.
+	created, updated, deleted, truncated string
+}
+
+// Compile checks the definition against the tables as they are, and lists all that does not fit. Lineage names the
+// database in every event's id: where it changes, all ids do. The Mapper is nil where the list is not empty.
+func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string) (*Mapper, problem.List) {
+	var problems problem.List
+	m := &Mapper{
+		byTable:   map[cdc.TableName][]*compiled{},
+		byOID:     map[uint32][]*compiled{},
+		plans:     map[*cdc.Relation]*plan{},
+		evaluator: newEvaluator(),
+		ids:       identifier{lineage: lineage},
+	}
+	m.renderer.evaluator = m.evaluator
+	var names []string
+	for _, t := range tables {
+		if t != nil {
+			names = append(names, t.TableName.String())
+		}
+	}
+	for _, r := range d.resources {
+		table := tables[r.Table]
+		if table == nil {
+			problems.Add(place(r.TableAt, r.At), problem.DidYouMean(r.Table.String(), names),
+				"table %s does not exist, or the role may not see it", r.Table)
+			continue
+		}
+		if len(table.Key) == 0 {
+			problems.Add(place(r.TableAt, r.At),
+				"an instance needs a name: ALTER TABLE "+r.Table.Quote()+" ADD PRIMARY KEY (…)",
+				"table %s has no primary key", r.Table)
+		}
+		b, found := r.bind(table.Columns, table.Key, m.evaluator)
+		problems = append(problems, found...)
+		if b == nil {
+			continue
+		}
+		c := &compiled{
+			resource: r, table: table, bound: b,
+			created: r.Name + ".create", updated: r.Name + ".update", deleted: r.Name + ".delete",
+			truncated: r.Name + ".truncate",
+		}
+		m.resources = append(m.resources, c)
+		m.byTable[r.Table] = append(m.byTable[r.Table], c)
+		if table.OID != 0 {
+			m.byOID[table.OID] = append(m.byOID[table.OID], c)
+		}
+		m.types = append(m.types, c.eventTypes()...)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return m, nil
+}
+
+// keyNames are the columns of the primary key, in its order.
+func (c *compiled) keyNames() []string {
+	names := make([]string, len(c.table.Key))
+	for i, k := range c.table.Key {
+		names[i] = c.table.Columns[k].Name
+	}
+	return names
+}
+
+// list joins names for a message.
+func list(names []string) string { return strings.Join(names, ", ") }

@@ -1,0 +1,43 @@
+package mapping
+
+import (
+	"gopkg.in/yaml.v3"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/problem"
+)
+
+// Config is the part of the config file that says what becomes of rows: its resources, in the order of the file.
+type Config struct {
+	Resources []Resource
+}
+
+// Resource ties a thing of the API to a table.
+type Resource struct {
+	// Name is what the API calls the thing: contact. At is where it stands in the file.
+	Name string
+	At   problem.Place
+	// Table is the table with its schema; TableAt where it is named.
+	Table   cdc.TableName
+	TableAt problem.Place
+	// Account is the expression that gives the customer whom an instance belongs to. Nil: events are the admin's only.
+	Account *Source
+	// Path is the resource's address under the application's URL, with ${…} for the row's values: /contacts/${id}.
+	// Nil where there is none.
+	Path *Source
+	// Representation is the tree that mirrors the API's answer; nil where Columns or AllColumns is given instead.
+	// File names the file that its nodes' lines and columns count in.
+	Representation *yaml.Node
+	File           string
+	// Columns are the columns to send, in this order, under their own names; AllColumns sends all of the table but
+	// Except, new ones too as they come.
+	Columns    []Source
+	AllColumns bool
+	Except     []Source
+}
+
+// Source is an expression, a template or a name as the user wrote it, and where.
+type Source struct {
+	Text string
+	At   problem.Place
+}

@@ -1,0 +1,113 @@
+package mapping
+
+import (
+	"encoding/base64"
+	"unicode/utf8"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends s as a JSON string. Unlike encoding/json it leaves <, >, & and U+2028 alone: the bytes are
+// signed and read by programs, not put into pages.
+func appendString[S string | []byte](dst []byte, s S) []byte {
+	dst = append(dst, '"')
+	dst = appendEscaped(dst, s)
+	return append(dst, '"')
+}
+
+// appendEscaped appends what stands between the quotes.
+func appendEscaped[S string | []byte](dst []byte, s S) []byte {
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			// No conversion: a rune is at most four bytes, so only these are looked at.
+			r, size := decodeRune(s, i)
+			if r == utf8.RuneError && size == 1 {
+				dst = append(dst, s[start:i]...)
+				dst = append(dst, "\uFFFD"...)
+				i++
+				start = i
+				continue
+			}
+			i += size
+			continue
+		}
+		if c >= ' ' && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+		start = i
+	}
+	return append(dst, s[start:]...)
+}
+
+func decodeRune[S string | []byte](s S, i int) (rune, int) {
+	var b [utf8.UTFMax]byte
+	n := copy(b[:], s[i:min(i+utf8.UTFMax, len(s))])
+	return utf8.DecodeRune(b[:n])
+}
+
+func encodeText(dst, src []byte) []byte { return appendString(dst, src) }
+
+func encodeBool(dst, src []byte) []byte {
+	if len(src) == 1 {
+		switch src[0] {
+		case 't':
+			return append(dst, "true"...)
+		case 'f':
+			return append(dst, "false"...)
+		}
+	}
+	return appendString(dst, src)
+}
+
+// encodeBytea turns Postgres' \x… into base64.
+func encodeBytea(dst, src []byte) []byte {
+	if len(src) < 2 || src[0] != '\\' || src[1] != 'x' || len(src)%2 != 0 {
+		return appendString(dst, src)
+	}
+	start := len(dst)
+	dst = append(dst, '"')
+	var group [3]byte
+	n := 0
+	for i := 2; i < len(src); i += 2 {
+		hi, lo := unhex(src[i]), unhex(src[i+1])
+		if hi > 15 || lo > 15 {
+			return appendString(dst[:start], src)
+		}
+		group[n] = hi<<4 | lo
+		if n++; n == 3 {
+			dst = base64.StdEncoding.AppendEncode(dst, group[:])
+			n = 0
+		}
+	}
+	dst = base64.StdEncoding.AppendEncode(dst, group[:n])
+	return append(dst, '"')
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 255
+}

@@ -1,0 +1,44 @@
+package mapping
+
+import (
+	"time"
+
+	"github.com/rowhook/rowhook/cdc"
+)
+
+// Event is a named, mapped, identified change of one instance. It is made once, shared by all its deliveries, and never
+// changed.
+type Event struct {
+	// ID begins with evt_ and is a function of the database, the commit, the place in the transaction, the event's name
+	// and the instance: the same however often the change is sent.
+	ID string
+	// Type is the event's name: contact.update.
+	Type     string
+	Resource string
+	// Instance is the key of the row as text: 42; the values of a composite key are joined with commas, with \ before a
+	// comma or a \ in a value. Empty for a truncate.
+	Instance string
+	// Account is the customer that the instance belongs to. It is empty, and Accounted false, for resources without an
+	// account, and where a delete does not tell it: such events are the admin's only.
+	Account   string
+	Accounted bool
+	Position  cdc.Position
+	// Time is the commit's, UTC.
+	Time time.Time
+	// Data is the rendered representation, a JSON value. It is "null" for a truncate.
+	Data []byte
+	// Partial names the members of Data's row that could not be known, as JSON paths (address.city); usually nil.
+	Partial []string
+}
+
+// DeadLetter is a change that could not be turned into an event. It is kept with its reason.
+type DeadLetter struct {
+	Resource string
+	// Op is the operation, Instance the row's key as far as it is known.
+	Op       cdc.Op
+	Instance string
+	Position cdc.Position
+	Time     time.Time
+	// Reason says what failed, where, and on what; it never holds the row's values.
+	Reason string
+}

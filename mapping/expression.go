@@ -1,0 +1,360 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
+	"github.com/expr-lang/expr/checker"
+	"github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/types"
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/problem"
+)
+
+// maxNodes bounds one expression.
+const maxNodes = 2000
+
+// location is where an expression begins within a scalar.
+type location struct {
+	source
+	offset int
+}
+
+// place is where the rune at n of the expression text stands.
+func (l location) place(text string, n int) problem.Place {
+	offset := 0
+	for range n {
+		_, size := decodeRune(text, offset)
+		if size == 0 {
+			break
+		}
+		offset += size
+	}
+	return l.source.place(l.offset + offset)
+}
+
+// checkSyntax tells whether the expression can be parsed; names and types need the table.
+func checkSyntax(expression, within source, offset int, problems *problem.List) {
+	if _, err := parseExpression(expression.text); err != nil {
+		tellSyntax(expression.text, location{within, offset}, err, problems)
+	}
+}
+
+func parseExpression(text string) (*parser.Tree, error) {
+	// The config knows no columns: a column named like a builtin must not hide the builtin's calls.
+	config := conf.CreateNew()
+	config.MaxNodes = maxNodes
+	return parser.ParseWithConfig(text, config)
+}
+
+var unexpectedToken = regexp.MustCompile(`unexpected token (?:EOF|\w+\("((?:[^"\\]|\\.)*)"\))`)
+
+func tellSyntax(text string, at location, err error, problems *problem.List) {
+	message, place := err.Error(), at.place(text, 0)
+	var fileError *file.Error
+	if errors.As(err, &fileError) {
+		message, place = fileError.Message, at.place(text, fileError.From)
+	}
+	hint := ""
+	if m := unexpectedToken.FindStringSubmatch(message); m != nil {
+		switch token := m[1]; token {
+		case "":
+			message = "expression ends too early"
+		default:
+			message = "unexpected " + token
+			switch strings.ToLower(token) {
+			case "=":
+				hint = "compare with =="
+			case ">", "<":
+				if strings.Contains(text, "<>") {
+					hint = "compare with !="
+				}
+			case "is":
+				hint = "write == null or != null"
+			case ":":
+				if strings.HasPrefix(text, "env:") || strings.HasPrefix(text, "file:") {
+					hint = "${env:NAME} and ${file:PATH} are read when the config is loaded"
+				}
+			}
+		}
+	}
+	problems.Add(place, hint, "in expression %s: %s", quote(text), message)
+}
+
+// quote shortens an expression for a message.
+func quote(text string) string {
+	const limit = 60
+	if runes := []rune(text); len(runes) > limit {
+		text = string(runes[:limit]) + "…"
+	}
+	return "`" + strings.ReplaceAll(text, "\n", " ") + "`"
+}
+
+// program is a compiled expression.
+type program struct {
+	program *vm.Program
+	columns []programColumn
+	// env is reused: it holds what the expression uses, and the evaluator has one user at a time.
+	env map[string]any
+}
+
+type programColumn struct {
+	name  string
+	index int
+	value reader
+}
+
+// scope is what the names of an expression may stand for.
+type scope struct {
+	table   cdc.TableName
+	columns []cdc.Column
+	index   map[string]int
+}
+
+func newScope(table cdc.TableName, columns []cdc.Column) *scope {
+	s := &scope{table: table, columns: columns, index: make(map[string]int, len(columns))}
+	for i, c := range columns {
+		s.index[c.Name] = i
+	}
+	return s
+}
+
+// names are the columns that can be used.
+func (s *scope) names() []string {
+	names := make([]string, 0, len(s.columns))
+	for _, c := range s.columns {
+		if !c.Generated {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// column resolves a column that is named on its own, or tells why it cannot be used.
+func (s *scope) column(name string, at problem.Place, problems *problem.List) (int, bool) {
+	i, ok := s.index[name]
+	if !ok {
+		problems.Add(at, s.hint(name), "table %s has no column %q", s.table, name)
+		return 0, false
+	}
+	if s.columns[i].Generated {
+		problems.Add(at, "write its expression here instead",
+			"column %q of %s is generated and is not in the replication stream", name, s.table)
+		return 0, false
+	}
+	return i, true
+}
+
+func (s *scope) hint(name string) string {
+	switch name {
+	case "api":
+		return "${api.…} is not supported yet"
+	case "old":
+		return "old is not supported yet"
+	}
+	if hint := problem.DidYouMean(name, s.names()); hint != "" {
+		return hint
+	}
+	return ""
+}
+
+// soleColumn is the column that the expression names and nothing else, which is then written exactly.
+func (s *scope) soleColumn(text string) (int, bool) {
+	if i, ok := s.index[text]; ok && !s.columns[i].Generated {
+		return i, true
+	}
+	if tree, err := parseExpression(text); err == nil {
+		if id, ok := plainNames(tree.Node).(*ast.IdentifierNode); ok {
+			i, ok := s.index[id.Value]
+			return i, ok && !s.columns[i].Generated
+		}
+	}
+	return 0, false
+}
+
+// compile checks an expression against the columns and compiles it. It returns nil when it added a problem.
+func (e *evaluator) compile(text string, at location, s *scope, problems *problem.List) (made *program) {
+	defer func() {
+		// It also runs while changes are mapped, after the table has changed: a fault in a library must not end that.
+		if r := recover(); r != nil {
+			problems.Add(at.place(text, 0), "write it in another way, and report it", "expression %s cannot be compiled", quote(text))
+			made = nil
+		}
+	}()
+	tree, err := parseExpression(text)
+	if err != nil {
+		tellSyntax(text, at, err, problems)
+		return nil
+	}
+	tree.Node = plainNames(tree.Node)
+	used, ok := resolveNames(tree.Node, text, at, s, problems)
+	if !ok {
+		return nil
+	}
+	p := &program{env: make(map[string]any, len(used))}
+	typed, untyped := types.Map{}, types.Map{}
+	for _, name := range used {
+		value, static := readerOf(s.columns[s.index[name]].Type)
+		p.columns = append(p.columns, programColumn{name, s.index[name], value})
+		typed[name], untyped[name] = static, types.Any
+	}
+	if _, ok := s.index[nullName]; !ok {
+		// Any type: null must go with every operator.
+		typed[nullName] = types.Any
+	}
+	if _, err := checker.Check(tree, configOf(typed, nil)); err != nil {
+		tellType(text, at, err, problems)
+		return nil
+	}
+	// The first check has left a type on each node, and the rewriting uses it.
+	tree.Node = e.rewrite(tree.Node, s)
+	config := configOf(untyped, e.functions)
+	if _, err = checker.Check(tree, config); err == nil {
+		p.program, err = compiler.Compile(tree, config)
+	}
+	if err != nil {
+		tellType(text, at, err, problems)
+		return nil
+	}
+	return p
+}
+
+func configOf(env types.Map, functions conf.FunctionsTable) *conf.Config {
+	config := conf.CreateNew()
+	config.WithEnv(env)
+	config.MaxNodes = maxNodes
+	if functions != nil {
+		config.Functions = functions
+	}
+	return config
+}
+
+// resolveNames lists the columns that the expression uses, each once, and tells all names that are not known.
+func resolveNames(root ast.Node, text string, at location, s *scope, problems *problem.List) (used []string, ok bool) {
+	v := nameVisitor{callees: map[ast.Node]bool{}, variables: map[string]bool{}}
+	ast.Walk(&root, &v)
+	ok = true
+	told := map[string]bool{}
+	for _, id := range v.names {
+		name, place := id.Value, at.place(text, id.Location().From)
+		switch {
+		case told[name] || slices.Contains(used, name):
+		case v.callees[id]:
+			told[name], ok = true, false
+			problems.Add(place, problem.DidYouMean(name, builtin.Names), "there is no function %q", name)
+		case name == "$env":
+			told[name], ok = true, false
+			problems.Add(place, `name one column, as in $env["first name"]`, "$env cannot be used as a whole")
+		default:
+			if _, known := s.index[name]; !known && (name == nullName || v.variables[name]) {
+				continue
+			}
+			if _, known := s.column(name, place, problems); !known {
+				told[name], ok = true, false
+				continue
+			}
+			used = append(used, name)
+		}
+	}
+	for _, n := range v.now {
+		ok = false
+		problems.Add(at.place(text, n.Location().From), "the time of the change is the event's timestamp",
+			"now() is not available: the same change must always give the same event")
+	}
+	return used, ok
+}
+
+type nameVisitor struct {
+	names     []*ast.IdentifierNode
+	callees   map[ast.Node]bool
+	variables map[string]bool
+	now       []*ast.BuiltinNode
+}
+
+// Visit implements ast.Visitor.
+func (v *nameVisitor) Visit(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.IdentifierNode:
+		if !slices.Contains(v.names, n) {
+			v.names = append(v.names, n)
+		}
+	case *ast.CallNode:
+		v.callees[n.Callee] = true
+	case *ast.VariableDeclaratorNode:
+		v.variables[n.Name] = true
+	case *ast.BuiltinNode:
+		if n.Name == "now" {
+			v.now = append(v.now, n)
+		}
+	}
+}
+
+// typeNames are expr's words for types and ours. Longer ones come first.
+var typeNames = strings.NewReplacer(
+	"map[string]interface {}", "object", "[]interface {}", "list", "interface {}", "any value",
+	"float32", "numeric", "time.Time", "time", "time.Duration", "duration",
+	"float64", "float", "int64", "integer", "string", "text", "unknown", "any value",
+)
+
+var (
+	plainInt   = regexp.MustCompile(`\bint\b`)
+	mismatched = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types? (.+?)(?: and (.+))?\)$`)
+)
+
+func typeWords(s string) string {
+	return plainInt.ReplaceAllString(typeNames.Replace(s), "integer")
+}
+
+// tellType tells what expr's checker found in a line of our own: its own message draws the expression over several.
+func tellType(text string, at location, err error, problems *problem.List) {
+	// A fault of the compiler brings its stack along.
+	message, _, _ := strings.Cut(err.Error(), "\n")
+	place := at.place(text, 0)
+	var fileError *file.Error
+	if errors.As(err, &fileError) {
+		message, place = strings.TrimSpace(fileError.Message), at.place(text, fileError.From)
+	}
+	hint := ""
+	if m := mismatched.FindStringSubmatch(message); m != nil {
+		left, right := typeWords(m[2]), typeWords(m[3])
+		if right == "" {
+			problems.Add(place, "", "in expression %s: %s does not work on %s", quote(text), m[1], left)
+			return
+		}
+		message = fmt.Sprintf("%s does not work on %s and %s", m[1], left, right)
+		hint = mismatchHint(m[1], left, right)
+	} else if !strings.HasPrefix(message, "cannot redeclare") && !strings.HasPrefix(message, "unknown name") {
+		message = typeWords(message)
+	} else if strings.HasPrefix(message, "cannot redeclare") {
+		hint = "give the variable another name"
+	}
+	problems.Add(place, hint, "in expression %s: %s", quote(text), message)
+}
+
+func mismatchHint(operator, left, right string) string {
+	has := func(word string) bool { return left == word || right == word }
+	numeric := has("integer") || has("float") || has("numeric")
+	switch {
+	case operator == "in":
+		return `in takes a list: stage in ["won", "lost"]`
+	case has("time") && has("text"):
+		return `make a time of the text: date("2026-01-31")`
+	case operator == "+" && has("text"):
+		return "join text with text: string(…) makes text of any value, and ${a} ${b} beside each other need no +"
+	case has("text") && numeric:
+		return "make a number of the text: int(…) or float(…)"
+	case operator == "%" && numeric:
+		return "% works on integers: int(…)"
+	}
+	return ""
+}

@@ -1,0 +1,153 @@
+package mapping
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/rowhook/rowhook/cdc"
+)
+
+// Map appends the events of a change to dst, and what could not be mapped to dead. It never fails and never panics.
+// Nothing of the change is kept: the events hold copies.
+func (m *Mapper) Map(dst []*Event, dead []DeadLetter, epoch uint32, c *cdc.Change) ([]*Event, []DeadLetter) {
+	if c == nil || c.Relation == nil || c.Tx == nil || c.Op == cdc.Message {
+		return dst, dead
+	}
+	out := output{events: dst, dead: dead, change: c, position: cdc.Position{Epoch: epoch, Commit: c.Tx.Commit, Ordinal: c.Ordinal}}
+	resources := m.planOf(c.Relation).resources
+	for i := range resources {
+		m.mapResource(&out, &resources[i])
+	}
+	return out.events, out.dead
+}
+
+// output takes the events of one change. Every event and every dead letter gets a position of its own, so that a dead
+// letter moves nothing that comes after it.
+type output struct {
+	events   []*Event
+	dead     []DeadLetter
+	change   *cdc.Change
+	position cdc.Position
+}
+
+func (o *output) event(e *Event) {
+	e.Position = o.position
+	o.position.Sub++
+	o.events = append(o.events, e)
+}
+
+func (o *output) deadLetter(p *planned, instance, reason string) {
+	o.dead = append(o.dead, DeadLetter{
+		Resource: p.Name, Op: o.change.Op, Instance: instance, Position: o.position, Time: o.change.Tx.Time.UTC(), Reason: reason,
+	})
+	o.position.Sub++
+}
+
+// mapResource makes a resource's events of the change.
+func (m *Mapper) mapResource(o *output, p *planned) {
+	defer func() {
+		if r := recover(); r != nil {
+			// What it says may quote the row.
+			o.deadLetter(p, "", fmt.Sprintf("rowhook failed with a %T; please report it", r))
+		}
+	}()
+	c := o.change
+	if c.Op == cdc.Truncate {
+		// It needs no column, so it is told even where the mapping does not fit.
+		o.event(&Event{
+			ID: m.ids.id(c.Tx, c.Ordinal, p.truncated, ""), Type: p.truncated, Resource: p.Name,
+			Time: c.Tx.Time.UTC(), Data: []byte("null"),
+		})
+		return
+	}
+	if p.broken != "" {
+		o.deadLetter(p, "", p.broken)
+		return
+	}
+	switch c.Op {
+	case cdc.Insert:
+		m.one(o, p, p.created, c.New, nil)
+	case cdc.Update:
+		if keyChanged(p, c) {
+			m.one(o, p, p.deleted, c.Old, nil)
+			m.one(o, p, p.created, c.New, c.Old)
+			return
+		}
+		m.one(o, p, p.updated, c.New, c.Old)
+	case cdc.Delete:
+		m.one(o, p, p.deleted, c.Old, nil)
+	}
+}
+
+// keyChanged says whether an update moved the row to another key. An old row that is there does not mean so: it comes
+// with every toasted identity column too.
+func keyChanged(p *planned, c *cdc.Change) bool {
+	changed := false
+	for _, k := range p.key {
+		if k >= len(c.Old) || k >= len(c.New) || c.Old[k].Kind != cdc.Text {
+			return false
+		}
+		if c.New[k].Kind == cdc.Text && !bytes.Equal(c.New[k].Data, c.Old[k].Data) {
+			changed = true
+		}
+	}
+	return changed
+}
+
+// one makes one event of a row.
+func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row) {
+	r := &m.renderer
+	r.row, r.fallback, r.partial, r.failed, r.err = row, fallback, nil, nil, nil
+	defer m.forget()
+	var whole bool
+	m.instance, whole = r.appendInstance(m.instance[:0], p.key)
+	instance := string(m.instance)
+	if !whole {
+		o.deadLetter(p, "", fmt.Sprintf("the change does not carry the key %s of %s: it is not in the replica identity",
+			list(p.keyNames()), p.Table))
+		return
+	}
+	m.buf = r.data(m.buf[:0], &p.root)
+	if r.err != nil {
+		o.deadLetter(p, instance, r.reason(p.Name))
+		return
+	}
+	e := &Event{Type: event, Resource: p.Name, Instance: instance, Time: o.change.Tx.Time.UTC()}
+	if len(r.partial) > 0 {
+		e.Partial = r.partial
+	}
+	size := len(m.buf)
+	if p.bound.account != nil {
+		var known bool
+		m.buf, known = r.appendAccount(m.buf, p.bound.account)
+		if r.err != nil {
+			o.deadLetter(p, instance, r.reason(p.Name))
+			return
+		}
+		if account := m.buf[size:]; known {
+			// Changes of one account often come together.
+			if m.account != string(account) {
+				m.account = string(account)
+			}
+			e.Account, e.Accounted = m.account, true
+		}
+	}
+	e.Data = bytes.Clone(m.buf[:size])
+	e.ID = m.ids.id(o.change.Tx, o.change.Ordinal, event, instance)
+	o.event(e)
+}
+
+// keptBuffer is the largest buffer that is kept for the next row: one large row must not cost its size for ever.
+const keptBuffer = 1 << 20
+
+// forget lets go of the batch and of large buffers.
+func (m *Mapper) forget() {
+	r := &m.renderer
+	r.row, r.fallback, r.partial = nil, nil, nil
+	if cap(m.buf) > keptBuffer {
+		m.buf = nil
+	}
+	if cap(r.text) > keptBuffer {
+		r.text = nil
+	}
+}

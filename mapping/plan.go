@@ -1,0 +1,101 @@
+package mapping
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/problem"
+)
+
+// plan is what becomes of the changes of one relation. It has no resources where the table is not mapped.
+type plan struct {
+	resources []planned
+}
+
+// planned is a resource for the columns of a relation.
+type planned struct {
+	*compiled
+	*bound
+	// broken says why the resource does not fit the relation; its changes are dead letters then.
+	broken string
+}
+
+// planOf is the plan for a relation. A table that changes under us comes as a new pointer and is bound anew, by name.
+func (m *Mapper) planOf(r *cdc.Relation) *plan {
+	if r == m.last {
+		return m.lastPlan
+	}
+	p, ok := m.plans[r]
+	if !ok {
+		// Changes of the old definition never follow a new one, so its plan is of no use any more.
+		maps.DeleteFunc(m.plans, func(old *cdc.Relation, _ *plan) bool { return old.OID == r.OID || old.Table == r.Table })
+		p = m.bindRelation(r)
+		if len(p.resources) > 0 {
+			m.plans[r] = p
+		}
+	}
+	m.last, m.lastPlan = r, p
+	return p
+}
+
+func (m *Mapper) bindRelation(r *cdc.Relation) *plan {
+	p := &plan{}
+	for _, c := range m.byTable[r.Table] {
+		p.resources = append(p.resources, m.bindResource(c, r))
+	}
+	if len(p.resources) > 0 {
+		return p
+	}
+	for _, c := range m.byOID[r.OID] {
+		p.resources = append(p.resources, planned{compiled: c, broken: fmt.Sprintf(
+			"table %s is now called %s; name it so in the config, or rename it back", c.Table, r.Table)})
+	}
+	return p
+}
+
+func (m *Mapper) bindResource(c *compiled, r *cdc.Relation) planned {
+	key, ok := relationKey(c, r)
+	if !ok {
+		return planned{compiled: c, broken: fmt.Sprintf("table %s has no longer the key %s", r.Table, list(c.keyNames()))}
+	}
+	b, problems := c.bind(r.Columns, key, m.evaluator)
+	if len(problems) > 0 {
+		return planned{compiled: c, broken: reasonOf(problems)}
+	}
+	return planned{compiled: c, bound: b}
+}
+
+// relationKey finds the key by its columns' names: an instance keeps its name while these are there, whatever becomes
+// of the constraint. Renamed columns are found by the relation's own key.
+func relationKey(c *compiled, r *cdc.Relation) ([]int, bool) {
+	key := make([]int, 0, len(c.table.Key))
+	for _, name := range c.keyNames() {
+		for i := range r.Columns {
+			if r.Columns[i].Name == name {
+				key = append(key, i)
+			}
+		}
+	}
+	if len(key) == len(c.table.Key) {
+		return key, true
+	}
+	return r.Key, len(r.Key) == len(c.table.Key)
+}
+
+// reasonOf tells problems in one line.
+func reasonOf(problems problem.List) string {
+	const limit = 3
+	var parts []string
+	for i, p := range problems {
+		if i == limit {
+			parts = append(parts, fmt.Sprintf("and %d more", len(problems)-limit))
+			break
+		}
+		p.Column = 0
+		p.Hint = ""
+		parts = append(parts, p.Error())
+	}
+	return "the mapping does not fit the table any more: " + strings.Join(parts, "; ")
+}
