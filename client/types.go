@@ -1,0 +1,121 @@
+package client
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Subscription is a stored wish to get events at a URL. What is zero is left out when it is sent: on Create and Replace
+// it gets its default.
+type Subscription struct {
+	ID string `json:"id,omitzero"`
+	// Account is nil in a subscription of the admin, which gets the events of all accounts. Only the admin may send it.
+	Account *string `json:"account,omitzero"`
+	// Events are names (contact.create), all of a resource (deal.*), or all (*).
+	Events []string `json:"events,omitzero"`
+	// TargetURL has *** in the place of its credentials when it was received.
+	TargetURL string `json:"target_url,omitzero"`
+	// ResourceID, when not nil, limits it to the events of this instance.
+	ResourceID *string `json:"resource_id,omitzero"`
+	// State is read-only, as are DisabledReason and the times.
+	State          string            `json:"state,omitzero"`
+	DisabledReason *DisabledReason   `json:"disabled_reason,omitzero"`
+	Delivery       Delivery          `json:"delivery,omitzero"`
+	Name           string            `json:"name,omitzero"`
+	Description    string            `json:"description,omitzero"`
+	Metadata       map[string]string `json:"metadata,omitzero"`
+	CreatedAt      time.Time         `json:"created_at,omitzero"`
+	UpdatedAt      time.Time         `json:"updated_at,omitzero"`
+	// Secret signs. It is received once, from Create.
+	Secret string `json:"secret,omitzero"`
+}
+
+// DisabledReason tells who disabled a subscription, why and since when.
+type DisabledReason struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+}
+
+// Delivery overrides rowhook's defaults of delivery; what is zero does not.
+type Delivery struct {
+	// Timeout is a duration such as 15s.
+	Timeout string   `json:"timeout,omitzero"`
+	Retries *Retries `json:"retries,omitzero"`
+	// Ordering is resource or none.
+	Ordering    string `json:"ordering,omitzero"`
+	MaxInFlight int    `json:"max_in_flight,omitzero"`
+}
+
+// Retries is a schedule: the waits before each retry as durations such as 5m, or, where Waits is nil, how many of
+// rowhook's own schedule to use. An empty Waits that is not nil is no retries, as is a zero Count.
+type Retries struct {
+	Count int
+	Waits []string
+}
+
+// MarshalJSON writes the count or the list.
+func (r Retries) MarshalJSON() ([]byte, error) {
+	if r.Waits == nil {
+		return json.Marshal(r.Count)
+	}
+	return json.Marshal(r.Waits)
+}
+
+// UnmarshalJSON reads a count or a list.
+func (r *Retries) UnmarshalJSON(b []byte) error {
+	*r = Retries{}
+	if len(b) > 0 && b[0] == '[' {
+		return json.Unmarshal(b, &r.Waits)
+	}
+	return json.Unmarshal(b, &r.Count)
+}
+
+// Patch is a JSON merge patch of a subscription: members by their names on the wire; nil puts one back to its default.
+type Patch map[string]any
+
+// EventType is an event that can be subscribed to.
+type EventType struct {
+	Name     string `json:"name"`
+	Resource string `json:"resource"`
+	// AdminOnly events cannot be subscribed to by accounts, for the reason given.
+	AdminOnly bool   `json:"admin_only"`
+	Reason    string `json:"reason,omitempty"`
+}
+
+// Readiness says whether rowhook works, and each of its parts.
+type Readiness struct {
+	Ready bool `json:"ready"`
+	// Role is active, or standby where another replica works.
+	Role string `json:"role"`
+	// Reason tells why it is not ready.
+	Reason string `json:"reason,omitempty"`
+	Parts  []Part `json:"parts"`
+}
+
+// Part is one part of rowhook and its state, in words.
+type Part struct {
+	Name   string `json:"name"`
+	Ready  bool   `json:"ready"`
+	State  string `json:"state"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Problem is the body of an error answer. https://www.rfc-editor.org/rfc/rfc9457
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	// Errors names each field that is wrong.
+	Errors []FieldError `json:"errors,omitempty"`
+	// ID finds the log line of an internal error.
+	ID string `json:"id,omitempty"`
+}
+
+// FieldError is what is wrong with one field of a body: events[1], delivery.timeout; or with the whole, where Field is
+// empty.
+type FieldError struct {
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}

@@ -1,0 +1,48 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/rowhook/rowhook/client"
+)
+
+// eventTypes lists the catalogue, also what accounts cannot subscribe to, with the reason.
+func (s *Server) eventTypes(call) (answer, error) {
+	catalogue := s.catalogue()
+	if catalogue == nil {
+		return answer{}, errNoCatalogue
+	}
+	types := make([]client.EventType, len(catalogue))
+	for i, o := range catalogue {
+		types[i] = client.EventType{Name: o.Name, Resource: o.Resource, Reason: o.AccountReason}
+		types[i].AdminOnly = o.AdminOnly || o.AccountReason != ""
+		if o.AdminOnly && o.AccountReason == "" {
+			types[i].Reason = "it belongs to no account"
+		}
+	}
+	return ok(types)
+}
+
+func (s *Server) alive(call) (answer, error) {
+	return ok(struct {
+		Status  string `json:"status"`
+		Version string `json:"version"`
+	}{"alive", s.config.Version})
+}
+
+func (s *Server) ready(call) (answer, error) {
+	r := client.Readiness{Ready: true}
+	if s.config.Ready != nil {
+		r = s.config.Ready()
+	}
+	if r.Parts == nil {
+		r.Parts = []client.Part{}
+	}
+	status := http.StatusOK
+	if !r.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	a, err := jsonAnswer(status, "application/json", r)
+	a.header("Cache-Control", "no-store")
+	return a, err
+}

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rowhook/rowhook/client"
+	"github.com/rowhook/rowhook/internal/secret"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// Config is what a Server needs. Nothing of it may be changed afterwards.
+type Config struct {
+	// BasePath is where the API is: /api/v1. Health and metrics are at the root.
+	BasePath string
+	Tokens   []Token
+	// Repository stores the subscriptions.
+	Repository subscriptions.Repository
+	// Catalogue gives the events that can be subscribed to, nil while the source is not known. It is called from many
+	// goroutines, and what it returns is not changed. Nil is never known.
+	Catalogue func() subscriptions.Catalogue
+	// Admin and Accounts rule the targets of subscriptions of the admin, and of accounts.
+	Admin    subscriptions.Policy
+	Accounts subscriptions.Policy
+	// ConfigRetries is the number of waits in the config's retry schedule.
+	ConfigRetries int
+	// Ready gives the readiness, at once. It is called from many goroutines. Nil is always ready.
+	Ready func() client.Readiness
+	// Metrics serves /metrics. Nil is none.
+	Metrics http.Handler
+	// Log gets a line for each request. Nil is none.
+	Log *slog.Logger
+	// Version is shown by /healthz.
+	Version string
+}
+
+// Token lets a caller in.
+type Token struct {
+	// Name is for the log.
+	Name  string
+	Token secret.String
+	// Account is the caller's; "*" is the admin. A token with an empty account or an empty text lets nobody in.
+	Account string
+}
+
+// Server is the REST API. Its methods may be called from any goroutine.
+type Server struct {
+	config Config
+	base   string
+	logins []login
+	log    *slog.Logger
+}
+
+// New makes a server of the config.
+func New(c Config) *Server {
+	s := &Server{config: c, base: "/" + strings.Trim(c.BasePath, "/"), logins: logins(c.Tokens), log: c.Log}
+	if s.base == "/" {
+		s.base = ""
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s
+}
+
+// HTTPServer returns a server of Handler for the address, with bounds on time and size that keep slow and large requests
+// from holding connections. The caller starts and stops it.
+func (s *Server) HTTPServer(addr string) *http.Server {
+	return &http.Server{
+		Addr:              addr,
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}

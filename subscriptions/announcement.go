@@ -1,0 +1,25 @@
+package subscriptions
+
+import "slices"
+
+// Announce returns what the stream has to tell of a new or changed subscription; store is the id of the store that holds
+// it. The announcement shares the subscription's Events. A deletion is announced with Store, ID, a higher Version and
+// Deleted alone.
+func Announce(s *Subscription, store string) Announcement {
+	return Announcement{
+		Store: store, ID: s.ID, Version: s.Version, Account: s.Account, Admin: s.Admin,
+		Events: s.Events, ResourceID: s.ResourceID, State: s.State,
+	}
+}
+
+// WithAnnouncement returns a copy whose matching fields and version are the announcement's: the subscription as it was at
+// a position of the stream that is older than the row. What it is sent with (target, secrets, delivery) stays the row's.
+func (s *Subscription) WithAnnouncement(a Announcement) *Subscription {
+	c := s.Clone()
+	c.Version = a.Version
+	c.Account, c.Admin = a.Account, a.Admin
+	c.Events = slices.Clone(a.Events)
+	c.ResourceID = a.ResourceID
+	c.State = a.State
+	return c
+}

@@ -1,0 +1,33 @@
+package subscriptions
+
+import (
+	"maps"
+	"slices"
+)
+
+// Clone returns a copy that shares nothing that can be changed.
+func (s *Subscription) Clone() *Subscription {
+	c := *s
+	c.Events = slices.Clone(s.Events)
+	c.Secrets = slices.Clone(s.Secrets)
+	c.Delivery = s.Delivery.clone()
+	c.Metadata = maps.Clone(s.Metadata)
+	if s.Disabled != nil {
+		d := *s.Disabled
+		c.Disabled = &d
+	}
+	return &c
+}
+
+func (o DeliveryOptions) clone() DeliveryOptions {
+	if o.Timeout != nil {
+		t := *o.Timeout
+		o.Timeout = &t
+	}
+	if o.Retries != nil {
+		r := *o.Retries
+		r.Waits = slices.Clone(r.Waits)
+		o.Retries = &r
+	}
+	return o
+}

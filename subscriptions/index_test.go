@@ -1,0 +1,302 @@
+package subscriptions_test
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+type sub = subscriptions.Subscription
+
+// wants is the definition of matching, as plainly as it can be said.
+func wants(s *sub, ev *mapping.Event) bool {
+	if s.State != subscriptions.Active || ev.Position.Commit <= s.Since {
+		return false
+	}
+	if s.ResourceID != "" && s.ResourceID != ev.Instance {
+		return false
+	}
+	if !s.Admin {
+		if s.Account == "" || !ev.Accounted || ev.Account != s.Account || strings.HasSuffix(ev.Type, ".truncate") {
+			return false
+		}
+	}
+	return slices.ContainsFunc(s.Events, func(p string) bool {
+		return p == "*" || p == ev.Type || p == ev.Resource+".*"
+	})
+}
+
+func naive(all map[string]*sub, ev *mapping.Event) []*sub {
+	var found []*sub
+	for _, s := range all {
+		if wants(s, ev) {
+			found = append(found, s)
+		}
+	}
+	slices.SortFunc(found, func(a, b *sub) int { return cmp.Compare(a.Key, b.Key) })
+	return found
+}
+
+var (
+	someResources = []string{"contact", "deal", "tag"}
+	somePatterns  = []string{
+		"*", "contact.*", "deal.*", "tag.*", "contact.create", "contact.update", "deal.create", "deal.won", "deal.truncate",
+		"contact.truncate", "tag.delete",
+	}
+	someAccounts = []string{"1", "2", "3", "contact", "*", ""}
+)
+
+func pick[T any](rng *rand.Rand, from []T) T { return from[rng.IntN(len(from))] }
+
+func randomSubscription(rng *rand.Rand, key int64) *sub {
+	s := &sub{
+		Key: key, ID: fmt.Sprint("sub_", key), Version: 1 + rng.Int64N(5), Account: pick(rng, someAccounts),
+		State: subscriptions.Active, Since: cdc.LSN(rng.IntN(100)),
+	}
+	if rng.IntN(4) == 0 {
+		s.Admin, s.Account = true, ""
+	}
+	if rng.IntN(8) == 0 {
+		s.State = subscriptions.Disabled
+	}
+	if rng.IntN(3) == 0 {
+		s.ResourceID = pick(rng, []string{"1", "2", "42"})
+	}
+	for range 1 + rng.IntN(4) {
+		s.Events = append(s.Events, pick(rng, somePatterns))
+	}
+	return s
+}
+
+func randomEvent(rng *rand.Rand) *mapping.Event {
+	ev := &mapping.Event{Resource: pick(rng, someResources), Position: cdc.Position{Commit: cdc.LSN(rng.IntN(110))}}
+	ev.Type = ev.Resource + "." + pick(rng, []string{"create", "update", "delete", "won", "truncate"})
+	if !strings.HasSuffix(ev.Type, ".truncate") {
+		ev.Instance = pick(rng, []string{"1", "2", "42", ""})
+	}
+	if rng.IntN(4) > 0 {
+		ev.Accounted, ev.Account = true, pick(rng, someAccounts)
+	} else if rng.IntN(2) == 0 {
+		ev.Account = "1" // of no meaning without Accounted
+	}
+	return ev
+}
+
+func TestIndexMatchesLikeTheDefinition(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		x, model := subscriptions.NewIndex(), map[string]*sub{}
+		var dst []*sub
+		for range 150 {
+			s := randomSubscription(rng, rng.Int64N(30))
+			switch rng.IntN(8) {
+			case 0:
+				x.Remove(s.ID)
+				delete(model, s.ID)
+			case 1:
+				all := make([]*sub, 0, len(model))
+				for _, m := range model {
+					all = append(all, m)
+				}
+				x.Load(all)
+			default:
+				x.Put(s)
+				if old := model[s.ID]; old == nil || old.Version < s.Version {
+					model[s.ID] = s
+				}
+			}
+			if x.Len() != len(model) || x.Get(s.ID) != model[s.ID] {
+				t.Fatalf("seed %d: Len() = %d, want %d", seed, x.Len(), len(model))
+			}
+			ev := randomEvent(rng)
+			dst = x.Match(dst[:0], ev)
+			if want := naive(model, ev); !slices.Equal(dst, want) {
+				t.Fatalf("seed %d: %+v matches\n%v, want\n%v", seed, ev, ids(dst), ids(want))
+			}
+			for _, s := range dst {
+				if !s.Admin && (!ev.Accounted || s.Account != ev.Account) {
+					t.Fatalf("seed %d: the event of account %q reaches %q", seed, ev.Account, s.Account)
+				}
+			}
+		}
+	}
+}
+
+func ids(list []*sub) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, fmt.Sprintf("%s v%d", s.ID, s.Version))
+	}
+	return out
+}
+
+// TestIndexKeepsAccountsApart is the promise alone, with accounts and events named to be confused.
+func TestIndexKeepsAccountsApart(t *testing.T) {
+	t.Parallel()
+	odd := []string{"a", "A", "a ", "*", "a.*", "deal", "deal.*", "a\x00", "", "0", "\u00e1", "a\u0301"}
+	x := subscriptions.NewIndex()
+	for i, account := range odd {
+		for j, pattern := range []string{"*", "deal.*", "deal.won"} {
+			x.Put(&sub{
+				Key: int64(10*i + j), ID: fmt.Sprint(i, "/", j), Version: 1, Account: account, Events: []string{pattern},
+				State: subscriptions.Active,
+			})
+		}
+	}
+	for _, account := range odd {
+		for _, accounted := range []bool{true, false} {
+			for _, typ := range []string{"deal.won", "deal.truncate", "deal.*", "deal.", "*"} {
+				ev := &mapping.Event{
+					Type: typ, Resource: "deal", Account: account, Accounted: accounted, Instance: "1",
+					Position: cdc.Position{Commit: 1},
+				}
+				got := x.Match(nil, ev)
+				for _, s := range got {
+					if !accounted || account == "" || s.Account != account || typ == "deal.truncate" {
+						t.Errorf("%s of account %q (accounted %v) reaches account %q", typ, account, accounted, s.Account)
+					}
+				}
+				if typ == "deal.won" && accounted && account != "" && len(got) != 3 {
+					t.Errorf("deal.won of account %q matches %d, want 3", account, len(got))
+				}
+			}
+		}
+	}
+}
+
+func TestMatchAppendsAndDoesNotAllocate(t *testing.T) {
+	x := subscriptions.NewIndex()
+	for i := range int64(20) {
+		x.Put(&sub{
+			Key: 20 - i, ID: fmt.Sprint(i), Version: 1, Account: "7", Events: []string{"*", "deal.*", "deal.won"},
+			State: subscriptions.Active,
+		})
+	}
+	x.Put(&sub{Key: 99, ID: "admin", Version: 1, Admin: true, Events: []string{"deal.*"}, ResourceID: "1", State: subscriptions.Active})
+	ev := &mapping.Event{
+		Type: "deal.won", Resource: "deal", Account: "7", Accounted: true, Instance: "1", Position: cdc.Position{Commit: 1},
+	}
+	first := &sub{ID: "first"}
+	dst := make([]*sub, 0, 128)
+	allocs := testing.AllocsPerRun(100, func() {
+		dst = x.Match(append(dst[:0], first), ev)
+	})
+	if allocs != 0 {
+		t.Errorf("Match allocates %v times", allocs)
+	}
+	if len(dst) != 22 || dst[0] != first || dst[1].Key != 1 || dst[21].Key != 99 {
+		t.Errorf("got %v", ids(dst))
+	}
+}
+
+func TestApplyFollowsTheStream(t *testing.T) {
+	t.Parallel()
+	x := subscriptions.NewIndex()
+	row := func(version int64, events ...string) *sub {
+		return &sub{
+			Key: 1, ID: "sub_1", Version: version, Account: "1", Events: events, State: subscriptions.Active,
+			TargetURL: "https://example.com/newest",
+		}
+	}
+	matches := func(typ string) bool {
+		return len(x.Match(nil, &mapping.Event{
+			Type: typ, Resource: "deal", Account: "1", Accounted: true, Position: cdc.Position{Commit: 1},
+		})) == 1
+	}
+	newest := row(3, "deal.delete")
+	first := subscriptions.Announce(row(1, "deal.create"), "store")
+	if !x.Behind(first) {
+		t.Fatal("an unknown subscription is not wanted")
+	}
+	x.Apply(first, newest)
+	if !matches("deal.create") || matches("deal.delete") || x.Get("sub_1").Version != 1 {
+		t.Error("the row is matched before its position")
+	}
+	if x.Get("sub_1").TargetURL != newest.TargetURL || newest.Version != 3 {
+		t.Error("what it is sent with is not the row's, or the row was changed")
+	}
+	x.Apply(subscriptions.Announce(newest, "store"), newest)
+	if matches("deal.create") || !matches("deal.delete") {
+		t.Error("the newest version is not matched at its position")
+	}
+	if x.Behind(first) {
+		t.Error("an announcement that comes again is wanted")
+	}
+	x.Apply(first, newest)
+	if !matches("deal.delete") {
+		t.Error("an announcement that comes again takes the subscription back")
+	}
+	gone := subscriptions.Announcement{Store: "store", ID: "sub_1", Version: 4, Deleted: true}
+	if !x.Behind(gone) {
+		t.Error("a deletion is not wanted")
+	}
+	x.Apply(gone, nil)
+	if x.Len() != 0 || matches("deal.delete") || x.Behind(gone) {
+		t.Error("a deleted subscription is held")
+	}
+	x.Apply(first, nil) // sent again after the deletion
+	if x.Len() != 0 {
+		t.Error("a subscription without a row is held")
+	}
+}
+
+// benchmarkIndex is the size that the index is made for: 100,000 subscriptions of 10,000 accounts.
+func benchmarkSubscriptions() []*sub {
+	all := make([]*sub, 100_000)
+	kinds := [][]string{
+		{"contact.create"}, {"contact.create", "contact.update"}, {"deal.*"}, {"*"}, {"contact.update", "deal.create", "deal.won"},
+	}
+	for i := range all {
+		all[i] = &sub{
+			Key: int64(i), ID: fmt.Sprintf("sub_%026d", i), Version: 1, Account: fmt.Sprint(i % 10_000),
+			Events: kinds[i/10_000%len(kinds)], State: subscriptions.Active,
+		}
+		if i%20 == 0 {
+			all[i].ResourceID = fmt.Sprint(i % 100)
+		}
+	}
+	return all
+}
+
+func BenchmarkMatch(b *testing.B) {
+	all := benchmarkSubscriptions()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	x := subscriptions.NewIndex()
+	for _, s := range all {
+		x.Put(s)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	events := make([]*mapping.Event, 4096)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range events {
+		resource := pick(rng, []string{"contact", "deal"})
+		events[i] = &mapping.Event{
+			Type: resource + "." + pick(rng, []string{"create", "update", "won"}), Resource: resource,
+			Account: fmt.Sprint(rng.IntN(10_000)), Accounted: true, Instance: fmt.Sprint(rng.IntN(100)),
+			Position: cdc.Position{Commit: 1},
+		}
+	}
+	dst := make([]*sub, 0, 64)
+	matched, i := 0, 0
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = x.Match(dst[:0], events[i%len(events)])
+		matched += len(dst)
+		i++
+	}
+	b.ReportMetric(float64(matched)/float64(i), "matches/op")
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(all)), "B/subscription")
+	runtime.KeepAlive(all)
+}

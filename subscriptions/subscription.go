@@ -1,0 +1,99 @@
+package subscriptions
+
+import (
+	"time"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/secret"
+)
+
+// Subscription is the stored wish of an account, or of the admin, to get events at a URL. One that is shared between
+// goroutines is never changed: a change makes a new one with a higher Version.
+type Subscription struct {
+	// Key is the store's number of the subscription, never shown and never used again.
+	Key int64
+	// ID begins with sub_.
+	ID string
+	// Version grows with every change of the subscription.
+	Version int64
+	// Account is the customer that it belongs to; empty, with Admin set, for a subscription of the admin, which gets the
+	// events of every account and of resources without one.
+	Account string
+	Admin   bool
+	// Events are names (contact.create), all of a resource (deal.*), or all (*).
+	Events []string
+	// TargetURL may hold credentials: it is shown only through ShownTarget.
+	TargetURL secret.String
+	// ResourceID, when not empty, limits it to the events of this instance.
+	ResourceID string
+	// Secrets sign, newest first. Those after the first are being rotated out.
+	Secrets  []SigningSecret
+	Delivery DeliveryOptions
+	State    State
+	// Disabled tells why a disabled subscription is disabled.
+	Disabled *DisabledReason
+	Name     string
+	// Description and Metadata are the owner's own.
+	Description string
+	Metadata    map[string]string
+	// Since is a position of the source's log before the subscription was committed: it gets only transactions whose
+	// commit is after it. Zero for one that was made without a source.
+	Since     cdc.LSN
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// SigningSecret is a whsec_… secret and, for one that is being rotated out, until when it signs (zero: without end).
+type SigningSecret struct {
+	Secret secret.String `json:"secret"`
+	Until  time.Time     `json:"until,omitzero"`
+}
+
+// State is where a subscription stands.
+type State string
+
+// The states. Only Active ones are sent to.
+const (
+	Active   State = "active"
+	Disabled State = "disabled"
+)
+
+// DisabledReason tells who disabled a subscription, why and since when.
+type DisabledReason struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+}
+
+// DeliveryOptions override the config's delivery block; what is nil or empty is the config's.
+type DeliveryOptions struct {
+	Timeout *Duration `json:"timeout,omitempty"`
+	Retries *Retries  `json:"retries,omitempty"`
+	// Ordering is OrderingResource or OrderingNone.
+	Ordering    string `json:"ordering,omitempty"`
+	MaxInFlight int    `json:"max_in_flight,omitempty"`
+}
+
+// The orderings.
+const (
+	OrderingResource = "resource"
+	OrderingNone     = "none"
+)
+
+// MessagePrefix is the prefix of the logical messages that announce a changed subscription in the source's stream, so
+// that every replica applies the change at its position.
+const MessagePrefix = "rowhook.subscription"
+
+// Announcement is the content of such a message, as JSON: what matching needs, and no secrets.
+type Announcement struct {
+	// Store is the id of the store that holds the subscription: several may share one source.
+	Store      string   `json:"store"`
+	ID         string   `json:"id"`
+	Version    int64    `json:"version"`
+	Deleted    bool     `json:"deleted,omitempty"`
+	Account    string   `json:"account,omitempty"`
+	Admin      bool     `json:"admin,omitempty"`
+	Events     []string `json:"events,omitempty"`
+	ResourceID string   `json:"resource_id,omitempty"`
+	State      State    `json:"state,omitempty"`
+}

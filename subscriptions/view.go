@@ -1,0 +1,60 @@
+package subscriptions
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// View is a subscription as its owner sees it, in JSON with these members in this order.
+type View struct {
+	ID string `json:"id"`
+	// Account is null for a subscription of the admin.
+	Account        *string           `json:"account"`
+	Events         []string          `json:"events"`
+	TargetURL      string            `json:"target_url"`
+	ResourceID     *string           `json:"resource_id"`
+	State          State             `json:"state"`
+	DisabledReason *DisabledReason   `json:"disabled_reason"`
+	Delivery       DeliveryOptions   `json:"delivery"`
+	Name           string            `json:"name"`
+	Description    string            `json:"description"`
+	Metadata       map[string]string `json:"metadata"`
+	CreatedAt      time.Time         `json:"created_at"`
+	UpdatedAt      time.Time         `json:"updated_at"`
+	// Secret is there only in the answer to the request that made it.
+	Secret string `json:"secret,omitempty"`
+}
+
+// Shown returns the subscription as its owner sees it: without the credentials of the target, and without the secret
+// unless it was just made.
+func (s *Subscription) Shown(withSecret bool) View {
+	v := View{
+		ID: s.ID, Events: slices.Clone(s.Events), TargetURL: s.ShownTarget(), State: s.State,
+		Delivery: s.Delivery.clone(), Name: s.Name, Description: s.Description, Metadata: maps.Clone(s.Metadata),
+		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
+	}
+	if !s.Admin {
+		account := s.Account
+		v.Account = &account
+	}
+	if s.ResourceID != "" {
+		resourceID := s.ResourceID
+		v.ResourceID = &resourceID
+	}
+	if s.Disabled != nil {
+		d := *s.Disabled
+		d.Since = d.Since.UTC()
+		v.DisabledReason = &d
+	}
+	if v.Events == nil {
+		v.Events = []string{}
+	}
+	if v.Metadata == nil {
+		v.Metadata = map[string]string{}
+	}
+	if withSecret && len(s.Secrets) > 0 {
+		v.Secret = s.Secrets[0].Secret.Reveal()
+	}
+	return v
+}
