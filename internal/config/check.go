@@ -1,0 +1,67 @@
+package config
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/rowhook/rowhook/internal/secret"
+)
+
+var tokenName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// accountText refuses what no account is called.
+func accountText(s string) *mistake {
+	if strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return &mistake{is: "begins or ends with a space, or holds a control character", hint: "write the account as the resource's account gives it"}
+	}
+	return nil
+}
+
+// checkTokens refuses callers that cannot be told apart.
+func checkTokens(d *decoder, v value, tokens []Token) {
+	names, texts := map[string]int{}, map[secret.String]int{}
+	for i, t := range tokens {
+		path := item(v.path, i)
+		if first, twice := names[t.Name]; twice && t.Name != "" {
+			n := d.notes[path+".name"]
+			d.add(n.at, "give each token a name of its own", "%s.name: %s is the name of %s too", path, n.shown, item(v.path, first))
+		} else {
+			names[t.Name] = i
+		}
+		if first, twice := texts[t.Token]; twice && t.Token != "" {
+			d.add(d.notes[path+".token"].at, "make another one with: openssl rand -hex 24", "%s.token is the same as that of %s", path, item(v.path, first))
+		} else {
+			texts[t.Token] = i
+		}
+	}
+}
+
+// checkDelivery keeps what customers may reach within what the admin may.
+func checkDelivery(d *decoder, v value, c *Delivery) {
+	if c.Accounts.AllowHTTP && !c.Targets.AllowHTTP && !d.bad[v.path+".allow_http"] {
+		d.add(d.notes[v.path+".accounts.allow_http"].at, "set delivery.allow_http to true too, or leave this out",
+			"%s.accounts.allow_http allows customers what %s.allow_http refuses the admin", v.path, v.path)
+	}
+	for i, p := range c.Accounts.AllowNetworks {
+		path := item(v.path+".accounts.allow_networks", i)
+		within := slices.ContainsFunc(c.Targets.AllowNetworks, func(wide netip.Prefix) bool {
+			return wide.Bits() <= p.Bits() && wide.Contains(p.Addr())
+		})
+		if n, known := d.notes[path]; known && p.IsValid() && !within && !d.anyBad(v.path+".allow_networks") {
+			d.add(n.at, "add it to delivery.allow_networks too, or leave it out",
+				"%s: %s is not within delivery.allow_networks", path, n.shown)
+		}
+	}
+}
+
+// anyBad says whether something under a path was complained of, so that what is missing from it proves nothing.
+func (d *decoder) anyBad(path string) bool {
+	for k := range d.bad {
+		if s, ok := k.(string); ok && strings.HasPrefix(s, path) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,101 @@
+// Package config loads the configuration file: strictly, with all mistakes at once, each with its place and a hint.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/rowhook/rowhook/internal/secret"
+	"github.com/rowhook/rowhook/mapping"
+)
+
+// Config is the whole file.
+type Config struct {
+	Database  Database
+	Store     Store
+	App       App
+	API       API
+	Delivery  Delivery
+	Retention Retention
+	Limits    Limits
+	Mapping   mapping.Config
+}
+
+// Database is the source.
+type Database struct {
+	// URL of the source, direct and not pooled.
+	URL secret.String
+	// Slot is the replication slot's name. Defaults to rowhook.
+	Slot string
+	// Publication is the publication's name. Defaults to rowhook.
+	Publication string
+	// Environment names where this is. Defaults to host and database name of URL.
+	Environment string
+}
+
+// Store is where subscriptions, events and deliveries are kept.
+type Store struct {
+	// URL defaults to the database's.
+	URL secret.String
+	// Schema defaults to rowhook.
+	Schema string
+}
+
+// App is the application.
+type App struct {
+	URL       string
+	PublicURL string
+}
+
+// API is the REST API's listener.
+type API struct {
+	// Listen defaults to 127.0.0.1:8477.
+	Listen string
+	// BasePath defaults to /api/v1.
+	BasePath string
+	Tokens   []Token
+}
+
+// Token lets a caller in. Account "*" is the admin.
+type Token struct {
+	Name    string
+	Token   secret.String
+	Account string
+}
+
+// Delivery holds the defaults of all subscriptions.
+type Delivery struct {
+	// Timeout of one attempt, connecting and answer's headers included. Defaults to 15s.
+	Timeout time.Duration
+	// Retries are the waits before each retry. Default: the schedule that Standard Webhooks gives as its example.
+	Retries []time.Duration
+	// Ordering is OrderingResource or OrderingNone. Defaults to OrderingResource.
+	Ordering string
+	// MaxInFlight bounds the requests under way, in all. Defaults to 512.
+	MaxInFlight int
+	// Targets rule which addresses subscriptions may name; the admin's, and those of accounts.
+	Targets  Targets
+	Accounts Targets
+}
+
+// Targets rule which addresses may be sent to, beside https ones in public networks.
+type Targets struct {
+	AllowHTTP     bool
+	AllowNetworks []netip.Prefix
+}
+
+// Retention says how long events and their deliveries are kept.
+type Retention struct {
+	// For defaults to 7 days.
+	For time.Duration
+}
+
+// Limits bound what rowhook uses.
+type Limits struct {
+	// Memory for the bodies of events under way, in bytes. Defaults to 16 MiB.
+	Memory int64
+	// Hold is how long an event may wait in memory before it is written to the store. Defaults to 5s.
+	Hold time.Duration
+	// MaxRow is the largest row taken, in bytes. Defaults to 64 MiB.
+	MaxRow int64
+}

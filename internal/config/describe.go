@@ -1,0 +1,183 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/rowhook/rowhook/internal/secret"
+	"github.com/rowhook/rowhook/mapping"
+)
+
+// file describes the whole file: every key, what it takes, where it goes and what it means. The decoder and the schema
+// both follow it.
+var file = object[Config]{
+	closed: false,
+	later:  []string{"proxy", "json"},
+	members: []member[Config]{
+		must(key("database", databaseObject, func(c *Config) *Database { return &c.Database },
+			"The Postgres database whose changes become webhooks."), `database: {url: "${env:DATABASE_URL}"}`),
+		key("store", storeObject, func(c *Config) *Store { return &c.Store },
+			"Where subscriptions, events and deliveries are kept. By default a schema of the same database."),
+		key("app", appObject, func(c *Config) *App { return &c.App },
+			"The application whose data this is."),
+		key("api", apiObject, func(c *Config) *API { return &c.API },
+			"The REST API through which subscriptions are made."),
+		key("delivery", deliveryObject, func(c *Config) *Delivery { return &c.Delivery },
+			"How webhooks are sent. These are the defaults; a subscription can set its own timeout, retries and ordering."),
+		key("retention", retentionObject, func(c *Config) *Retention { return &c.Retention },
+			"How long what was sent is kept."),
+		key("limits", limitsObject, func(c *Config) *Limits { return &c.Limits },
+			"What rowhook may use."),
+		must(key("resources", kind[[]mapping.Resource](resourceMap{item: resourceObject}), func(c *Config) *[]mapping.Resource { return &c.Mapping.Resources },
+			"The things of your API, by name, each tied to a table. Their events are called contact.create, contact.update, contact.delete."),
+			"resources: {contact: {table: contacts, columns: all}}"),
+	},
+}
+
+var databaseObject = object[Database]{
+	closed: true,
+	later:  []string{"read_url", "max_wal_lag"},
+	members: []member[Database]{
+		must(key("url", postgresURL("${env:DATABASE_URL}", "postgres://rowhook:secret@db.internal:5432/app"),
+			func(d *Database) *secret.String { return &d.URL },
+			"Connection string of the source: direct, not through a pooler. The role needs LOGIN, REPLICATION and SELECT on the mapped tables."),
+			"url: ${env:DATABASE_URL}"),
+		key("slot", slotName(), func(d *Database) *string { return &d.Slot },
+			"Name of the replication slot. Made at the first start if the role may."),
+		key("publication", identifier("a publication name"), func(d *Database) *string { return &d.Publication },
+			"Name of the publication. Made at the first start, for the mapped tables, if the role may."),
+		key("environment", environmentName(), func(d *Database) *string { return &d.Environment },
+			"Where this is: production, staging. A store that was made in another environment starts paused, so that a copy of the database sends nothing. Default: host, port and name of the database."),
+	},
+}
+
+var storeObject = object[Store]{
+	later: []string{"encryption_key"},
+	members: []member[Store]{
+		key("url", postgresURL("${env:ROWHOOK_STORE_URL}"), func(s *Store) *secret.String { return &s.URL },
+			"Connection string of the database that keeps subscriptions, events and deliveries. Default: database.url."),
+		key("schema", schemaName(), func(s *Store) *string { return &s.Schema },
+			"Schema of rowhook's own tables. It is rowhook's alone."),
+	},
+}
+
+var appObject = object[App]{
+	later: []string{"headers"},
+	members: []member[App]{
+		key("url", httpURL("http://127.0.0.1:3000"), func(a *App) *string { return &a.URL },
+			"Address at which rowhook reaches the application. No default."),
+		key("public_url", httpURL("https://api.example.com"), func(a *App) *string { return &a.PublicURL },
+			"Address at which customers reach the application. With a resource's path it makes the links in webhooks. No default."),
+	},
+}
+
+var apiObject = object[API]{
+	later: []string{"show_answers"},
+	members: []member[API]{
+		key("listen", listenAddress(), func(a *API) *string { return &a.Listen },
+			"Address to listen at, host:port."),
+		key("base_path", basePath(), func(a *API) *string { return &a.BasePath },
+			"Path that the API's routes are under: /api/v1/subscription/."),
+		key("tokens", list[Token]{item: tokenObject, check: checkTokens}, func(a *API) *[]Token { return &a.Tokens },
+			"Who may use the API. Default: nobody."),
+	},
+}
+
+var tokenObject = object[Token]{
+	closed: true,
+	members: []member[Token]{
+		must(key("name", matching("a token name", tokenName, "use letters, digits, . _ and -, at most 63", "ops"),
+			func(t *Token) *string { return &t.Name },
+			"What logs call the caller. Each name once."), "name: ops"),
+		must(key("token", tokenText(), func(t *Token) *secret.String { return &t.Token },
+			"The token itself, at least 16 characters, sent as Authorization: Bearer. Make one with: openssl rand -hex 24."),
+			"token: ${env:ROWHOOK_TOKEN}"),
+		must(key("account", checked("text", `write "*" for the admin, or the customer's id in quotes`, accountText, "*", "42"), func(t *Token) *string { return &t.Account },
+			"The customer whom the caller acts for, as the account of a resource gives it; \"*\" is the admin, who sees every account."),
+			`account: "*" for the admin, or the customer's id in quotes`),
+	},
+}
+
+var deliveryObject = object[Delivery]{
+	check: checkDelivery,
+	members: []member[Delivery]{
+		key("timeout", duration(100*time.Millisecond, time.Minute), func(d *Delivery) *time.Duration { return &d.Timeout },
+			"Time that one attempt may take, connecting and the answer's headers included: 100ms to 60s."),
+		key("retries", list[time.Duration]{
+			item: duration(time.Nanosecond, 7*day), max: maxRetries, show: func(d time.Duration) any { return showDuration(d) },
+		}, func(d *Delivery) *[]time.Duration { return &d.Retries },
+			"The waits before each retry; their number is the number of retries. At most 20, each at most 7d. An empty list: no retries."),
+		key("ordering", choice(OrderingResource, OrderingNone), func(d *Delivery) *string { return &d.Ordering },
+			"resource: the events of one instance reach a subscription in commit order. none: an event that is being retried holds back no other."),
+		key("max_in_flight", count(1, 65535), func(d *Delivery) *int { return &d.MaxInFlight },
+			"How many requests may be under way at once, in all."),
+		key("allow_http", truth(), func(d *Delivery) *bool { return &d.Targets.AllowHTTP },
+			"Let the admin's subscriptions have targets that are not https."),
+		key("allow_networks", list[netip.Prefix]{item: network(), show: showPrefix}, func(d *Delivery) *[]netip.Prefix { return &d.Targets.AllowNetworks },
+			"Networks that are not public, which the admin's subscriptions may have targets in."),
+		key("accounts", accountsObject, func(d *Delivery) *Targets { return &d.Accounts },
+			"The same for the subscriptions of customers. Never more than what the admin's may have."),
+	},
+}
+
+var accountsObject = object[Targets]{
+	members: []member[Targets]{
+		key("allow_http", truth(), func(t *Targets) *bool { return &t.AllowHTTP },
+			"Let customers' subscriptions have targets that are not https. Needs delivery.allow_http."),
+		key("allow_networks", list[netip.Prefix]{item: network(), show: showPrefix}, func(t *Targets) *[]netip.Prefix { return &t.AllowNetworks },
+			"Networks that are not public, which customers' subscriptions may have targets in: part of delivery.allow_networks. Your customers can then reach what is in there."),
+	},
+}
+
+var retentionObject = object[Retention]{
+	later: []string{"events"},
+	members: []member[Retention]{
+		key("for", duration(time.Hour, 3650*day), func(r *Retention) *time.Duration { return &r.For },
+			"How long events and finished deliveries are kept for the feed and for replays: at least 1h."),
+	},
+}
+
+var limitsObject = object[Limits]{
+	members: []member[Limits]{
+		key("memory", size(1<<20, 1<<40), func(l *Limits) *int64 { return &l.Memory },
+			"Memory for the bodies of events under way: at least 1MiB."),
+		key("hold", duration(100*time.Millisecond, time.Hour-time.Nanosecond), func(l *Limits) *time.Duration { return &l.Hold },
+			"How long an event may wait in memory for its first attempt before it is written to the store, and WAL may be freed: at least 100ms, less than 1h."),
+		key("max_row", size(64<<10, 1<<40), func(l *Limits) *int64 { return &l.MaxRow },
+			"The largest row that is taken: at least 64KiB. A larger one stops the stream, which says so."),
+	},
+}
+
+var resourceObject = object[mapping.Resource]{
+	closed: true,
+	later:  []string{"ignore_changes", "relations", "delete_when", "where", "events", "coalesce", "key", "json"},
+	check:  checkResource,
+	members: []member[mapping.Resource]{
+		must(key("table", kind[mapping.Resource](tableKind{tableName()}), itself[mapping.Resource],
+			"The table: contacts (in the schema public), app.contacts, or '\"My Schema\".\"My Table\"'."), "table: contacts"),
+		key("account", kind[*mapping.Source](expressionKind{examples: []any{"account_id", "string(tenant_id)"}}),
+			func(r *mapping.Resource) **mapping.Source { return &r.Account },
+			"Expression over the row that gives the customer whom an instance belongs to, most often just a column. Without it, the events are the admin's only."),
+		key("path", kind[*mapping.Source](pathKind{examples: []any{"/contacts/${id}"}}),
+			func(r *mapping.Resource) **mapping.Source { return &r.Path },
+			"The resource's address under app.url and app.public_url, with ${…} for the row's values."),
+		key("representation", kind[*yaml.Node](representationKind{}), func(r *mapping.Resource) **yaml.Node { return &r.Representation },
+			"What is sent: paste what your API returns for one instance, and put ${column} or ${expression} where a value comes from the row. Either this or columns."),
+		key("columns", kind[mapping.Resource](columnsKind{columnNames()}), itself[mapping.Resource],
+			"Instead of a representation: the columns to send, in this order and under their own names, or all. Default, for a resource without account: all."),
+		key("except", columnNames(), func(r *mapping.Resource) *[]mapping.Source { return &r.Except },
+			"With columns: all, the columns that are not sent."),
+	},
+}
+
+func itself[T any](v *T) *T { return v }
+
+func showPrefix(p netip.Prefix) any { return p.String() }
+
+const maxRetries = 20
+
+// item is the path of a list's value.
+func item(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
