@@ -1,0 +1,376 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/api"
+	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/store"
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// Options are what the config file does not say.
+type Options struct {
+	Log     *slog.Logger
+	Version string
+	// Temporary uses a slot that is gone with the connection, and removes publication and schema at the end.
+	Temporary bool
+	// OnAttempt, when set, is told of every attempt. It must not block.
+	OnAttempt func(sender.Report)
+	// OnReady, when set, is called once, when rowhook has begun to stream.
+	OnReady func()
+}
+
+// App is one rowhook. Use New, then Run.
+type App struct {
+	cfg      *config.Config
+	opts     Options
+	log      *slog.Logger
+	def      *mapping.Definition
+	owner    string
+	metrics  *metrics
+	listener net.Listener
+
+	// What is known from which stage on; nil before.
+	store      atomic.Pointer[store.Store]
+	source     atomic.Pointer[cdc.Source]
+	dispatcher atomic.Pointer[sender.Dispatcher]
+	catalogue  atomic.Pointer[subscriptions.Catalogue]
+	// waiting says what the start waits for.
+	waiting atomic.Pointer[string]
+}
+
+const (
+	// drainGrace is how long requests under way may take to end when rowhook stops; drainTimeout bounds the whole.
+	drainGrace   = 10 * time.Second
+	drainTimeout = 30 * time.Second
+	// expireEvery is how often old partitions are looked for.
+	expireEvery = 10 * time.Minute
+	// perSubscription is how many requests to one target are under way at most, unless its subscription says otherwise.
+	perSubscription = 64
+)
+
+// New checks what can be checked without a database. The error lists every mistake.
+func New(cfg *config.Config, opts Options) (*App, error) {
+	def, problems := mapping.Parse(cfg.Mapping)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text()}
+	a.metrics = newMetrics(a)
+	return a, nil
+}
+
+// Listen opens the API's listener, so that its address is known, and taken, before anything else is done.
+func (a *App) Listen() (net.Addr, error) {
+	l, err := net.Listen("tcp", a.cfg.API.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the API: %w\n  hint: choose another address in api.listen, or end what listens there", err)
+	}
+	a.listener = l
+	return l.Addr(), nil
+}
+
+// Run starts everything and works until ctx is done; then it stops reading, lets requests under way end, writes down what
+// is left, acknowledges, and returns when all has ended. An error means that it could not start: what a person has to
+// mend. It does not return because the database is away.
+func (a *App) Run(ctx context.Context) error {
+	if a.listener == nil {
+		if _, err := a.Listen(); err != nil {
+			return err
+		}
+	}
+	srv := a.serve()
+	defer srv()
+	err := a.run(ctx)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// serve runs the API until the function it returns is called.
+func (a *App) serve() func() {
+	s := a.api().HTTPServer("")
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.log.Error("the API ended", "error", err)
+		}
+	})
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if s.Shutdown(ctx) != nil {
+			_ = s.Close()
+		}
+		wg.Wait()
+	}
+}
+
+func (a *App) api() *api.Server {
+	tokens := make([]api.Token, len(a.cfg.API.Tokens))
+	for i, t := range a.cfg.API.Tokens {
+		tokens[i] = api.Token{Name: t.Name, Token: t.Token, Account: t.Account}
+	}
+	admin, accounts := a.guards()
+	return api.New(api.Config{
+		BasePath:   a.cfg.API.BasePath,
+		Tokens:     tokens,
+		Repository: repository{a},
+		Catalogue: func() subscriptions.Catalogue {
+			if c := a.catalogue.Load(); c != nil {
+				return *c
+			}
+			return nil
+		},
+		Admin:         subscriptions.Policy{AllowHTTP: admin.AllowHTTP, CheckAddress: admin.Check},
+		Accounts:      subscriptions.Policy{AllowHTTP: accounts.AllowHTTP, CheckAddress: accounts.Check},
+		ConfigRetries: len(a.cfg.Delivery.Retries),
+		Ready:         a.readiness,
+		Metrics:       a.metrics.handler(),
+		Log:           a.log,
+		Version:       a.opts.Version,
+	})
+}
+
+func (a *App) guards() (admin, accounts sender.Guard) {
+	d := a.cfg.Delivery
+	return sender.Guard{AllowHTTP: d.Targets.AllowHTTP, AllowNetworks: d.Targets.AllowNetworks},
+		sender.Guard{AllowHTTP: d.Accounts.AllowHTTP, AllowNetworks: d.Accounts.AllowNetworks}
+}
+
+func (a *App) run(ctx context.Context) error {
+	st, err := wait(ctx, a, "the store", func() (*store.Store, error) { return store.Open(ctx, a.storeConfig()) })
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	defer a.cleanUp(st)
+	a.store.Store(st)
+
+	h := &handler{app: a, store: st, index: subscriptions.NewIndex()}
+	src, err := cdc.New(a.sourceConfig(), h, st)
+	if err != nil {
+		return err
+	}
+	a.source.Store(src)
+	cat, err := wait(ctx, a, "the database", func() (*cdc.Catalog, error) { return src.Prepare(ctx) })
+	if err != nil {
+		return err
+	}
+	mapper, problems := a.def.Compile(cat.Tables, cat.Lineage())
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	h.mapper = mapper
+	a.tellStart(cat, mapper)
+
+	d := sender.New(a.senderConfig(), st)
+	h.dispatcher = d
+	st.OnChange(func(_ string, _ int64, deleted bool, key int64) {
+		// From when the caller has its answer, nothing is sent any more.
+		if deleted {
+			d.Remove(key)
+		}
+	})
+	a.dispatcher.Store(d)
+	offers := catalogueOf(mapper)
+	a.catalogue.Store(&offers)
+	a.waiting.Store(nil)
+
+	// The stages end in the order in which data flows: the source first, the dispatcher when nothing comes any more.
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = d.Run(work) })
+	wg.Go(func() { a.expireLoop(work, st) })
+	if a.opts.OnReady != nil {
+		wg.Go(func() { a.tellReady(ctx) })
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		<-ctx.Done()
+		a.log.Info("stopping: no more is read, requests under way may end")
+		d.Drain(drainGrace)
+	}()
+	err = src.Run(ctx)
+	if ctx.Err() != nil {
+		<-drained
+	}
+	stopWork()
+	wg.Wait()
+	if err == nil {
+		a.log.Info("stopped", "acknowledged", src.Status().Acknowledged.String())
+	}
+	return err
+}
+
+// tellStart says in a line each what was found and made.
+func (a *App) tellStart(cat *cdc.Catalog, m *mapping.Mapper) {
+	verb := func(made bool) string {
+		if made {
+			return "made"
+		}
+		return "found"
+	}
+	a.log.Info("publication "+verb(cat.MadePublication), "publication", a.cfg.Database.Publication, "tables", len(cat.Tables))
+	for _, t := range cat.AddedTables {
+		a.log.Info("table added to the publication", "table", t.String())
+	}
+	if !a.opts.Temporary {
+		a.log.Info("replication slot "+verb(cat.MadeSlot), "slot", a.cfg.Database.Slot)
+	}
+	for _, r := range a.cfg.Mapping.Resources {
+		var events []string
+		for _, t := range m.Types() {
+			if t.Resource == r.Name {
+				events = append(events, t.Name)
+			}
+		}
+		a.log.Info("resource", "resource", r.Name, "table", r.Table.String(), "events", strings.Join(events, " "))
+	}
+	reasons := map[string]bool{}
+	for _, t := range m.Types() {
+		if t.Accounted && t.AccountReason != "" && !strings.HasSuffix(t.Name, ".truncate") && !reasons[t.AccountReason] {
+			reasons[t.AccountReason] = true
+			a.log.Warn("not offered to accounts", "event", t.Name, "reason", t.AccountReason)
+		}
+	}
+	a.log.Info("API", "listen", a.listener.Addr().String(), "base_path", a.cfg.API.BasePath)
+	if len(a.cfg.API.Tokens) == 0 {
+		a.log.Warn("api.tokens is empty: nobody can subscribe")
+	}
+}
+
+// tellReady calls OnReady when the stream has begun.
+func (a *App) tellReady(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if a.readiness().Ready {
+				a.opts.OnReady()
+				return
+			}
+		}
+	}
+}
+
+func (a *App) storeConfig() store.Config {
+	c := store.Config{URL: a.cfg.Store.URL, Schema: a.cfg.Store.Schema, Log: a.log}
+	if a.cfg.Store.URL != a.cfg.Database.URL {
+		c.SourceURL = a.cfg.Database.URL
+	}
+	return c
+}
+
+func (a *App) sourceConfig() cdc.Config {
+	return cdc.Config{
+		URL: a.cfg.Database.URL, Slot: a.cfg.Database.Slot, Publication: a.cfg.Database.Publication,
+		Environment: a.cfg.Database.Environment, Tables: a.def.Tables(), Temporary: a.opts.Temporary,
+		Prefixes: []string{subscriptions.MessagePrefix}, DrainTimeout: drainTimeout, MaxMessage: a.cfg.Limits.MaxRow, Log: a.log,
+	}
+}
+
+func (a *App) senderConfig() sender.Config {
+	admin, accounts := a.guards()
+	return sender.Config{
+		MaxInFlight: a.cfg.Delivery.MaxInFlight, PerSubscription: perSubscription,
+		Hold: a.cfg.Limits.Hold, Memory: a.cfg.Limits.Memory,
+		Timeout: a.cfg.Delivery.Timeout, Retries: a.cfg.Delivery.Retries, Ordering: a.cfg.Delivery.Ordering,
+		Admin: admin, Accounts: accounts, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
+		OnAttempt: a.observe, OnGone: a.gone,
+	}
+}
+
+func (a *App) observe(r sender.Report) {
+	a.metrics.attempt(r)
+	if a.opts.OnAttempt != nil {
+		a.opts.OnAttempt(r)
+	}
+}
+
+// gone deletes a subscription whose target said that it is. Until it is done, the dispatcher sends it nothing.
+func (a *App) gone(ctx context.Context, s *subscriptions.Subscription) {
+	pause := 100 * time.Millisecond
+	for {
+		err := a.store.Load().Delete(ctx, subscriptions.Scope{Admin: true}, s.ID)
+		if err == nil || errors.Is(err, subscriptions.ErrNotFound) {
+			return
+		}
+		a.log.Warn("a subscription whose target is gone cannot be deleted yet", "subscription", s.ID, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+			pause = min(2*pause, 5*time.Second)
+		}
+	}
+}
+
+// expireLoop drops what is older than the retention.
+func (a *App) expireLoop(ctx context.Context, st *store.Store) {
+	tick := time.NewTicker(expireEvery)
+	defer tick.Stop()
+	for {
+		dropped, err := st.Expire(ctx, time.Now().Add(-a.cfg.Retention.For))
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("what is older than the retention cannot be removed", "error", err)
+		}
+		for _, name := range dropped {
+			a.log.Info("partition dropped: it is older than the retention", "partition", name)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// cleanUp leaves nothing behind of a temporary run.
+func (a *App) cleanUp(st *store.Store) {
+	if !a.opts.Temporary {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if src := a.source.Load(); src != nil {
+		if err := src.DropPublication(ctx); err != nil {
+			a.log.Error("the publication could not be removed", "publication", a.cfg.Database.Publication, "error", err)
+		}
+	}
+	if err := st.Drop(ctx); err != nil {
+		a.log.Error("the schema could not be removed", "schema", a.cfg.Store.Schema, "error", err)
+	}
+}
+
+func catalogueOf(m *mapping.Mapper) subscriptions.Catalogue {
+	offers := subscriptions.Catalogue{}
+	for _, t := range m.Types() {
+		offers = append(offers, subscriptions.Offer{Name: t.Name, Resource: t.Resource, AdminOnly: !t.Accounted || strings.HasSuffix(t.Name, ".truncate"),
+			AccountReason: t.AccountReason})
+	}
+	return offers
+}

@@ -1,0 +1,228 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/store"
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// handler is the way of the data: changes become events, events deliveries, and these go to the dispatcher with the
+// receipt that it settles. It belongs to the source's goroutine.
+type handler struct {
+	app        *App
+	store      *store.Store
+	mapper     *mapping.Mapper
+	index      *subscriptions.Index
+	dispatcher *sender.Dispatcher
+
+	begun bool
+	// horizon is the newest position in the store when the connection was made: what is not beyond it may have been
+	// recorded before.
+	horizon cdc.Position
+
+	events  []*mapping.Event
+	letters []mapping.DeadLetter
+	matched []*subscriptions.Subscription
+	jobs    []sender.Job
+}
+
+// Begin implements cdc.Handler: this process is the one that reads the slot now.
+func (h *handler) Begin(ctx context.Context) error {
+	same, err := h.store.Own(ctx, h.app.cfg.Database.Slot, h.app.owner)
+	if err != nil {
+		return err
+	}
+	all, err := h.store.All(ctx)
+	if err != nil {
+		return err
+	}
+	h.index.Load(all)
+	byKey := make(map[int64]*subscriptions.Subscription, len(all))
+	for _, s := range all {
+		byKey[s.Key] = s
+	}
+	if err := h.dispatcher.Resume(ctx, same && h.begun, func(key int64) *subscriptions.Subscription { return byKey[key] }); err != nil {
+		return err
+	}
+	h.begun = true
+	h.horizon, err = h.store.Horizon(ctx)
+	return err
+}
+
+// End implements cdc.Handler.
+func (h *handler) End() { h.dispatcher.Suspend() }
+
+// Handle implements cdc.Handler.
+func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error) {
+	h.letters, h.matched, h.jobs = h.letters[:0], h.matched[:0], h.jobs[:0]
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		if c.Op == cdc.Message {
+			if err := h.announced(ctx, c); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		h.events, h.letters = h.mapper.Map(h.events[:0], h.letters, b.Epoch, c)
+		for _, ev := range h.events {
+			from := len(h.matched)
+			h.matched = h.index.Match(h.matched, ev)
+			if to := len(h.matched); to > from {
+				h.jobs = append(h.jobs, sender.Job{Event: ev, To: h.matched[from:to:to]})
+			}
+		}
+	}
+	h.app.metrics.changes(b)
+	if err := h.leaveOutRecorded(ctx); err != nil {
+		return nil, err
+	}
+	n := len(h.letters)
+	for _, j := range h.jobs {
+		n += len(j.To)
+	}
+	receipt := cdc.NewReceipt(n)
+	if len(h.jobs) > 0 {
+		if err := h.dispatcher.Submit(ctx, h.jobs, receipt); err != nil {
+			return nil, err
+		}
+		h.app.metrics.matched(h.jobs)
+	}
+	for _, l := range h.letters {
+		h.app.log.Warn("a change could not be mapped: it is kept as a dead letter", "resource", l.Resource, "position", l.Position.String(), "reason", l.Reason)
+		h.dispatcher.Bury(l, receipt)
+	}
+	h.app.metrics.buried(len(h.letters))
+	clear(h.jobs[:cap(h.jobs)])
+	clear(h.events[:cap(h.events)])
+	return receipt, nil
+}
+
+// leaveOutRecorded removes deliveries that are in the store from before the connection was made. Only what is not beyond
+// the horizon is looked up: live traffic pays nothing.
+func (h *handler) leaveOutRecorded(ctx context.Context) error {
+	var pairs []store.Pair
+	for _, j := range h.jobs {
+		if j.Event.Position.Compare(h.horizon) > 0 {
+			break // positions grow
+		}
+		for _, to := range j.To {
+			pairs = append(pairs, store.Pair{Subscription: to.Key, Position: j.Event.Position})
+		}
+	}
+	if len(pairs) == 0 {
+		return nil
+	}
+	deliveries, events, err := retry(ctx, h, "look for what was recorded", func() (d map[store.Pair]bool, e map[cdc.Position]bool, err error) {
+		return h.store.Recorded(ctx, pairs)
+	})
+	if err != nil {
+		return err
+	}
+	kept := h.jobs[:0]
+	for _, j := range h.jobs {
+		j.Stored = events[j.Event.Position]
+		to := j.To[:0:0]
+		for _, s := range j.To {
+			if !deliveries[store.Pair{Subscription: s.Key, Position: j.Event.Position}] {
+				to = append(to, s)
+			}
+		}
+		if j.To = to; len(to) > 0 {
+			kept = append(kept, j)
+		}
+	}
+	h.jobs = kept
+	return nil
+}
+
+// retry tries until the store answers.
+func retry[A, B any](ctx context.Context, h *handler, what string, try func() (A, B, error)) (A, B, error) {
+	pause := waitMin
+	for {
+		x, y, err := try()
+		if err == nil || ctx.Err() != nil {
+			return x, y, err
+		}
+		h.app.log.Warn("the store does not answer: reading waits", "to", what, "error", err)
+		select {
+		case <-ctx.Done():
+			return x, y, ctx.Err()
+		case <-time.After(pause):
+			pause = min(2*pause, waitMax)
+		}
+	}
+}
+
+const (
+	// visibleWithin is how long a change of a subscription that was read from the stream may take to be visible in the
+	// store. It is long only behind a synchronous standby that does not answer.
+	visibleWithin = 30 * time.Second
+	visiblePoll   = 20 * time.Millisecond
+)
+
+// announced applies a change of a subscription at its place in the stream.
+func (h *handler) announced(ctx context.Context, c *cdc.Change) error {
+	var a subscriptions.Announcement
+	if err := json.Unmarshal(c.Content, &a); err != nil {
+		h.app.log.Warn("an announcement cannot be read: it is left out", "error", err)
+		return nil
+	}
+	if a.Store != h.store.ID() || !h.index.Behind(a) {
+		return nil
+	}
+	var row *subscriptions.Subscription
+	if !a.Deleted {
+		var err error
+		if row, err = h.row(ctx, a); err != nil {
+			return err
+		}
+	}
+	if a.Deleted || row == nil {
+		if held := h.index.Get(a.ID); held != nil {
+			h.dispatcher.Remove(held.Key)
+			h.index.Apply(a, nil)
+			h.dispatcher.Forget(held.Key)
+		}
+		return nil
+	}
+	h.index.Apply(a, row)
+	h.dispatcher.Update(row)
+	return nil
+}
+
+// row reads the subscription that was announced, waiting until it is visible.
+func (h *handler) row(ctx context.Context, a subscriptions.Announcement) (*subscriptions.Subscription, error) {
+	deadline := time.Now().Add(visibleWithin)
+	pause := visiblePoll
+	for {
+		row, err := h.store.Announced(ctx, a)
+		if err == nil {
+			return row, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if errors.Is(err, subscriptions.ErrNotFound) {
+			if time.Now().After(deadline) {
+				h.app.log.Error("a subscription was announced and is not in the store: its change is left out", "subscription", a.ID)
+				return nil, nil
+			}
+		} else {
+			h.app.log.Warn("the store does not answer: reading waits", "to", fmt.Sprintf("read subscription %s", a.ID), "error", err)
+			pause = time.Second
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}

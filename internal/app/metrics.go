@@ -1,0 +1,123 @@
+package app
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/sender"
+)
+
+// metrics are what /metrics shows. Labels are bounded: verdicts, typed reasons, events of the mapping.
+type metrics struct {
+	app      *App
+	registry *prometheus.Registry
+
+	changesTotal  prometheus.Counter
+	eventsTotal   *prometheus.CounterVec
+	deadLetters   prometheus.Counter
+	attemptsTotal *prometheus.CounterVec
+	attemptTime   prometheus.Histogram
+	latency       prometheus.Histogram
+	gauges        map[*prometheus.Desc]func() float64
+}
+
+func newMetrics(a *App) *metrics {
+	m := &metrics{
+		app:           a,
+		registry:      prometheus.NewRegistry(),
+		changesTotal:  prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_changes_total", Help: "Committed changes read from the stream."}),
+		eventsTotal:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_events_total", Help: "Events that matched at least one subscription, by type."}, []string{"type"}),
+		deadLetters:   prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_dead_letters_total", Help: "Changes that could not be mapped."}),
+		attemptsTotal: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_attempts_total", Help: "Attempts that ended, by result: delivered, or the reason of the failure."}, []string{"result"}),
+		attemptTime:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_attempt_duration_seconds", Help: "Time from the start of a request to the answer's headers.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
+		latency:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_delivery_latency_seconds", Help: "Time from commit to the answer of a first attempt that delivered, by both machines' clocks.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 20)}),
+	}
+	m.gauges = map[*prometheus.Desc]func() float64{}
+	gauge := func(name, help string, read func() float64) {
+		m.gauges[prometheus.NewDesc(name, help, nil, nil)] = read
+	}
+	source := func(read func(cdc.Status) float64) func() float64 {
+		return func() float64 {
+			if s := a.source.Load(); s != nil {
+				return read(s.Status())
+			}
+			return 0
+		}
+	}
+	counts := func(read func(sender.Counts) float64) func() float64 {
+		return func() float64 {
+			if d := a.dispatcher.Load(); d != nil {
+				return read(d.Counts())
+			}
+			return 0
+		}
+	}
+	truth := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	gauge("rowhook_ready", "1 while replicating and delivering, or standing by.", func() float64 { return truth(a.readiness().Ready) })
+	gauge("rowhook_replication_streaming", "1 while streaming from the slot.", source(func(s cdc.Status) float64 { return truth(s.Phase == cdc.Streaming) }))
+	gauge("rowhook_replication_received_lsn", "Position up to which everything was received, in bytes.", source(func(s cdc.Status) float64 { return float64(s.Received) }))
+	gauge("rowhook_replication_acknowledged_lsn", "Position up to which everything is durable, in bytes.", source(func(s cdc.Status) float64 { return float64(s.Acknowledged) }))
+	gauge("rowhook_replication_connections", "Replication connections made since the start.", source(func(s cdc.Status) float64 { return float64(s.Connections) }))
+	gauge("rowhook_replication_unsettled_batches", "Batches that hold back the acknowledged position.", source(func(s cdc.Status) float64 { return float64(s.Unsettled) }))
+	gauge("rowhook_attempts_in_flight", "Requests under way.", counts(func(c sender.Counts) float64 { return float64(c.InFlight) }))
+	gauge("rowhook_deliveries_in_memory", "Deliveries that are not settled.", counts(func(c sender.Counts) float64 { return float64(c.InMemory) }))
+	gauge("rowhook_memory_charged_bytes", "What is charged to the memory budget.", counts(func(c sender.Counts) float64 { return float64(c.Bytes) }))
+	gauge("rowhook_deliveries_due", "Deliveries in the store that are to be sent.", counts(func(c sender.Counts) float64 { return float64(c.StoredRows) }))
+	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
+	m.registry.MustRegister(m.changesTotal, m.eventsTotal, m.deadLetters, m.attemptsTotal, m.attemptTime, m.latency, m,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(out chan<- *prometheus.Desc) {
+	for d := range m.gauges {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(out chan<- prometheus.Metric) {
+	for d, read := range m.gauges {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, read())
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+func (m *metrics) changes(b *cdc.Batch) { m.changesTotal.Add(float64(len(b.Changes))) }
+
+func (m *metrics) matched(jobs []sender.Job) {
+	for _, j := range jobs {
+		m.eventsTotal.WithLabelValues(j.Event.Type).Inc()
+	}
+}
+
+func (m *metrics) buried(n int) { m.deadLetters.Add(float64(n)) }
+
+func (m *metrics) attempt(r sender.Report) {
+	result := r.Outcome.Reason
+	switch r.Outcome.Verdict {
+	case sender.Delivered:
+		result = "delivered"
+		if r.Attempt == 1 {
+			m.latency.Observe(max(time.Since(r.Event.Time).Seconds(), 0))
+		}
+	case sender.Interrupted:
+		result = "interrupted"
+	}
+	m.attemptsTotal.WithLabelValues(result).Inc()
+	m.attemptTime.Observe(r.Outcome.Duration.Seconds())
+}

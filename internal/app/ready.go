@@ -1,0 +1,53 @@
+package app
+
+import (
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/client"
+)
+
+// readiness says whether hooks flow: replicating and delivering, or standing by for a process that does.
+func (a *App) readiness() client.Readiness {
+	r := client.Readiness{Role: "starting", Ready: true}
+	add := func(name, state, reason string, ready bool) {
+		r.Parts = append(r.Parts, client.Part{Name: name, Ready: ready, State: state, Detail: reason})
+		if !ready {
+			r.Ready = false
+			if r.Reason == "" {
+				r.Reason = name + ": " + state
+				if reason != "" {
+					r.Reason = name + ": " + reason
+				}
+			}
+		}
+	}
+	reason := ""
+	if w := a.waiting.Load(); w != nil {
+		reason = *w
+	}
+	if a.store.Load() == nil {
+		add("store", "opening", reason, false)
+	} else {
+		add("store", "open", "", true)
+	}
+	d := a.dispatcher.Load()
+	if d == nil {
+		add("replication", "starting", reason, false)
+		return r
+	}
+	switch s := a.source.Load().Status(); s.Phase {
+	case cdc.Streaming:
+		r.Role = "active"
+		add("replication", string(s.Phase), "", true)
+	case cdc.Standby:
+		r.Role = "standby"
+		add("replication", string(s.Phase), "", true)
+	default:
+		add("replication", string(s.Phase), s.Reason, false)
+	}
+	if e := d.WriteError(); e != "" {
+		add("delivery", "outcomes cannot be stored", e, false)
+	} else {
+		add("delivery", "running", "", true)
+	}
+	return r
+}

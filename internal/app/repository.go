@@ -1,0 +1,58 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// repository is the store as the API sees it: unavailable until it is open.
+type repository struct{ app *App }
+
+func (r repository) open() (subscriptions.Repository, error) {
+	if st := r.app.store.Load(); st != nil {
+		return st, nil
+	}
+	return nil, fmt.Errorf("the store is not open yet: %w", subscriptions.ErrUnavailable)
+}
+
+func (r repository) Create(ctx context.Context, s *subscriptions.Subscription) error {
+	st, err := r.open()
+	if err != nil {
+		return err
+	}
+	return st.Create(ctx, s)
+}
+
+func (r repository) List(ctx context.Context, q subscriptions.Query) ([]*subscriptions.Subscription, bool, error) {
+	st, err := r.open()
+	if err != nil {
+		return nil, false, err
+	}
+	return st.List(ctx, q)
+}
+
+func (r repository) Get(ctx context.Context, scope subscriptions.Scope, id string) (*subscriptions.Subscription, error) {
+	st, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	return st.Get(ctx, scope, id)
+}
+
+func (r repository) Update(ctx context.Context, scope subscriptions.Scope, id string, change func(*subscriptions.Subscription) error) (*subscriptions.Subscription, error) {
+	st, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	return st.Update(ctx, scope, id, change)
+}
+
+func (r repository) Delete(ctx context.Context, scope subscriptions.Scope, id string) error {
+	st, err := r.open()
+	if err != nil {
+		return err
+	}
+	return st.Delete(ctx, scope, id)
+}

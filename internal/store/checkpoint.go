@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/cdc"
+)
+
+// LoadCheckpoint implements cdc.Checkpoints.
+func (s *Store) LoadCheckpoint(ctx context.Context, slot string) (cdc.Checkpoint, bool, error) {
+	c := cdc.Checkpoint{Slot: slot}
+	var lsn string
+	var epoch int64
+	err := s.pool.QueryRow(ctx, `
+		SELECT system_id, database_oid, timeline, environment, epoch, lsn::text FROM checkpoint WHERE slot = $1`, slot).
+		Scan(&c.SystemID, &c.DatabaseOID, &c.Timeline, &c.Environment, &epoch, &lsn)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return cdc.Checkpoint{}, false, nil
+	}
+	if err != nil {
+		return cdc.Checkpoint{}, false, fmt.Errorf("load checkpoint: %w", err)
+	}
+	c.Epoch = uint32(epoch)
+	c.LSN, err = pglogrepl.ParseLSN(lsn)
+	return c, true, err
+}
+
+// SaveCheckpoint implements cdc.Checkpoints. The first checkpoint of a slot begins an epoch after those that the store
+// knows, so that positions are never used twice.
+func (s *Store) SaveCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
+	tag, err := s.pool.Exec(ctx, `
+		UPDATE checkpoint SET system_id = $2, database_oid = $3, timeline = $4, environment = $5, epoch = $6,
+			lsn = $7::text::pg_lsn, updated_at = now()
+		WHERE slot = $1`,
+		c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(c.Epoch), c.LSN.String())
+	if err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	if tag.RowsAffected() == 1 {
+		return nil
+	}
+	newest, err := s.Horizon(ctx)
+	if err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	_, err = s.pool.Exec(ctx, `
+		INSERT INTO checkpoint (slot, system_id, database_oid, timeline, environment, epoch, lsn)
+		VALUES ($1, $2, $3, $4, $5, $6, $7::text::pg_lsn)`,
+		c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(max(c.Epoch, newest.Epoch+1)), c.LSN.String())
+	if err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Own notes that this process reads the slot now, and says whether it was the last one to do so: then nobody else has
+// sent anything in between.
+func (s *Store) Own(ctx context.Context, slot, owner string) (same bool, err error) {
+	var last *string
+	err = s.pool.QueryRow(ctx, `
+		UPDATE checkpoint c SET owner = $2 FROM (SELECT slot, owner FROM checkpoint WHERE slot = $1 FOR UPDATE) o
+		WHERE c.slot = o.slot RETURNING o.owner`, slot, owner).Scan(&last)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return true, nil // a temporary slot has no checkpoint, and no other process
+	}
+	if err != nil {
+		return false, fmt.Errorf("note who reads the slot: %w", err)
+	}
+	return last != nil && *last == owner, nil
+}
+
+// Horizon is the position of the newest event or dead letter in the store: what comes after it is new. Zero when there
+// is none.
+func (s *Store) Horizon(ctx context.Context) (cdc.Position, error) {
+	var p []byte
+	err := s.pool.QueryRow(ctx, `
+		SELECT position FROM (
+			(SELECT position FROM event ORDER BY position DESC LIMIT 1)
+			UNION ALL (SELECT position FROM dead_letter ORDER BY position DESC LIMIT 1)) p
+		ORDER BY position DESC LIMIT 1`).Scan(&p)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return cdc.Position{}, nil
+	}
+	if err != nil {
+		return cdc.Position{}, fmt.Errorf("read the newest position: %w", err)
+	}
+	return cdc.PositionFromBytes(p)
+}

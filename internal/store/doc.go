@@ -1,0 +1,6 @@
+// Package store keeps what must survive: subscriptions, events, deliveries, dead letters and the checkpoint, in a schema
+// of a Postgres database. It holds all of rowhook's SQL but that which reads the source's catalog.
+//
+// What it promises: a call that returns nil is durable; Write is all or nothing, and may be repeated; events and finished
+// deliveries live in partitions by day of commit, which are dropped whole.
+package store

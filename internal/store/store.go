@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/secret"
+)
+
+// Config says where the store is.
+type Config struct {
+	// URL of the database that holds the store.
+	URL secret.String
+	// Schema is made when it does not exist.
+	Schema string
+	// SourceURL is the source's database when it is another one: subscriptions are announced there. Empty when the store
+	// is in the source's database.
+	SourceURL secret.String
+	// Connections is the most connections to the store. Defaults to 4.
+	Connections int
+	Log         *slog.Logger
+}
+
+// Store is a pool of connections to the store. Its methods may be called from any goroutine.
+type Store struct {
+	cfg    Config
+	pool   *pgxpool.Pool
+	source *pgxpool.Pool
+	id     string
+
+	mu sync.Mutex
+	// days are those whose partitions are known to exist.
+	days map[string]bool
+	// hooks are told of changes of subscriptions made through this process.
+	onChange func(id string, version int64, deleted bool, key int64)
+}
+
+// errURL stands for an error that could show a connection string.
+var errURL = errors.New("the URL cannot be read")
+
+// Open connects, and brings the schema up to date. It waits for nothing: an error that may pass by itself is told by
+// Unavailable.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if cfg.Connections == 0 {
+		cfg.Connections = 4
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{cfg: cfg, days: map[string]bool{}}
+	var err error
+	if s.pool, err = newPool(ctx, cfg.URL, cfg.Schema, cfg.Connections); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if cfg.SourceURL != "" {
+		if s.source, err = newPool(ctx, cfg.SourceURL, "", 2); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("open the source for the store: %w", err)
+		}
+	}
+	if err := s.migrate(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if err := s.pool.QueryRow(ctx, `SELECT id::text FROM store`).Scan(&s.id); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("read the store's id: %w", err)
+	}
+	return s, nil
+}
+
+// Close ends all connections.
+func (s *Store) Close() {
+	s.pool.Close()
+	if s.source != nil {
+		s.source.Close()
+	}
+}
+
+// ID tells stores apart that share a source.
+func (s *Store) ID() string { return s.id }
+
+// Ping says whether the store answers.
+func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
+
+// Connections returns the number of connections that are open.
+func (s *Store) Connections() int { return int(s.pool.Stat().TotalConns()) }
+
+func newPool(ctx context.Context, url secret.String, schema string, size int) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(url.Reveal())
+	if err != nil {
+		return nil, errURL
+	}
+	cfg.MaxConns = int32(size)
+	cfg.MinConns = 0
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	if cfg.ConnConfig.ConnectTimeout == 0 {
+		cfg.ConnConfig.ConnectTimeout = 10 * time.Second
+	}
+	p := cfg.ConnConfig.RuntimeParams
+	delete(p, "replication")
+	p["application_name"] = "rowhook store"
+	p["timezone"] = "UTC"
+	p["client_encoding"] = "UTF8"
+	// What is acknowledged must be on disk, whatever the role's default says.
+	p["synchronous_commit"] = "on"
+	p["statement_timeout"] = "60s"
+	p["lock_timeout"] = "20s"
+	p["idle_in_transaction_session_timeout"] = "60s"
+	if schema != "" {
+		p["search_path"] = cdc.QuoteIdent(schema)
+	}
+	return pgxpool.NewWithConfig(ctx, cfg)
+}
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate makes the schema and brings it up to date, one process at a time.
+func (s *Store) migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	if err := s.ensureSchema(ctx); err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDBFromPool(s.pool)
+	defer func() { _ = db.Close() }()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithTableName("migration"), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
+		goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return s.setupError("bring the store's tables up to date", err)
+	}
+	for _, r := range results {
+		s.cfg.Log.Info("store migrated", "schema", s.cfg.Schema, "version", r.Source.Version)
+	}
+	return nil
+}
+
+func (s *Store) ensureSchema(ctx context.Context) error {
+	var exists bool
+	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)`, s.cfg.Schema).Scan(&exists); err != nil {
+		return s.setupError("connect to the store", err)
+	}
+	if exists {
+		return nil
+	}
+	if _, err := s.pool.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+cdc.QuoteIdent(s.cfg.Schema)); err != nil && sqlState(err) != "23505" {
+		return s.setupError("make the store's schema", err)
+	}
+	return nil
+}
+
+// setupError adds the mend to an error of making the schema.
+func (s *Store) setupError(what string, err error) error {
+	e := &cdc.Error{Class: cdc.Unavailable, What: what, Err: err}
+	user := s.pool.Config().ConnConfig.User
+	switch code := sqlState(err); code {
+	case "42501":
+		e.Class = cdc.Refused
+		e.Mend = fmt.Sprintf("the role %q may not; let the database's owner run\n    CREATE SCHEMA %s AUTHORIZATION %s;\n    (or give rowhook a database of its own in store.url)",
+			user, cdc.QuoteIdent(s.cfg.Schema), cdc.QuoteIdent(user))
+	case "28P01", "28000", "3D000":
+		e.Class = cdc.Refused
+		e.Mend = "mend store.url, or database.url where there is no store.url"
+	case "":
+		e.Mend = "check that Postgres runs there and that host and port are right"
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		c := connect.Config
+		e.What = fmt.Sprintf("%s at %s:%d/%s", what, c.Host, c.Port, c.Database)
+		e.Err = connect.Unwrap()
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		e.Err = fmt.Errorf("%s (SQLSTATE %s)", pg.Message, pg.Code)
+	}
+	return e
+}
+
+func sqlState(err error) string { return cdc.SQLState(err) }
+
+// Drop removes the schema with all it holds.
+func (s *Store) Drop(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `DROP SCHEMA IF EXISTS `+cdc.QuoteIdent(s.cfg.Schema)+` CASCADE`)
+	return err
+}
+
+// transact runs f in a transaction.
+func (s *Store) transact(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, s.pool, f)
+}

@@ -1,0 +1,313 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/internal/secret"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+const subscriptionColumns = `key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, delivery, state, disabled,
+	name, description, metadata, since::text, created_at, updated_at, deleted_at`
+
+// scanSubscription reads subscriptionColumns; deleted says that only the row of a deleted one is left.
+func scanSubscription(row pgx.Row) (s *subscriptions.Subscription, deleted bool, err error) {
+	s = &subscriptions.Subscription{}
+	var (
+		account   *string
+		url       string
+		secrets   []byte
+		since     string
+		deletedAt *time.Time
+	)
+	if err := row.Scan(&s.Key, &s.ID, &s.Version, &account, &s.Events, &url, &s.ResourceID, &secrets, &s.Delivery, &s.State, &s.Disabled,
+		&s.Name, &s.Description, &s.Metadata, &since, &s.CreatedAt, &s.UpdatedAt, &deletedAt); err != nil {
+		return nil, false, err
+	}
+	s.TargetURL = secret.String(url)
+	if account == nil {
+		s.Admin = true
+	} else {
+		s.Account = *account
+	}
+	if s.Secrets, err = subscriptions.DecodeSecrets(secrets); err != nil {
+		return nil, false, err
+	}
+	s.CreatedAt, s.UpdatedAt = s.CreatedAt.UTC(), s.UpdatedAt.UTC()
+	s.Since, err = pglogrepl.ParseLSN(since)
+	return s, deletedAt != nil, err
+}
+
+// OnChange sets what is called with every change that is made through this process, after it is durable and before the
+// call that made it returns.
+func (s *Store) OnChange(f func(id string, version int64, deleted bool, key int64)) { s.onChange = f }
+
+func (s *Store) changed(x *subscriptions.Subscription, deleted bool) {
+	if s.onChange != nil {
+		s.onChange(x.ID, x.Version, deleted, x.Key)
+	}
+}
+
+// announce writes the change into the source's log. In the source's own database it is part of the transaction. In a
+// store of its own it comes before the commit, so that a change that is not announced is not made; who reads the
+// announcement waits for the row.
+func (s *Store) announce(ctx context.Context, tx pgx.Tx, a subscriptions.Announcement) error {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	const sql = `SELECT pg_logical_emit_message(true, $1, $2::text)`
+	if s.source == nil {
+		_, err = tx.Exec(ctx, sql, subscriptions.MessagePrefix, string(text))
+	} else {
+		_, err = s.source.Exec(ctx, sql, subscriptions.MessagePrefix, string(text))
+	}
+	if err != nil {
+		return fmt.Errorf("announce the change in the source: %w", err)
+	}
+	return nil
+}
+
+// position is where the source's log ends now.
+func (s *Store) position(ctx context.Context, tx pgx.Tx) (string, error) {
+	const sql = `SELECT pg_current_wal_insert_lsn()::text`
+	var lsn string
+	var err error
+	if s.source == nil {
+		err = tx.QueryRow(ctx, sql).Scan(&lsn)
+	} else {
+		err = s.source.QueryRow(ctx, sql).Scan(&lsn)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the source's position: %w", err)
+	}
+	return lsn, nil
+}
+
+// unavailable marks errors that are not the caller's.
+func unavailable(err error) error {
+	if err == nil || errors.Is(err, subscriptions.ErrNotFound) {
+		return err
+	}
+	code := sqlState(err)
+	if code == "" || code[:2] == "57" || code[:2] == "53" || code[:2] == "08" || code == "25006" {
+		return fmt.Errorf("%w: %w", subscriptions.ErrUnavailable, err)
+	}
+	return err
+}
+
+func accountOf(x *subscriptions.Subscription) any {
+	if x.Admin {
+		return nil
+	}
+	return x.Account
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func metadataOf(x *subscriptions.Subscription) map[string]string {
+	if x.Metadata == nil {
+		return map[string]string{}
+	}
+	return x.Metadata
+}
+
+// Create implements subscriptions.Repository.
+func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription) error {
+	x.Version = 1
+	secrets, err := subscriptions.EncodeSecrets(x.Secrets)
+	if err != nil {
+		return fmt.Errorf("create subscription: %w", err)
+	}
+	err = s.transact(ctx, func(tx pgx.Tx) error {
+		since, err := s.position(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if x.Since, err = pglogrepl.ParseLSN(since); err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `
+			INSERT INTO subscription (id, account, events, target_url, resource_id, secrets, delivery, state, disabled, name, description, metadata, since)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::pg_lsn)
+			RETURNING key, created_at, updated_at`,
+			x.ID, accountOf(x), x.Events, x.TargetURL.Reveal(), orNull(x.ResourceID), string(secrets), x.Delivery, x.State, x.Disabled, x.Name,
+			x.Description, metadataOf(x), since).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
+		if err != nil {
+			return err
+		}
+		x.CreatedAt, x.UpdatedAt = x.CreatedAt.UTC(), x.UpdatedAt.UTC()
+		return s.announce(ctx, tx, subscriptions.Announce(x, s.id))
+	})
+	if err != nil {
+		return unavailable(fmt.Errorf("create subscription: %w", err))
+	}
+	s.changed(x, false)
+	return nil
+}
+
+// scoped is the condition that a caller sees a row, with $1 and $2 for the scope.
+const scoped = `deleted_at IS NULL AND ($1 OR account = $2)`
+
+// List implements subscriptions.Repository.
+func (s *Store) List(ctx context.Context, q subscriptions.Query) ([]*subscriptions.Subscription, bool, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT `+subscriptionColumns+` FROM subscription
+		WHERE `+scoped+` AND key > coalesce((SELECT key FROM subscription WHERE id = $3 AND ($1 OR account = $2)), 0)
+		ORDER BY key LIMIT $4`, q.Scope.Admin, q.Scope.Account, q.After, q.Limit+1)
+	if err != nil {
+		return nil, false, unavailable(fmt.Errorf("list subscriptions: %w", err))
+	}
+	page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*subscriptions.Subscription, error) {
+		x, _, err := scanSubscription(row)
+		return x, err
+	})
+	if err != nil {
+		return nil, false, unavailable(fmt.Errorf("list subscriptions: %w", err))
+	}
+	if len(page) > q.Limit {
+		return page[:q.Limit], true, nil
+	}
+	return page, false, nil
+}
+
+// Get implements subscriptions.Repository.
+func (s *Store) Get(ctx context.Context, scope subscriptions.Scope, id string) (*subscriptions.Subscription, error) {
+	x, _, err := scanSubscription(s.pool.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE `+scoped+` AND id = $3`,
+		scope.Admin, scope.Account, id))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, subscriptions.ErrNotFound
+	}
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("read subscription: %w", err))
+	}
+	return x, nil
+}
+
+// lock reads a row for a change.
+func lockSubscription(ctx context.Context, tx pgx.Tx, scope subscriptions.Scope, id string) (*subscriptions.Subscription, error) {
+	x, _, err := scanSubscription(tx.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE `+scoped+` AND id = $3 FOR UPDATE`,
+		scope.Admin, scope.Account, id))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, subscriptions.ErrNotFound
+	}
+	return x, err
+}
+
+// errChange wraps an error of the caller's change, which must come back as it is.
+type errChange struct{ err error }
+
+func (e errChange) Error() string { return e.err.Error() }
+
+// Update implements subscriptions.Repository.
+func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string, change func(*subscriptions.Subscription) error) (*subscriptions.Subscription, error) {
+	var x *subscriptions.Subscription
+	err := s.transact(ctx, func(tx pgx.Tx) error {
+		var err error
+		if x, err = lockSubscription(ctx, tx, scope, id); err != nil {
+			return err
+		}
+		if err := change(x); err != nil {
+			return errChange{err}
+		}
+		x.Version++
+		secrets, err := subscriptions.EncodeSecrets(x.Secrets)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `
+			UPDATE subscription SET version = $2, events = $3, target_url = $4, resource_id = $5, secrets = $6, delivery = $7, state = $8,
+				disabled = $9, name = $10, description = $11, metadata = $12, updated_at = now()
+			WHERE key = $1 RETURNING updated_at`,
+			x.Key, x.Version, x.Events, x.TargetURL.Reveal(), orNull(x.ResourceID), string(secrets), x.Delivery, x.State, x.Disabled, x.Name,
+			x.Description, metadataOf(x)).Scan(&x.UpdatedAt)
+		if err != nil {
+			return err
+		}
+		x.UpdatedAt = x.UpdatedAt.UTC()
+		return s.announce(ctx, tx, subscriptions.Announce(x, s.id))
+	})
+	var mine errChange
+	if errors.As(err, &mine) {
+		return nil, mine.err
+	}
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("change subscription: %w", err))
+	}
+	s.changed(x, false)
+	return x, nil
+}
+
+// Delete implements subscriptions.Repository. What is due for the subscription goes with it.
+func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string) error {
+	var x *subscriptions.Subscription
+	err := s.transact(ctx, func(tx pgx.Tx) error {
+		var err error
+		if x, err = lockSubscription(ctx, tx, scope, id); err != nil {
+			return err
+		}
+		x.Version++
+		if _, err := tx.Exec(ctx, `
+			UPDATE subscription SET deleted_at = now(), version = $2, target_url = NULL, secrets = '[]', metadata = '{}', name = '', description = ''
+			WHERE key = $1`, x.Key, x.Version); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM due WHERE subscription = $1`, x.Key); err != nil {
+			return err
+		}
+		return s.announce(ctx, tx, subscriptions.Announcement{Store: s.id, ID: x.ID, Version: x.Version, Deleted: true})
+	})
+	if err != nil {
+		return unavailable(fmt.Errorf("delete subscription: %w", err))
+	}
+	s.changed(x, true)
+	return nil
+}
+
+// All returns every subscription.
+func (s *Store) All(ctx context.Context) ([]*subscriptions.Subscription, error) {
+	rows, err := s.pool.Query(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE deleted_at IS NULL ORDER BY key`)
+	if err != nil {
+		return nil, fmt.Errorf("read subscriptions: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*subscriptions.Subscription, error) {
+		x, _, err := scanSubscription(row)
+		return x, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read subscriptions: %w", err)
+	}
+	return all, nil
+}
+
+// Announced reads the subscription that an announcement is about, as it is now. It returns nil when it has been deleted,
+// and ErrNotFound when the row is not visible yet: an announcement can be read before the transaction that wrote it is
+// visible to others.
+func (s *Store) Announced(ctx context.Context, a subscriptions.Announcement) (*subscriptions.Subscription, error) {
+	x, deleted, err := scanSubscription(s.pool.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE id = $1`, a.ID))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, subscriptions.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read subscription: %w", err)
+	}
+	if deleted {
+		return nil, nil
+	}
+	if x.Version < a.Version {
+		return nil, subscriptions.ErrNotFound
+	}
+	return x, nil
+}

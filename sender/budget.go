@@ -1,0 +1,33 @@
+package sender
+
+// The price of what is under way, in bytes, beside the bodies themselves: what the structures around them take.
+const (
+	eventOverhead    = 400
+	deliveryOverhead = 240
+)
+
+// body is an event under way and what it is charged for: as long as one of its deliveries is not settled.
+type body struct {
+	price      int64
+	deliveries int
+	// stored says that the event's row is in the store. It belongs to the recorder.
+	stored bool
+}
+
+// budget bounds what is under way. It is guarded by the dispatcher's mutex.
+type budget struct {
+	limit, used int64
+	// freed is signalled when something was given back.
+	freed chan struct{}
+}
+
+// room says whether something of the price is admitted: also when it is larger than the limit, if it is alone.
+func (b *budget) room(price int64) bool { return b.used == 0 || b.used+price <= b.limit }
+
+func (b *budget) give(price int64) {
+	b.used -= price
+	select {
+	case b.freed <- struct{}{}:
+	default:
+	}
+}

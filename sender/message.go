@@ -1,0 +1,31 @@
+package sender
+
+import (
+	"encoding/json"
+
+	"github.com/rowhook/rowhook/mapping"
+)
+
+// timestampLayout is RFC 3339 with microseconds, which is what Postgres keeps.
+const timestampLayout = "2006-01-02T15:04:05.000000Z"
+
+// appendStandard appends the body of the format standard. Types, timestamps and positions need no escaping.
+func appendStandard(dst []byte, ev *mapping.Event) []byte {
+	dst = append(dst, `{"type":"`...)
+	dst = append(dst, ev.Type...)
+	dst = append(dst, `","timestamp":"`...)
+	dst = ev.Time.AppendFormat(dst, timestampLayout)
+	dst = append(dst, `","data":`...)
+	dst = append(dst, ev.Data...)
+	if len(ev.Partial) > 0 {
+		// Member names come from the config file: they may hold anything.
+		partial, err := json.Marshal(ev.Partial)
+		if err == nil {
+			dst = append(dst, `,"partial":`...)
+			dst = append(dst, partial...)
+		}
+	}
+	dst = append(dst, `,"position":"`...)
+	dst = ev.Position.AppendText(dst)
+	return append(dst, `"}`...)
+}

@@ -1,0 +1,97 @@
+package sender
+
+import (
+	"context"
+	"time"
+
+	"github.com/rowhook/rowhook/mapping"
+)
+
+// Status is what has become of a delivery. The numbers are the store's.
+type Status int16
+
+// The statuses. A delivery that is pending has no status yet: it is in memory, or due.
+const (
+	StatusDelivered Status = 1
+	StatusFailed    Status = 2
+)
+
+// String is the status as the API shows it.
+func (s Status) String() string {
+	switch s {
+	case StatusDelivered:
+		return "delivered"
+	case StatusFailed:
+		return "failed"
+	}
+	return "pending"
+}
+
+// Op is what a Record asks for.
+type Op uint8
+
+// The ops.
+const (
+	// Finish writes a finished delivery, and removes its due row when it has one.
+	Finish Op = iota + 1
+	// Defer writes a due row.
+	Defer
+	// Reschedule changes a due row's time and attempts.
+	Reschedule
+	// Bury writes a dead letter.
+	Bury
+)
+
+// Record is one thing to be made durable.
+type Record struct {
+	Op Op
+	// Event is that of the delivery. InsertEvent says that it is not in the store yet.
+	Event       *mapping.Event
+	InsertEvent bool
+	// Subscription is its Key, Key the ordering key.
+	Subscription int64
+	Key          int64
+	// Stored says that the delivery has a due row.
+	Stored bool
+	// Status is for Finish; Attempts counts those that have ended; DueAt is for Defer and Reschedule.
+	Status   Status
+	Attempts int
+	DueAt    time.Time
+	// RetryReason is why the last attempt failed, empty when there was none.
+	RetryReason string
+	// Outcome is that of the attempt that led to the record, nil when none did.
+	Outcome *Outcome
+	// DeadLetter is for Bury.
+	DeadLetter *mapping.DeadLetter
+
+	delivery *delivery
+	settle   func()
+}
+
+// Due is a delivery that is due, read from the store: the oldest of its ordering key.
+type Due struct {
+	Event       *mapping.Event
+	Key         int64
+	Attempts    int
+	RetryReason string
+}
+
+// Backlog is what the store holds for a subscription.
+type Backlog struct {
+	Subscription int64
+	// Keys holds the number of due rows by ordering key; nil when there are too many of them.
+	Keys map[int64]int
+	Rows int
+}
+
+// Store keeps events and deliveries. Write is called by one goroutine, Due by another.
+type Store interface {
+	// Write makes the records durable, all or none. Of one ordering key only the oldest due row is due at its time; the
+	// others wait until it is finished.
+	Write(ctx context.Context, records []Record) error
+	// Due returns deliveries of the subscription that are due now, at most one of each ordering key, the longest due
+	// first; and when the next one is due after these, zero for never.
+	Due(ctx context.Context, subscription int64, now time.Time, limit int) ([]Due, time.Time, error)
+	// Backlogs returns what is stored, for subscriptions that have something.
+	Backlogs(ctx context.Context, maxKeys int) ([]Backlog, error)
+}
