@@ -1,0 +1,42 @@
+# Targets: make help
+
+.DEFAULT_GOAL := help
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: ## watch hooks arrive from a throw-away Postgres
+	go run ./cmd/rowhook demo
+
+build: ## build ./rowhook, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" -o rowhook ./cmd/rowhook
+
+test: ## run all tests
+	go test ./...
+
+race: ## run all tests with the race detector
+	go test -race ./...
+
+fuzz: ## fuzz everything that reads bytes from outside, FUZZTIME each (30s)
+	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for n in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$f); do \
+			echo "$$n in $$(dirname $$f)"; \
+			go test -run '^$$' -fuzz "^$$n\$$" -fuzztime $${FUZZTIME:-30s} ./$$(dirname $$f) || exit 1; \
+		done; \
+	done
+
+bench: ## run the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./cdc ./mapping ./subscriptions ./sender ./internal/store
+
+latency: ## measure commit to receipt, one row at a time
+	go run ./cmd/rowhook demo --latency 2000
+
+lint: ## gofmt, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
+
+ci: ## what CI runs
+	bash .ci/run
+
+.PHONY: help demo build test race fuzz bench latency lint ci

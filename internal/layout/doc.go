@@ -1,0 +1,2 @@
+// Package layout holds the test of the repository's layout: which package may import which.
+package layout
