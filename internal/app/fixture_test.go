@@ -164,7 +164,7 @@ func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	ready := make(chan struct{})
 	a, err := app.New(r.load(), app.Options{
-		Log:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		Version: "test",
 		OnReady: func() { close(ready) },
 	})
