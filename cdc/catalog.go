@@ -3,6 +3,7 @@ package cdc
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -144,18 +145,53 @@ func loadTypes(ctx context.Context, conn *pgx.Conn, oids []uint32) (map[uint32]*
 	return types, nil
 }
 
+// shared is an ordinary connection that lives as long as a session, used by one goroutine at a time.
+type shared struct {
+	connect func(context.Context) (*pgx.Conn, error)
+
+	mu   sync.Mutex
+	conn *pgx.Conn
+}
+
+// do calls f with the connection, made anew when it is broken. An error of f closes it.
+func (c *shared) do(ctx context.Context, f func(*pgx.Conn) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn == nil || c.conn.IsClosed() {
+		conn, err := c.connect(ctx)
+		if err != nil {
+			return err
+		}
+		c.conn = conn
+	}
+	err := f(c.conn)
+	if err != nil {
+		closeConn(c.conn)
+		c.conn = nil
+	}
+	return err
+}
+
+func (c *shared) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil {
+		closeConn(c.conn)
+		c.conn = nil
+	}
+}
+
 // resolver adds to the relations of the stream what the stream does not tell: types and primary keys. It belongs to the
 // goroutine that hands batches to the handler, so that its SQL never delays the replication connection.
 type resolver struct {
-	connect func(context.Context) (*pgx.Conn, error)
-	conn    *pgx.Conn
+	sql *shared
 	// last is the newest resolved relation of each OID; resolved maps relations as decoded to it.
 	last     map[uint32]*Relation
 	resolved map[*Relation]*Relation
 }
 
-func newResolver(connect func(context.Context) (*pgx.Conn, error)) *resolver {
-	return &resolver{connect: connect, last: map[uint32]*Relation{}, resolved: map[*Relation]*Relation{}}
+func newResolver(sql *shared) *resolver {
+	return &resolver{sql: sql, last: map[uint32]*Relation{}, resolved: map[*Relation]*Relation{}}
 }
 
 // resolve replaces the relations of a batch's changes by resolved ones: the same pointer as before where nothing has
@@ -183,16 +219,12 @@ func (r *resolver) relation(ctx context.Context, raw *Relation) (*Relation, erro
 	if rel := r.resolved[raw]; rel != nil {
 		return rel, nil
 	}
-	if r.conn == nil || r.conn.IsClosed() {
-		conn, err := r.connect(ctx)
-		if err != nil {
-			return nil, err
-		}
-		r.conn = conn
-	}
-	rel, err := describe(ctx, r.conn, raw)
+	var rel *Relation
+	err := r.sql.do(ctx, func(conn *pgx.Conn) (err error) {
+		rel, err = describe(ctx, conn, raw)
+		return err
+	})
 	if err != nil {
-		r.close()
 		return nil, fmt.Errorf("read the definition of table %s: %w", raw.Table, cause(err))
 	}
 	if old := r.last[raw.OID]; old != nil && sameRelation(old, rel) {
@@ -205,15 +237,6 @@ func (r *resolver) relation(ctx context.Context, raw *Relation) (*Relation, erro
 	}
 	r.last[raw.OID], r.resolved[raw] = rel, rel
 	return rel, nil
-}
-
-func (r *resolver) close() {
-	if r.conn != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
-		_ = r.conn.Close(ctx)
-		r.conn = nil
-	}
 }
 
 // describe completes a relation from the catalog, which knows the table as it is now, while the stream may be older:

@@ -46,8 +46,8 @@ type Status struct {
 	Since  time.Time
 	// Received and Acknowledged are positions of the current or last connection.
 	Received, Acknowledged LSN
-	// LastMessage is when the server was last heard.
-	LastMessage time.Time
+	// Degraded says what is not read though it streams, with the mend; usually empty.
+	Degraded string
 	// Unsettled is the number of batches whose receipts are not settled.
 	Unsettled int
 	// Connections counts the connections made.
@@ -194,7 +194,10 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	batches := make(chan sent, 1)
 	handlerErr := make(chan error, 1)
 	var wg sync.WaitGroup
-	wg.Go(func() { handlerErr <- s.handleLoop(ctx, l, batches) })
+	sql := &shared{connect: s.cfg.connectSQL}
+	defer sql.close()
+	wg.Go(func() { handlerErr <- s.handleLoop(ctx, l, newResolver(sql), batches) })
+	wg.Go(func() { s.watchLoop(work, sql) })
 	if !s.cfg.Temporary {
 		wg.Go(func() { s.checkpointLoop(work, l, cp) })
 	}
@@ -259,9 +262,7 @@ func (s *Source) position(ctx context.Context) (LSN, Checkpoint, error) {
 	if missing, err := s.unpublished(ctx, conn); err != nil {
 		return 0, Checkpoint{}, s.trouble("read the publication's tables", err)
 	} else if len(missing) > 0 {
-		return 0, Checkpoint{}, &Error{Class: Gap,
-			What: fmt.Sprintf("the publication %s does not have the table %s any more: its changes are not sent", s.cfg.Publication, missing[0]),
-			Mend: fmt.Sprintf("restart rowhook, or ALTER PUBLICATION %s ADD TABLE %s;", QuoteIdent(s.cfg.Publication), missing[0].Quote())}
+		return 0, Checkpoint{}, s.notPublished(missing)
 	}
 	var end LSN
 	var text string
@@ -290,9 +291,7 @@ type sent struct {
 }
 
 // handleLoop gives batches to the handler. It ends when the channel is closed, when ctx is done, or with an error.
-func (s *Source) handleLoop(ctx context.Context, l *ledger, batches <-chan sent) error {
-	res := newResolver(s.cfg.connectSQL)
-	defer res.close()
+func (s *Source) handleLoop(ctx context.Context, l *ledger, res *resolver, batches <-chan sent) error {
 	defer s.handler.End()
 	if err := s.handler.Begin(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)

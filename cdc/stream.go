@@ -37,6 +37,9 @@ func (s *Source) openStream(ctx context.Context, start LSN) (*stream, error) {
 		_ = conn.Close(ctx)
 		return nil, err
 	}
+	if err := settingsTaken(conn); err != nil {
+		return fail(err)
+	}
 	if s.cfg.Temporary {
 		wait, cancel := context.WithTimeout(ctx, slotTimeout)
 		defer cancel()
@@ -64,6 +67,17 @@ func (s *Source) openStream(ctx context.Context, start LSN) (*stream, error) {
 	}
 	h.Frontend.SetMaxBodyLen(int(min(s.cfg.MaxMessage, 1<<30)))
 	return &stream{conn: h.Conn, frontend: h.Frontend, start: start}, nil
+}
+
+// settingsTaken makes sure that values come in the form that they are read in.
+func settingsTaken(conn *pgconn.PgConn) error {
+	for name, want := range map[string]string{"client_encoding": "UTF8", "DateStyle": "ISO, YMD", "IntervalStyle": "iso_8601", "TimeZone": "UTC"} {
+		if got := conn.ParameterStatus(name); got != want {
+			return &Error{Class: Refused, What: fmt.Sprintf("the connection has %s = %q, not %q as was asked for", name, got, want),
+				Mend: "something between rowhook and the server changes the session: database.url must be the direct address of the server"}
+		}
+	}
+	return nil
 }
 
 // startError tells why the server does not stream.

@@ -37,7 +37,7 @@ func (a *App) readiness() client.Readiness {
 	switch s := a.source.Load().Status(); s.Phase {
 	case cdc.Streaming:
 		r.Role = "active"
-		add("replication", string(s.Phase), "", true)
+		add("replication", string(s.Phase), s.Degraded, s.Degraded == "")
 	case cdc.Standby:
 		r.Role = "standby"
 		add("replication", string(s.Phase), "", true)
