@@ -67,9 +67,11 @@ func tellSyntax(text string, at location, err error, problems *problem.List) {
 	}
 	hint := ""
 	if m := unexpectedToken.FindStringSubmatch(message); m != nil {
-		switch token := m[1]; token {
-		case "":
+		switch token := m[1]; {
+		case token == "":
 			message = "expression ends too early"
+		case strings.Contains(message, "token String("):
+			message = "unexpected text in quotes"
 		default:
 			message = "unexpected " + token
 			switch strings.ToLower(token) {
@@ -91,13 +93,39 @@ func tellSyntax(text string, at location, err error, problems *problem.List) {
 	problems.Add(place, hint, "in expression %s: %s", quote(text), message)
 }
 
-// quote shortens an expression for a message.
+// quote shortens an expression for a message. What stands in its strings is left out: it may have come from the
+// environment, or from a file, and be secret.
 func quote(text string) string {
 	const limit = 60
+	text = withoutStrings(text)
 	if runes := []rune(text); len(runes) > limit {
 		text = string(runes[:limit]) + "…"
 	}
 	return "`" + strings.ReplaceAll(text, "\n", " ") + "`"
+}
+
+func withoutStrings(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		open := text[i]
+		b.WriteByte(open)
+		if open != '"' && open != '\'' && open != '`' {
+			continue
+		}
+		start := i + 1
+		for i++; i < len(text) && text[i] != open; i++ {
+			if text[i] == '\\' && open != '`' {
+				i++
+			}
+		}
+		if i > start {
+			b.WriteString("…")
+		}
+		if i < len(text) {
+			b.WriteByte(open)
+		}
+	}
+	return b.String()
 }
 
 // program is a compiled expression.
@@ -307,8 +335,9 @@ var typeNames = strings.NewReplacer(
 )
 
 var (
-	plainInt   = regexp.MustCompile(`\bint\b`)
-	mismatched = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types? (.+?)(?: and (.+))?\)$`)
+	plainInt     = regexp.MustCompile(`\bint\b`)
+	missingField = regexp.MustCompile(`^(.* has no (?:field|method) )(.+)$`)
+	mismatched   = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types? (.+?)(?: and (.+))?\)$`)
 )
 
 func typeWords(s string) string {
@@ -324,6 +353,9 @@ func tellType(text string, at location, err error, problems *problem.List) {
 	if errors.As(err, &fileError) {
 		message, place = strings.TrimSpace(fileError.Message), at.place(text, fileError.From)
 	}
+	if i := strings.LastIndex(message, ": `"); i >= 0 && strings.HasPrefix(message, "error parsing regexp") {
+		message = message[:i] // what follows is the text of a string
+	}
 	hint := ""
 	if m := mismatched.FindStringSubmatch(message); m != nil {
 		left, right := typeWords(m[2]), typeWords(m[3])
@@ -337,6 +369,9 @@ func tellType(text string, at location, err error, problems *problem.List) {
 		message = typeWords(message)
 	} else if strings.HasPrefix(message, "cannot redeclare") {
 		hint = "give the variable another name"
+	}
+	if m := missingField.FindStringSubmatch(message); m != nil && !strings.Contains(withoutStrings(text), m[2]) {
+		message = m[1] + "that name" // it was given as a text
 	}
 	problems.Add(place, hint, "in expression %s: %s", quote(text), message)
 }
