@@ -202,12 +202,16 @@ func (a *App) run(ctx context.Context) error {
 	wg.Go(func() { _ = d.Run(work) })
 	wg.Go(func() { a.expireLoop(work, st) })
 	if a.opts.OnReady != nil {
-		wg.Go(func() { a.tellReady(ctx) })
+		wg.Go(func() { a.tellReady(work) })
 	}
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-work.Done():
+			return // the source ended by itself
+		}
 		a.log.Info("stopping: no more is read, requests under way may end")
 		d.Drain(drainGrace)
 	}()
@@ -366,11 +370,16 @@ func (a *App) cleanUp(st *store.Store) {
 	}
 }
 
+// catalogueOf is what can be subscribed to. Customers read its reasons, so the tables and the mend, which the log has,
+// are left out.
 func catalogueOf(m *mapping.Mapper) subscriptions.Catalogue {
 	offers := subscriptions.Catalogue{}
 	for _, t := range m.Types() {
-		offers = append(offers, subscriptions.Offer{Name: t.Name, Resource: t.Resource, AdminOnly: !t.Accounted || strings.HasSuffix(t.Name, ".truncate"),
-			AccountReason: t.AccountReason})
+		o := subscriptions.Offer{Name: t.Name, Resource: t.Resource, AdminOnly: !t.Accounted || strings.HasSuffix(t.Name, ".truncate")}
+		if !o.AdminOnly && t.AccountReason != "" {
+			o.AccountReason = "it does not tell which account it belongs to; the operator finds the mend in rowhook's log"
+		}
+		offers = append(offers, o)
 	}
 	return offers
 }
