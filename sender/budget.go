@@ -6,6 +6,11 @@ const (
 	deliveryOverhead = 240
 )
 
+// priceOf is what a job is charged for.
+func priceOf(j *Job) int64 {
+	return int64(len(j.Event.Data)) + eventOverhead + int64(len(j.To))*deliveryOverhead
+}
+
 // body is an event under way and what it is charged for: as long as one of its deliveries is not settled.
 type body struct {
 	price      int64
@@ -24,10 +29,9 @@ type budget struct {
 // room says whether something of the price is admitted: also when it is larger than the limit, if it is alone.
 func (b *budget) room(price int64) bool { return b.used == 0 || b.used+price <= b.limit }
 
+func (b *budget) take(price int64) { b.used += price }
+
 func (b *budget) give(price int64) {
 	b.used -= price
-	select {
-	case b.freed <- struct{}{}:
-	default:
-	}
+	wake(b.freed)
 }

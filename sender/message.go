@@ -9,12 +9,15 @@ import (
 // timestampLayout is RFC 3339 with microseconds, which is what Postgres keeps.
 const timestampLayout = "2006-01-02T15:04:05.000000Z"
 
+// standardOverhead is room for what the format standard writes around the data.
+const standardOverhead = 224
+
 // appendStandard appends the body of the format standard. Types, timestamps and positions need no escaping.
 func appendStandard(dst []byte, ev *mapping.Event) []byte {
 	dst = append(dst, `{"type":"`...)
 	dst = append(dst, ev.Type...)
 	dst = append(dst, `","timestamp":"`...)
-	dst = ev.Time.AppendFormat(dst, timestampLayout)
+	dst = ev.Time.UTC().AppendFormat(dst, timestampLayout)
 	dst = append(dst, `","data":`...)
 	dst = append(dst, ev.Data...)
 	if len(ev.Partial) > 0 {

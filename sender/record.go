@@ -2,42 +2,33 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 const (
-	// gather is how long records wait for company; recordsMax how many are written together.
+	// gather is how long records wait for company; enough ends the wait; recordsMax is how many are written together.
 	gather     = 5 * time.Millisecond
-	recordsMax = 1000
 	enough     = 500
-	// writePauseMin and writePauseMax bound the waits between tries of a store that does not take them.
+	recordsMax = 1000
+	// writePauseMin and writePauseMax bound the waits between tries of a store that does not take them; writeTimeout
+	// bounds a try.
 	writePauseMin = 100 * time.Millisecond
 	writePauseMax = 5 * time.Second
+	writeTimeout  = 30 * time.Second
+	// recordsKept is how large a buffer for records may be to be used again.
+	recordsKept = 4096
 )
 
-// record queues something to be made durable. It is called with the mutex held.
+// record queues something to be made durable. It is called with the mutex held. Of one ordering key, records are made
+// in the order of its events: what is in the store of a key is never without what comes before.
 func (d *Dispatcher) record(r Record) {
-	if dl := r.delivery; dl != nil {
-		d.ages.remove(dl)
-		if r.Stored {
-			s := dl.lane.sub
-			if s.pending == nil {
-				s.pending = map[int64]int{}
-			}
-			s.pending[r.Key]++
-			s.touch(r.Key)
-		}
+	if r.delivery != nil {
+		d.ages.remove(r.delivery)
 	}
 	d.records = append(d.records, r)
 	if n := len(d.records); n == 1 || n == enough {
 		wake(d.wakeRecorder)
-	}
-}
-
-// touch tells a look into the store that is under way that what it finds of the key is old.
-func (s *subscription) touch(key int64) {
-	if s.fetching {
-		s.touched[key] = struct{}{}
 	}
 }
 
@@ -48,13 +39,15 @@ func wake(c chan struct{}) {
 	}
 }
 
-// recordLoop writes records together, one transaction at a time, in the order in which they were made.
+// recordLoop writes records together, one transaction at a time, in the order in which they were made. It ends when ctx
+// is done and all is written, or the store does not take what is left.
 func (d *Dispatcher) recordLoop(ctx context.Context) {
+	var spare []Record
 	for {
 		select {
 		case <-d.wakeRecorder:
 		case <-ctx.Done():
-			d.flush(ctx)
+			d.flush(ctx, spare)
 			return
 		}
 		d.mu.Lock()
@@ -69,55 +62,70 @@ func (d *Dispatcher) recordLoop(ctx context.Context) {
 			}
 			t.Stop()
 		}
-		d.flush(ctx)
+		var ok bool
+		if spare, ok = d.flush(ctx, spare); !ok {
+			return
+		}
 	}
 }
 
-// flush writes all there is. It gives up only when ctx is done and the store does not take them.
-func (d *Dispatcher) flush(ctx context.Context) {
+// flush writes all there is, and returns a buffer to be used again. It is false when ctx is done and the store does not
+// take a record: then no later one may be written either.
+func (d *Dispatcher) flush(ctx context.Context, spare []Record) ([]Record, bool) {
 	for {
 		d.mu.Lock()
-		n := min(len(d.records), recordsMax)
-		batch := append([]Record(nil), d.records[:n]...)
-		d.records = append(d.records[:0], d.records[n:]...)
-		clear(d.records[len(d.records):cap(d.records)])
-		d.writing = n > 0
+		all := d.records
+		d.records, d.writing = spare[:0], len(all)
 		d.mu.Unlock()
-		if n == 0 {
-			return
+		if len(all) == 0 {
+			return all, true
 		}
-		if !d.write(ctx, batch) {
-			return
+		for rest := all; len(rest) > 0; {
+			batch := rest[:min(len(rest), recordsMax)]
+			if !d.write(ctx, batch) {
+				return nil, false
+			}
+			d.written(batch)
+			rest = rest[len(batch):]
 		}
-		d.written(batch)
+		clear(all)
+		if spare = all; cap(spare) > recordsKept {
+			spare = nil
+		}
 	}
 }
 
 // write makes the records durable, trying as long as it takes.
 func (d *Dispatcher) write(ctx context.Context, batch []Record) bool {
-	inserted := map[*body]bool{}
+	inserted := map[*body]struct{}{}
 	for i := range batch {
 		r := &batch[i]
-		if r.delivery == nil || r.delivery.body == nil {
+		if r.delivery == nil || r.delivery.body == nil || r.delivery.body.stored {
 			continue
 		}
-		if b := r.delivery.body; !b.stored && !inserted[b] {
-			r.InsertEvent, inserted[b] = true, true
+		b := r.delivery.body
+		if _, ok := inserted[b]; !ok {
+			r.InsertEvent, inserted[b] = true, struct{}{}
 		}
 	}
 	pause, last := writePauseMin, ""
 	for {
-		wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 		err := d.store.Write(wctx, batch)
 		cancel()
-		if err == nil {
+		switch {
+		case err == nil:
 			for b := range inserted {
 				b.stored = true
 			}
 			if last != "" {
 				d.cfg.Log.Info("the store takes outcomes again")
+				d.setWriteError("")
 			}
+			return true
+		case errors.Is(err, ErrNotOwner):
 			d.setWriteError("")
+			d.disown(err)
 			return true
 		}
 		if text := err.Error(); text != last {
@@ -125,12 +133,27 @@ func (d *Dispatcher) write(ctx context.Context, batch []Record) bool {
 			last = text
 			d.setWriteError(text)
 		}
+		t := time.NewTimer(pause)
 		select {
-		case <-time.After(pause):
+		case <-t.C:
 			pause = min(2*pause, writePauseMax)
 		case <-ctx.Done():
+			t.Stop()
 			return false
 		}
+	}
+}
+
+// disown is called when another process has taken over. What is here, and not in the store, comes from the stream there:
+// its positions are not settled. Nothing of it may be sent or written here any more; receipts are settled only so that
+// nobody waits for them.
+func (d *Dispatcher) disown(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.suspended {
+		d.cfg.Log.Warn("another process sends now: what is under way here is left to it", "reason", err)
+		d.suspended = true
+		d.storeWaiting()
 	}
 }
 
@@ -150,7 +173,9 @@ func (d *Dispatcher) WriteError() string {
 // written lets durable records take effect.
 func (d *Dispatcher) written(batch []Record) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	now := time.Now()
+	d.writing -= len(batch)
 	for i := range batch {
 		r := &batch[i]
 		if r.settle != nil {
@@ -162,11 +187,14 @@ func (d *Dispatcher) written(batch []Record) {
 		}
 		s := dl.lane.sub
 		d.settle(dl)
+		if s.removed {
+			continue
+		}
 		if r.Stored {
-			if s.pending[r.Key]--; s.pending[r.Key] <= 0 {
-				delete(s.pending, r.Key)
+			delete(s.busy, r.Key)
+			if s.fetching {
+				s.touched[r.Key] = struct{}{}
 			}
-			s.touch(r.Key)
 		}
 		switch r.Op {
 		case Defer, Reschedule:
@@ -177,31 +205,28 @@ func (d *Dispatcher) written(batch []Record) {
 			}
 		}
 	}
-	d.writing = false
-	start := d.schedule()
-	d.mu.Unlock()
-	d.launch(start)
+	d.launch(d.schedule())
 }
 
 // rowGone counts a row that is not there any more; the next of its key is due at once.
 func (d *Dispatcher) rowGone(s *subscription, l *lane, now time.Time) {
-	if s.gone {
-		return
-	}
 	s.rows--
-	if !s.whole && l.rows > 0 {
-		l.rows--
-		d.forget(l)
+	if !s.whole {
+		if l.rows--; l.rows == 0 {
+			s.keys--
+			d.storedKeys--
+			d.forget(l)
+		}
 	}
 	if s.rows > 0 {
 		d.lookSoon(s, now)
 		return
 	}
-	delete(d.stored, s.sub.Key)
-	s.pending, s.nextDue = nil, time.Time{}
+	delete(d.stored, s.key)
+	s.nextDue = time.Time{}
 	if s.whole {
 		s.whole = false
-		d.cfg.Log.Info("a target has caught up", "subscription", s.sub.ID)
+		d.cfg.Log.Info("a target has caught up", "subscription", s.id)
 	}
 }
 
@@ -209,21 +234,6 @@ func (d *Dispatcher) rowGone(s *subscription, l *lane, now time.Time) {
 func (d *Dispatcher) lookSoon(s *subscription, at time.Time) {
 	if s.nextDue.IsZero() || at.Before(s.nextDue) {
 		s.nextDue = at
-		wake(d.wakeFetcher)
 	}
-}
-
-// settle gives back what a delivery holds. It is called with the mutex held, more than once for some.
-func (d *Dispatcher) settle(dl *delivery) {
-	d.ages.remove(dl)
-	if dl.receipt == nil {
-		return
-	}
-	d.counts.InMemory--
-	dl.lane.sub.bytes -= int64(len(dl.event.Data)) + deliveryOverhead
-	if dl.body.deliveries--; dl.body.deliveries == 0 {
-		d.budget.give(dl.body.price)
-	}
-	dl.receipt.Done()
-	dl.receipt = nil
+	wake(d.wakeFetcher)
 }

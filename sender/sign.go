@@ -4,10 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"hash"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,23 +26,25 @@ type signingKey struct {
 	macs *sync.Pool
 }
 
-// secretPrefix begins every symmetric secret; what follows is the key in base64.
-const secretPrefix = "whsec_"
+var errNoSecret = errors.New("the subscription has no valid signing secret")
 
 // newSigner decodes the secrets. An error names none of them.
 func newSigner(secrets []subscriptions.SigningSecret) (*signer, error) {
+	if len(secrets) == 0 {
+		return nil, errNoSecret
+	}
 	s := &signer{}
 	for i, x := range secrets {
-		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(x.Secret.Reveal(), secretPrefix))
-		if err != nil || len(key) == 0 {
-			return nil, fmt.Errorf("signing secret %d of %d is not whsec_ and base64", i+1, len(secrets))
+		key, err := x.Key()
+		if err != nil {
+			return nil, fmt.Errorf("signing secret %d of %d %w", i+1, len(secrets), err)
 		}
 		s.keys = append(s.keys, signingKey{until: x.Until, macs: &sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}})
 	}
 	return s, nil
 }
 
-// sign appends the signatures of all secrets that are valid at the time, newest first.
+// sign appends the signatures of all secrets that are valid at the time, newest first; nothing when none is.
 func (s *signer) sign(dst []byte, id string, at time.Time, body []byte) []byte {
 	var head [128]byte
 	text := append(head[:0], id...)

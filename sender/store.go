@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/rowhook/rowhook/mapping"
@@ -74,6 +75,19 @@ type Due struct {
 	Key         int64
 	Attempts    int
 	RetryReason string
+	// Lost says that the event is not in the store any more: it has only its Position and Time.
+	Lost bool
+}
+
+// Look bounds what Due returns.
+type Look struct {
+	// Now is the time at which deliveries are due or not.
+	Now time.Time
+	// Rows and Bytes, of the events' data, are the most to return; one is returned whatever its size.
+	Rows  int
+	Bytes int64
+	// Skip are ordering keys that are under way: nothing of them is wanted.
+	Skip []int64
 }
 
 // Backlog is what the store holds for a subscription.
@@ -84,14 +98,18 @@ type Backlog struct {
 	Rows int
 }
 
+// ErrNotOwner says that another process sends now, and nothing was written.
+var ErrNotOwner = errors.New("another process has taken over")
+
 // Store keeps events and deliveries. Write is called by one goroutine, Due by another.
 type Store interface {
-	// Write makes the records durable, all or none. Of one ordering key only the oldest due row is due at its time; the
-	// others wait until it is finished.
+	// Write makes the records durable, all or none, or returns ErrNotOwner. Of one ordering key only the oldest due row
+	// is due at its time; the others wait until it is finished. The same records may be written again after an error: it
+	// may not have been known that they were.
 	Write(ctx context.Context, records []Record) error
-	// Due returns deliveries of the subscription that are due now, at most one of each ordering key, the longest due
-	// first; and when the next one is due after these, zero for never.
-	Due(ctx context.Context, subscription int64, now time.Time, limit int) ([]Due, time.Time, error)
-	// Backlogs returns what is stored, for subscriptions that have something.
+	// Due returns deliveries of the subscription that are due, at most one of each ordering key, the longest due first;
+	// and when to look again: look.Now when there is more, else when the next one is due, zero for never.
+	Due(ctx context.Context, subscription int64, look Look) ([]Due, time.Time, error)
+	// Backlogs returns what is stored, for subscriptions that have something, with at most maxKeys keys in all.
 	Backlogs(ctx context.Context, maxKeys int) ([]Backlog, error)
 }

@@ -9,55 +9,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/textproto"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
 )
-
-// Verdict is what an attempt means for its delivery.
-type Verdict uint8
-
-// The verdicts.
-const (
-	// Delivered: the target answered 2xx.
-	Delivered Verdict = iota + 1
-	// Retry: try again on the schedule, or fail when it is over.
-	Retry
-	// Gone: the target answered 410, the subscription is to be deleted.
-	Gone
-	// Interrupted: we stopped the attempt ourselves. It does not count.
-	Interrupted
-)
-
-// The typed reasons why an attempt failed.
-const (
-	ReasonHTTPStatus        = "http_status"
-	ReasonTimeout           = "timeout"
-	ReasonDNS               = "dns_error"
-	ReasonBlockedAddress    = "blocked_address"
-	ReasonConnectionRefused = "connection_refused"
-	ReasonConnectionReset   = "connection_reset"
-	ReasonTLS               = "tls_error"
-	ReasonInvalidResponse   = "invalid_response"
-	ReasonConnection        = "connection_error"
-	ReasonConfiguration     = "configuration"
-)
-
-// Outcome is how an attempt ended.
-type Outcome struct {
-	Verdict Verdict
-	// Status is the answer's status, 0 when there was none.
-	Status int
-	// Reason is one of the typed reasons, empty when delivered.
-	Reason string
-	// Detail says more for people, without secrets; bounded.
-	Detail string
-	// Answer is the beginning of a failed attempt's answer, at most 4 KiB.
-	Answer []byte
-	// Started and Duration measure the attempt, up to the answer's headers.
-	Started  time.Time
-	Duration time.Duration
-}
 
 // judgeStatus is the only place that reads a status.
 func judgeStatus(status int) (Verdict, string) {
@@ -70,11 +27,43 @@ func judgeStatus(status int) (Verdict, string) {
 	return Retry, ReasonHTTPStatus
 }
 
+// withoutURL is the error inside of those of http.Client, whose text holds the target's URL, and that its credentials.
+func withoutURL(err error) error {
+	var u *url.Error
+	for errors.As(err, &u) {
+		err, u = u.Err, nil
+	}
+	return err
+}
+
 // judgeError is the only place that reads an error of the HTTP client.
 func judgeError(err error) string {
+	err = withoutURL(err)
 	var (
-		dns       *net.DNSError
-		netErr    net.Error
+		dns    *net.DNSError
+		netErr net.Error
+	)
+	switch {
+	case errors.Is(err, ErrBlocked):
+		return ReasonBlockedAddress
+	case errors.As(err, &dns):
+		return ReasonDNS
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		return ReasonTimeout
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return ReasonConnectionRefused
+	case isTLS(err):
+		return ReasonTLS
+	case isBroken(err):
+		return ReasonConnectionReset
+	case isInvalid(err):
+		return ReasonInvalidResponse
+	}
+	return ReasonConnection
+}
+
+func isTLS(err error) bool {
+	var (
 		unknownCA x509.UnknownAuthorityError
 		host      x509.HostnameError
 		invalid   x509.CertificateInvalidError
@@ -82,26 +71,37 @@ func judgeError(err error) string {
 		alert     tls.AlertError
 		certs     *tls.CertificateVerificationError
 	)
-	switch {
-	case errors.Is(err, ErrBlocked):
-		return ReasonBlockedAddress
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
-		return ReasonTimeout
-	case errors.As(err, &dns):
-		return ReasonDNS
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return ReasonConnectionRefused
-	case errors.As(err, &unknownCA), errors.As(err, &host), errors.As(err, &invalid), errors.As(err, &record),
-		errors.As(err, &alert), errors.As(err, &certs), strings.Contains(err.Error(), "tls: "):
-		return ReasonTLS
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return ReasonConnectionReset
-	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server sent"),
-		strings.Contains(err.Error(), "exceeded"), strings.Contains(err.Error(), "Transfer-Encoding"),
-		strings.Contains(err.Error(), "Content-Length"):
-		return ReasonInvalidResponse
+	return errors.As(err, &unknownCA) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &record) ||
+		errors.As(err, &alert) || errors.As(err, &certs) ||
+		contains(err, "tls: ", "server gave HTTP response to HTTPS client")
+}
+
+// isBroken knows the errors of net/http that have no type by their text.
+func isBroken(err error) bool {
+	for _, broken := range []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
+		if errors.Is(err, broken) {
+			return true
+		}
 	}
-	return ReasonConnection
+	return contains(err, "server closed idle connection", "GOAWAY", "http2: client connection lost", "http2: client connection force closed",
+		"stream error: ")
+}
+
+func isInvalid(err error) bool {
+	var protocol textproto.ProtocolError
+	return errors.As(err, &protocol) ||
+		contains(err, "malformed", "server response headers exceeded", "too many 1xx", "Transfer-Encoding", "transfer encoding",
+			"Content-Length", "http2: ", "connection error: ", "Unsolicited response")
+}
+
+func contains(err error, texts ...string) bool {
+	all := err.Error()
+	for _, t := range texts {
+		if strings.Contains(all, t) {
+			return true
+		}
+	}
+	return false
 }
 
 // nextDelay is the wait before the next attempt after so many (from 1), with ±20 % of jitter so that many failures at

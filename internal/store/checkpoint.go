@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/sender"
 )
 
 // LoadCheckpoint implements cdc.Checkpoints.
@@ -31,13 +32,18 @@ func (s *Store) LoadCheckpoint(ctx context.Context, slot string) (cdc.Checkpoint
 }
 
 // SaveCheckpoint implements cdc.Checkpoints. The first checkpoint of a slot begins an epoch after those that the store
-// knows, so that positions are never used twice.
+// knows, so that positions are never used twice. When another process has taken over since Own it is not saved: what is
+// settled here is not settled there.
 func (s *Store) SaveCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
+	slot, owner := s.owned()
+	if slot != c.Slot {
+		owner = ""
+	}
 	tag, err := s.pool.Exec(ctx, `
 		UPDATE checkpoint SET system_id = $2, database_oid = $3, timeline = $4, environment = $5, epoch = $6,
 			lsn = $7::text::pg_lsn, updated_at = now()
-		WHERE slot = $1`,
-		c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(c.Epoch), c.LSN.String())
+		WHERE slot = $1 AND ($8 = '' OR owner = $8)`,
+		c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(c.Epoch), c.LSN.String(), owner)
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
@@ -48,18 +54,22 @@ func (s *Store) SaveCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
-	_, err = s.pool.Exec(ctx, `
+	tag, err = s.pool.Exec(ctx, `
 		INSERT INTO checkpoint (slot, system_id, database_oid, timeline, environment, epoch, lsn)
-		VALUES ($1, $2, $3, $4, $5, $6, $7::text::pg_lsn)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7::text::pg_lsn) ON CONFLICT (slot) DO NOTHING`,
 		c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(max(c.Epoch, newest.Epoch+1)), c.LSN.String())
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("save checkpoint: %w", sender.ErrNotOwner)
 	}
 	return nil
 }
 
 // Own notes that this process reads the slot now, and says whether it was the last one to do so: then nobody else has
-// sent anything in between.
+// sent anything in between. From then on the process that was the last one writes nothing any more: its Write returns
+// sender.ErrNotOwner.
 func (s *Store) Own(ctx context.Context, slot, owner string) (same bool, err error) {
 	var last *string
 	err = s.pool.QueryRow(ctx, `
@@ -71,7 +81,16 @@ func (s *Store) Own(ctx context.Context, slot, owner string) (same bool, err err
 	if err != nil {
 		return false, fmt.Errorf("note who reads the slot: %w", err)
 	}
+	s.mu.Lock()
+	s.slot, s.owner = slot, owner
+	s.mu.Unlock()
 	return last != nil && *last == owner, nil
+}
+
+func (s *Store) owned() (slot, owner string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.slot, s.owner
 }
 
 // Horizon is the position of the newest event or dead letter in the store: what comes after it is new. Zero when there

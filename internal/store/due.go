@@ -13,43 +13,25 @@ import (
 )
 
 // Due implements sender.Store.
-func (s *Store) Due(ctx context.Context, subscription int64, now time.Time, limit int) ([]sender.Due, time.Time, error) {
-	rows, err := s.pool.Query(ctx, `
-		SELECT d.key, d.attempts, d.retry_reason, d.due_at, e.position, e.committed_at, e.id, e.type, e.resource, e.instance, e.account, e.data, e.partial
-		FROM (SELECT * FROM due WHERE subscription = $1 AND due_at <= $2 AND due_at < 'infinity' ORDER BY due_at LIMIT $3) d
-		JOIN event e ON e.position = d.position AND e.committed_at = d.committed_at
-		ORDER BY d.due_at, d.position`, subscription, now.UTC(), limit)
+func (s *Store) Due(ctx context.Context, subscription int64, look sender.Look) ([]sender.Due, time.Time, error) {
+	skip := look.Skip
+	if skip == nil {
+		skip = []int64{}
+	}
+	rows, err := s.pool.Query(ctx, dueSQL, subscription, look.Now.UTC(), look.Rows, skip, look.Bytes)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("read due deliveries: %w", err)
 	}
-	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (sender.Due, error) {
-		d := sender.Due{Event: &mapping.Event{}}
-		ev := d.Event
-		var position []byte
-		var account *string
-		var attempts int16
-		var at time.Time
-		if err := row.Scan(&d.Key, &attempts, &d.RetryReason, &at, &position, &ev.Time, &ev.ID, &ev.Type, &ev.Resource, &ev.Instance,
-			&account, &ev.Data, &ev.Partial); err != nil {
-			return d, err
-		}
-		d.Attempts = int(attempts)
-		ev.Time = ev.Time.UTC()
-		if account != nil {
-			ev.Account, ev.Accounted = *account, true
-		}
-		var err error
-		ev.Position, err = cdc.PositionFromBytes(position)
-		return d, err
-	})
+	candidates := 0
+	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (sender.Due, error) { return scanDue(row, &candidates) })
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("read due deliveries: %w", err)
 	}
-	if len(due) == limit {
-		return due, now, nil
+	if candidates > len(due) || candidates == look.Rows {
+		return due, look.Now, nil
 	}
 	var next *time.Time
-	err = s.pool.QueryRow(ctx, `SELECT min(due_at) FROM due WHERE subscription = $1 AND due_at > $2 AND due_at < 'infinity'`, subscription, now.UTC()).Scan(&next)
+	err = s.pool.QueryRow(ctx, nextSQL, subscription, look.Now.UTC()).Scan(&next)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("read the next due time: %w", err)
 	}
@@ -59,94 +41,51 @@ func (s *Store) Due(ctx context.Context, subscription int64, now time.Time, limi
 	return due, *next, nil
 }
 
-// Backlogs implements sender.Store. Rows whose subscription is gone are removed, and keys of which no row has a time,
-// which cannot happen, are given one.
-func (s *Store) Backlogs(ctx context.Context, maxKeys int) ([]sender.Backlog, error) {
-	_, err := s.pool.Exec(ctx, `
-		DELETE FROM due d WHERE NOT EXISTS (SELECT FROM subscription s WHERE s.key = d.subscription AND s.deleted_at IS NULL)`)
-	if err != nil {
-		return nil, fmt.Errorf("remove what nobody wants: %w", err)
-	}
-	_, err = s.pool.Exec(ctx, `
-		UPDATE due d SET due_at = now()
-		FROM (SELECT DISTINCT ON (subscription, key) subscription, key, position, due_at FROM due ORDER BY subscription, key, position) h
-		WHERE d.subscription = h.subscription AND d.key = h.key AND d.position = h.position AND h.due_at = 'infinity'`)
-	if err != nil {
-		return nil, fmt.Errorf("look after what waits: %w", err)
-	}
-	rows, err := s.pool.Query(ctx, `SELECT subscription, count(*), count(DISTINCT key) FROM due GROUP BY 1`)
-	if err != nil {
-		return nil, fmt.Errorf("count what is due: %w", err)
-	}
-	var out []sender.Backlog
-	var sub int64
-	var n, keys int
-	_, err = pgx.ForEachRow(rows, []any{&sub, &n, &keys}, func() error {
-		b := sender.Backlog{Subscription: sub, Rows: n}
-		if keys <= maxKeys {
-			b.Keys = make(map[int64]int, keys)
-		}
-		out = append(out, b)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("count what is due: %w", err)
-	}
-	for _, b := range out {
-		if b.Keys == nil {
-			continue
-		}
-		rows, err := s.pool.Query(ctx, `SELECT key, count(*) FROM due WHERE subscription = $1 GROUP BY 1`, b.Subscription)
-		if err != nil {
-			return nil, fmt.Errorf("count what is due: %w", err)
-		}
-		var key int64
-		if _, err := pgx.ForEachRow(rows, []any{&key, &n}, func() error { b.Keys[key] = n; return nil }); err != nil {
-			return nil, fmt.Errorf("count what is due: %w", err)
-		}
-	}
-	return out, nil
-}
+// dueSQL reads what is due, as many bodies as there is room for. The events are looked up one by one whatever the
+// planner thinks of their number (OFFSET 0): there are few, in tables that are large.
+const dueSQL = `
+	SELECT key, attempts, retry_reason, position, committed_at, candidates, id, type, resource, instance, account, data, partial
+	FROM (
+		SELECT d.*, e.id, e.type, e.resource, e.instance, e.account, e.data, e.partial,
+			count(*) OVER () AS candidates,
+			sum(coalesce(octet_length(e.data), 0)) OVER (ORDER BY d.due_at, d.position) - coalesce(octet_length(e.data), 0) AS before
+		FROM (
+			SELECT key, attempts, retry_reason, due_at, position, committed_at FROM due
+			WHERE subscription = $1 AND due_at <= $2 AND due_at < 'infinity' AND key <> ALL ($4::bigint[])
+			ORDER BY due_at LIMIT $3) d
+		LEFT JOIN LATERAL (
+			SELECT id, type, resource, instance, account, data, partial FROM event
+			WHERE position = d.position AND committed_at = d.committed_at OFFSET 0) e ON true) x
+	WHERE before < $5 OR before = 0
+	ORDER BY due_at, position`
 
-// Pair is a delivery by its subscription's Key and its event's position.
-type Pair struct {
-	Subscription int64
-	Position     cdc.Position
-}
+const nextSQL = `SELECT min(due_at) FROM due WHERE subscription = $1 AND due_at > $2 AND due_at < 'infinity'`
 
-// Recorded returns which of the deliveries are in the store, finished or due, and which of the events.
-func (s *Store) Recorded(ctx context.Context, pairs []Pair) (deliveries map[Pair]bool, events map[cdc.Position]bool, err error) {
-	subs, positions := make([]int64, len(pairs)), make([][]byte, len(pairs))
-	for i, p := range pairs {
-		subs[i], positions[i] = p.Subscription, bytesOf(p.Position)
+// scanDue reads a row of dueSQL.
+func scanDue(row pgx.CollectableRow, candidates *int) (d sender.Due, err error) {
+	var (
+		position                              []byte
+		id, kind, resource, instance, account *string
+		attempts                              int16
+	)
+	ev := &mapping.Event{}
+	d.Event = ev
+	if err := row.Scan(&d.Key, &attempts, &d.RetryReason, &position, &ev.Time, candidates, &id, &kind, &resource, &instance,
+		&account, &ev.Data, &ev.Partial); err != nil {
+		return d, err
 	}
-	deliveries, events = map[Pair]bool{}, map[cdc.Position]bool{}
-	rows, err := s.pool.Query(ctx, `
-		SELECT w.subscription, w.position, EXISTS (SELECT FROM event e WHERE e.position = w.position),
-			EXISTS (SELECT FROM delivery d WHERE d.subscription = w.subscription AND d.position = w.position)
-			OR EXISTS (SELECT FROM due d WHERE d.subscription = w.subscription AND d.position = w.position)
-		FROM unnest($1::bigint[], $2::bytea[]) AS w(subscription, position)`, subs, positions)
-	if err != nil {
-		return nil, nil, fmt.Errorf("look for what was recorded: %w", err)
+	d.Attempts = int(attempts)
+	ev.Time = ev.Time.UTC()
+	if ev.Position, err = cdc.PositionFromBytes(position); err != nil {
+		return d, err
 	}
-	var sub int64
-	var position []byte
-	var event, delivery bool
-	_, err = pgx.ForEachRow(rows, []any{&sub, &position, &event, &delivery}, func() error {
-		p, err := cdc.PositionFromBytes(position)
-		if err != nil {
-			return err
-		}
-		if event {
-			events[p] = true
-		}
-		if delivery {
-			deliveries[Pair{sub, p}] = true
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("look for what was recorded: %w", err)
+	if id == nil {
+		d.Lost = true
+		return d, nil
 	}
-	return deliveries, events, nil
+	ev.ID, ev.Type, ev.Resource, ev.Instance = *id, *kind, *resource, *instance
+	if account != nil {
+		ev.Account, ev.Accounted = *account, true
+	}
+	return d, nil
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,10 +13,12 @@ import (
 	"github.com/rowhook/rowhook/sender"
 )
 
-// partitioned are the tables with one partition for each day (UTC) of commit.
-var partitioned = []string{"event", "delivery", "attempt"}
+// partitioned are the tables with one partition for each day (UTC) of commit, in the order in which they are locked.
+var partitioned = []string{"event", "attempt", "delivery"}
 
 const dayLayout = "20060102"
+
+func dayOf(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
 // ensurePartitions makes the partitions that the records need. They are made on demand, for the days on which
 // transactions were committed, which may be long ago when there is a backlog.
@@ -23,7 +27,7 @@ func (s *Store) ensurePartitions(ctx context.Context, records []sender.Record) e
 	s.mu.Lock()
 	for i := range records {
 		if ev := records[i].Event; ev != nil {
-			day := ev.Time.UTC().Truncate(24 * time.Hour)
+			day := dayOf(ev.Time)
 			if name := day.Format(dayLayout); !s.days[name] {
 				missing[name] = day
 			}
@@ -34,7 +38,8 @@ func (s *Store) ensurePartitions(ctx context.Context, records []sender.Record) e
 		for _, t := range partitioned {
 			sql := fmt.Sprintf(`CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM ('%s') TO ('%s')`,
 				cdc.QuoteIdent(t+"_"+name), t, day.Format(time.RFC3339), day.Add(24*time.Hour).Format(time.RFC3339))
-			if _, err := s.pool.Exec(ctx, sql); err != nil && sqlState(err) != "42P07" {
+			// IF NOT EXISTS is not safe against another process that makes it at the same time.
+			if _, err := s.pool.Exec(ctx, sql); err != nil && sqlState(err) != "42P07" && sqlState(err) != "23505" {
 				return fmt.Errorf("make the partition %s_%s: %w", t, name, err)
 			}
 		}
@@ -45,46 +50,138 @@ func (s *Store) ensurePartitions(ctx context.Context, records []sender.Record) e
 	return nil
 }
 
-// Expire drops the partitions of days that ended before the time and to which nothing that is due refers, and what else
-// is older: dead letters stay. It returns the names of the partitions dropped.
-func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) {
-	rows, err := s.pool.Query(ctx, `
-		SELECT c.relname FROM pg_inherits i
-		JOIN pg_class c ON c.oid = i.inhrelid
-		JOIN pg_class p ON p.oid = i.inhparent
-		JOIN pg_namespace n ON n.oid = p.relnamespace
-		WHERE n.nspname = $1 AND p.relname = ANY($2) AND c.relkind = 'r' ORDER BY 1`, s.cfg.Schema, partitioned)
-	if err != nil {
-		return nil, fmt.Errorf("list partitions: %w", err)
+// forgetPartitions has ensurePartitions look again.
+func (s *Store) forgetPartitions(records []sender.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range records {
+		if ev := records[i].Event; ev != nil {
+			delete(s.days, dayOf(ev.Time).Format(dayLayout))
+		}
 	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// Expire drops the partitions of days that ended before the time and to which nothing that is due refers, and removes
+// what is left of subscriptions that were deleted before it; dead letters stay. It returns the names of the partitions
+// dropped. A day that is in use is left for the next time.
+func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) {
+	if err := s.sweepDue(ctx); err != nil {
+		return nil, err
+	}
+	days, err := s.partitions(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list partitions: %w", err)
+		return nil, err
 	}
 	var dropped []string
-	for _, name := range names {
-		day, err := time.Parse(dayLayout, name[len(name)-len(dayLayout):])
+	for _, name := range sortedKeys(days) {
+		day, err := time.Parse(dayLayout, name)
 		if err != nil || day.Add(24*time.Hour).After(before) {
 			continue
 		}
-		var needed bool
-		err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM due WHERE committed_at >= $1 AND committed_at < $2)`, day, day.Add(24*time.Hour)).Scan(&needed)
+		gone, err := s.dropDay(ctx, day, days[name])
 		if err != nil {
-			return dropped, fmt.Errorf("look for what is due: %w", err)
+			return dropped, fmt.Errorf("drop the partitions of %s: %w", name, err)
 		}
-		if needed {
-			continue
-		}
-		s.mu.Lock()
-		delete(s.days, day.Format(dayLayout))
-		s.mu.Unlock()
-		if _, err := s.pool.Exec(ctx, `DROP TABLE IF EXISTS `+cdc.QuoteIdent(name)); err != nil {
-			return dropped, fmt.Errorf("drop partition %s: %w", name, err)
-		}
-		dropped = append(dropped, name)
+		dropped = append(dropped, gone...)
 	}
 	if _, err := s.pool.Exec(ctx, `DELETE FROM subscription WHERE deleted_at < $1`, before); err != nil {
 		return dropped, fmt.Errorf("remove deleted subscriptions: %w", err)
 	}
 	return dropped, nil
+}
+
+func sortedKeys(m map[string][]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// partitions returns the names of the partitions by day.
+func (s *Store) partitions(ctx context.Context) (map[string][]string, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT p.relname, c.relname FROM pg_inherits i
+		JOIN pg_class c ON c.oid = i.inhrelid
+		JOIN pg_class p ON p.oid = i.inhparent
+		JOIN pg_namespace n ON n.oid = p.relnamespace
+		WHERE n.nspname = $1 AND p.relname = ANY($2) AND c.relkind = 'r'
+		ORDER BY array_position($2::text[], p.relname::text), c.relname`, s.cfg.Schema, partitioned)
+	if err != nil {
+		return nil, fmt.Errorf("list partitions: %w", err)
+	}
+	days := map[string][]string{}
+	var parent, name string
+	_, err = pgx.ForEachRow(rows, []any{&parent, &name}, func() error {
+		if day, ok := strings.CutPrefix(name, parent+"_"); ok {
+			days[day] = append(days[day], name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list partitions: %w", err)
+	}
+	return days, nil
+}
+
+// dropDay drops the partitions of a day, unless something that is due refers to it. The lock on event keeps Write from
+// adding that in between. It waits for the lock only shortly: who waits for it keeps others from theirs.
+func (s *Store) dropDay(ctx context.Context, day time.Time, names []string) (dropped []string, err error) {
+	err = s.transact(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '2s'`); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `LOCK TABLE ONLY event IN ACCESS EXCLUSIVE MODE`); err != nil {
+			return err
+		}
+		var needed bool
+		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM due WHERE committed_at >= $1 AND committed_at < $2)`,
+			day, day.Add(24*time.Hour)).Scan(&needed)
+		if err != nil || needed {
+			return err
+		}
+		quoted := make([]string, len(names))
+		for i, name := range names {
+			quoted[i] = cdc.QuoteIdent(name)
+		}
+		if _, err := tx.Exec(ctx, `DROP TABLE IF EXISTS `+strings.Join(quoted, ", ")); err != nil {
+			return err
+		}
+		dropped = names
+		return nil
+	})
+	if sqlState(err) == "55P03" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if dropped != nil {
+		s.mu.Lock()
+		delete(s.days, day.Format(dayLayout))
+		s.mu.Unlock()
+	}
+	return dropped, nil
+}
+
+// sweepRows is how many due rows are removed in one transaction.
+const sweepRows = 10_000
+
+// sweepDue removes the due rows of deleted subscriptions: those that were too many for Delete, and those that were
+// written while it ran.
+func (s *Store) sweepDue(ctx context.Context) error {
+	for {
+		tag, err := s.pool.Exec(ctx, `
+			DELETE FROM due WHERE ctid = ANY (ARRAY(
+				SELECT d.ctid FROM due d
+				WHERE NOT EXISTS (SELECT FROM subscription s WHERE s.key = d.subscription AND s.deleted_at IS NULL)
+				LIMIT $1 FOR UPDATE SKIP LOCKED))`, sweepRows)
+		if err != nil {
+			return fmt.Errorf("remove what nobody wants: %w", err)
+		}
+		if tag.RowsAffected() < sweepRows {
+			return nil
+		}
+	}
 }

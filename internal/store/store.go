@@ -45,7 +45,9 @@ type Store struct {
 	mu sync.Mutex
 	// days are those whose partitions are known to exist.
 	days map[string]bool
-	// hooks are told of changes of subscriptions made through this process.
+	// slot and owner are what Own noted: nothing is written for another one. Empty before.
+	slot, owner string
+	// onChange is told of changes of subscriptions made through this process.
 	onChange func(id string, version int64, deleted bool, key int64)
 }
 
@@ -78,7 +80,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if err := s.pool.QueryRow(ctx, `SELECT id::text FROM store`).Scan(&s.id); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("read the store's id: %w", err)
+		return nil, s.setupError("read the store's id", err)
 	}
 	return s, nil
 }
@@ -184,9 +186,18 @@ func (s *Store) setupError(what string, err error) error {
 		e.Class = cdc.Refused
 		e.Mend = fmt.Sprintf("the role %q may not; let the database's owner run\n    CREATE SCHEMA %s AUTHORIZATION %s;\n    (or give rowhook a database of its own in store.url)",
 			user, cdc.QuoteIdent(s.cfg.Schema), cdc.QuoteIdent(user))
+	case "3F000":
+		e.Class = cdc.Refused
+		e.Mend = fmt.Sprintf("the role %q may not use the schema %s, which exists; let its owner run\n    ALTER SCHEMA %s OWNER TO %s;",
+			user, s.cfg.Schema, cdc.QuoteIdent(s.cfg.Schema), cdc.QuoteIdent(user))
 	case "28P01", "28000", "3D000":
 		e.Class = cdc.Refused
 		e.Mend = "mend store.url, or database.url where there is no store.url"
+	case "08P01":
+		e.Class = cdc.Refused
+		e.Mend = "this looks like a connection pooler: give the direct, unpooled address of the server"
+	case "25006":
+		e.Mend = "the server is read-only, a standby perhaps: give the address of the primary, or wait until it is one"
 	case "":
 		e.Mend = "check that Postgres runs there and that host and port are right"
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -43,64 +42,6 @@ func scanSubscription(row pgx.Row) (s *subscriptions.Subscription, deleted bool,
 	s.CreatedAt, s.UpdatedAt = s.CreatedAt.UTC(), s.UpdatedAt.UTC()
 	s.Since, err = pglogrepl.ParseLSN(since)
 	return s, deletedAt != nil, err
-}
-
-// OnChange sets what is called with every change that is made through this process, after it is durable and before the
-// call that made it returns.
-func (s *Store) OnChange(f func(id string, version int64, deleted bool, key int64)) { s.onChange = f }
-
-func (s *Store) changed(x *subscriptions.Subscription, deleted bool) {
-	if s.onChange != nil {
-		s.onChange(x.ID, x.Version, deleted, x.Key)
-	}
-}
-
-// announce writes the change into the source's log. In the source's own database it is part of the transaction. In a
-// store of its own it comes before the commit, so that a change that is not announced is not made; who reads the
-// announcement waits for the row.
-func (s *Store) announce(ctx context.Context, tx pgx.Tx, a subscriptions.Announcement) error {
-	text, err := json.Marshal(a)
-	if err != nil {
-		return err
-	}
-	const sql = `SELECT pg_logical_emit_message(true, $1, $2::text)`
-	if s.source == nil {
-		_, err = tx.Exec(ctx, sql, subscriptions.MessagePrefix, string(text))
-	} else {
-		_, err = s.source.Exec(ctx, sql, subscriptions.MessagePrefix, string(text))
-	}
-	if err != nil {
-		return fmt.Errorf("announce the change in the source: %w", err)
-	}
-	return nil
-}
-
-// position is where the source's log ends now.
-func (s *Store) position(ctx context.Context, tx pgx.Tx) (string, error) {
-	const sql = `SELECT pg_current_wal_insert_lsn()::text`
-	var lsn string
-	var err error
-	if s.source == nil {
-		err = tx.QueryRow(ctx, sql).Scan(&lsn)
-	} else {
-		err = s.source.QueryRow(ctx, sql).Scan(&lsn)
-	}
-	if err != nil {
-		return "", fmt.Errorf("read the source's position: %w", err)
-	}
-	return lsn, nil
-}
-
-// unavailable marks errors that are not the caller's.
-func unavailable(err error) error {
-	if err == nil || errors.Is(err, subscriptions.ErrNotFound) {
-		return err
-	}
-	code := sqlState(err)
-	if code == "" || code[:2] == "57" || code[:2] == "53" || code[:2] == "08" || code == "25006" {
-		return fmt.Errorf("%w: %w", subscriptions.ErrUnavailable, err)
-	}
-	return err
 }
 
 func accountOf(x *subscriptions.Subscription) any {
@@ -161,12 +102,24 @@ func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription) error
 // scoped is the condition that a caller sees a row, with $1 and $2 for the scope.
 const scoped = `deleted_at IS NULL AND ($1 OR account = $2)`
 
-// List implements subscriptions.Repository.
+// List implements subscriptions.Repository. After may be a subscription that was deleted: its row is still there. One
+// that never was, or is another account's, is ErrNotFound.
 func (s *Store) List(ctx context.Context, q subscriptions.Query) ([]*subscriptions.Subscription, bool, error) {
+	var after int64
+	if q.After != "" {
+		err := s.pool.QueryRow(ctx, `SELECT key FROM subscription WHERE id = $3 AND ($1 OR account = $2)`,
+			q.Scope.Admin, q.Scope.Account, q.After).Scan(&after)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil, false, subscriptions.ErrNotFound
+		}
+		if err != nil {
+			return nil, false, unavailable(fmt.Errorf("list subscriptions: %w", err))
+		}
+	}
 	rows, err := s.pool.Query(ctx, `
 		SELECT `+subscriptionColumns+` FROM subscription
-		WHERE `+scoped+` AND key > coalesce((SELECT key FROM subscription WHERE id = $3 AND ($1 OR account = $2)), 0)
-		ORDER BY key LIMIT $4`, q.Scope.Admin, q.Scope.Account, q.After, q.Limit+1)
+		WHERE `+scoped+` AND key > $3
+		ORDER BY key LIMIT $4`, q.Scope.Admin, q.Scope.Account, after, q.Limit+1)
 	if err != nil {
 		return nil, false, unavailable(fmt.Errorf("list subscriptions: %w", err))
 	}
@@ -196,7 +149,7 @@ func (s *Store) Get(ctx context.Context, scope subscriptions.Scope, id string) (
 	return x, nil
 }
 
-// lock reads a row for a change.
+// lockSubscription reads a row for a change.
 func lockSubscription(ctx context.Context, tx pgx.Tx, scope subscriptions.Scope, id string) (*subscriptions.Subscription, error) {
 	x, _, err := scanSubscription(tx.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE `+scoped+` AND id = $3 FOR UPDATE`,
 		scope.Admin, scope.Account, id))
@@ -250,6 +203,10 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 	return x, nil
 }
 
+// deletedAtOnce is how many due rows go with their subscription at once; Expire removes the rest. One that was behind by
+// millions could not be deleted at all within the time of a request.
+const deletedAtOnce = 1000
+
 // Delete implements subscriptions.Repository. What is due for the subscription goes with it.
 func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string) error {
 	var x *subscriptions.Subscription
@@ -264,7 +221,9 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 			WHERE key = $1`, x.Key, x.Version); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM due WHERE subscription = $1`, x.Key); err != nil {
+		if _, err := tx.Exec(ctx, `
+			DELETE FROM due WHERE ctid = ANY (ARRAY(SELECT ctid FROM due WHERE subscription = $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+			x.Key, deletedAtOnce); err != nil {
 			return err
 		}
 		return s.announce(ctx, tx, subscriptions.Announcement{Store: s.id, ID: x.ID, Version: x.Version, Deleted: true})
@@ -290,24 +249,4 @@ func (s *Store) All(ctx context.Context) ([]*subscriptions.Subscription, error) 
 		return nil, fmt.Errorf("read subscriptions: %w", err)
 	}
 	return all, nil
-}
-
-// Announced reads the subscription that an announcement is about, as it is now. It returns nil when it has been deleted,
-// and ErrNotFound when the row is not visible yet: an announcement can be read before the transaction that wrote it is
-// visible to others.
-func (s *Store) Announced(ctx context.Context, a subscriptions.Announcement) (*subscriptions.Subscription, error) {
-	x, deleted, err := scanSubscription(s.pool.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE id = $1`, a.ID))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, subscriptions.ErrNotFound
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read subscription: %w", err)
-	}
-	if deleted {
-		return nil, nil
-	}
-	if x.Version < a.Version {
-		return nil, subscriptions.ErrNotFound
-	}
-	return x, nil
 }

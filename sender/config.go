@@ -1,0 +1,63 @@
+package sender
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// Config holds what is the same for all subscriptions, and the defaults of what they may override.
+type Config struct {
+	// MaxInFlight bounds the requests under way in all; PerSubscription those of one that does not say otherwise.
+	MaxInFlight, PerSubscription int
+	// Hold is how long a delivery may wait in memory.
+	Hold time.Duration
+	// Memory is the budget for what is in memory, in bytes. What is read back from the store has a quarter of it beside.
+	Memory int64
+	// Timeout, Retries and Ordering are the defaults of subscriptions' delivery options.
+	Timeout  time.Duration
+	Retries  []time.Duration
+	Ordering string
+	// Admin and Accounts rule the targets of the admin's subscriptions and of all others.
+	Admin, Accounts Guard
+	UserAgent       string
+	Log             *slog.Logger
+	// OnAttempt, when set, is told of every attempt that ended. It must not block.
+	OnAttempt func(Report)
+	// OnGone is told, once, of a subscription whose target answered 410, in a goroutine of its own. It is to delete the
+	// subscription and call Remove; until then nothing is sent, and what is submitted is kept. Without OnGone the
+	// subscription is removed at once.
+	OnGone func(ctx context.Context, s *subscriptions.Subscription)
+}
+
+// Report tells of an attempt.
+type Report struct {
+	Event        *mapping.Event
+	Subscription *subscriptions.Subscription
+	Attempt      int
+	Outcome      Outcome
+	// Next is when the next attempt is due, zero when there is none.
+	Next time.Time
+}
+
+// Job is an event and whom it goes to.
+type Job struct {
+	Event *mapping.Event
+	To    []*subscriptions.Subscription
+	// Stored says that the event's row is in the store already, from before a restart.
+	Stored bool
+}
+
+// Counts are numbers for metrics and status.
+type Counts struct {
+	// InFlight are requests under way, InMemory deliveries that are not settled, Bytes what they are charged for.
+	InFlight, InMemory int
+	Bytes              int64
+	// StoredRows are deliveries in the store that are due at some time, StoredSubscriptions whose they are.
+	StoredRows, StoredSubscriptions int
+	// Unwritten are records that are not in the store yet.
+	Unwritten int
+}

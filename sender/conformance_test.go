@@ -1,0 +1,392 @@
+package sender_test
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/pgtest"
+	"github.com/rowhook/rowhook/internal/secret"
+	"github.com/rowhook/rowhook/internal/store"
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// keeper is a store with what tests want to know of it.
+type keeper interface {
+	sender.Store
+	own()
+	recorded(p pair) bool
+	hasEvent(p cdc.Position) bool
+	outcome(p pair) (finished, bool)
+}
+
+// keepers opens stores of one set of data, one for each process.
+type keepers interface {
+	open() keeper
+	// subscription returns the key of a new subscription.
+	subscription() int64
+	// buried says whether there is a dead letter.
+	buried(p cdc.Position) bool
+}
+
+type memoryKeepers struct {
+	*memory
+	last int64
+}
+
+func (k *memoryKeepers) open() keeper               { return k.memory.open() }
+func (k *memoryKeepers) subscription() int64        { k.last++; return k.last }
+func (k *memoryKeepers) buried(p cdc.Position) bool { return k.letters[p] }
+
+// postgresKeepers is the real store.
+type postgresKeepers struct {
+	t    testing.TB
+	url  string
+	main *store.Store
+	conn *pgx.Conn
+}
+
+func newPostgresKeepers(t testing.TB) *postgresKeepers {
+	k := &postgresKeepers{t: t, url: pgtest.Database(skipper{t})}
+	k.main = k.openStore()
+	conn, err := pgx.Connect(context.Background(), k.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	k.conn = conn
+	err = k.main.SaveCheckpoint(context.Background(), cdc.Checkpoint{Slot: "slot", SystemID: "1", Environment: "test", Epoch: 1, LSN: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+type skipper struct{ testing.TB }
+
+func (k *postgresKeepers) openStore() *store.Store {
+	s, err := store.Open(context.Background(), store.Config{URL: secret.String(k.url), Schema: "rowhook"})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.t.Cleanup(s.Close)
+	return s
+}
+
+func (k *postgresKeepers) subscription() int64 {
+	s := &subscriptions.Subscription{ID: subscriptions.NewID(), Admin: true, Events: []string{"*"}, TargetURL: "https://example.com/", State: subscriptions.Active}
+	if err := k.main.Create(context.Background(), s); err != nil {
+		k.t.Fatal(err)
+	}
+	return s.Key
+}
+
+func (k *postgresKeepers) buried(p cdc.Position) bool {
+	b := p.Bytes()
+	var n int
+	if err := k.conn.QueryRow(context.Background(), `SELECT count(*) FROM rowhook.dead_letter WHERE position = $1`, b[:]).Scan(&n); err != nil {
+		k.t.Fatal(err)
+	}
+	return n > 0
+}
+
+func (k *postgresKeepers) open() keeper { return &postgresKeeper{Store: k.openStore(), keepers: k} }
+
+type postgresKeeper struct {
+	*store.Store
+	keepers *postgresKeepers
+}
+
+func (k *postgresKeeper) own() {
+	if _, err := k.Own(context.Background(), "slot", pgtest.Name("owner")); err != nil {
+		k.keepers.t.Error(err)
+	}
+}
+
+func (k *postgresKeeper) look(p pair) (map[store.Pair]bool, map[cdc.Position]bool) {
+	d, e, err := k.Recorded(context.Background(), []store.Pair{{Subscription: p.subscription, Position: p.position}})
+	if err != nil {
+		k.keepers.t.Error(err)
+	}
+	return d, e
+}
+
+func (k *postgresKeeper) recorded(p pair) bool {
+	d, _ := k.look(p)
+	return d[store.Pair{Subscription: p.subscription, Position: p.position}]
+}
+
+func (k *postgresKeeper) hasEvent(p cdc.Position) bool {
+	_, e := k.look(pair{position: p})
+	return e[p]
+}
+
+func (k *postgresKeeper) outcome(p pair) (finished, bool) {
+	b := p.position.Bytes()
+	var status, attempts int16
+	err := k.keepers.conn.QueryRow(context.Background(), `SELECT status, attempts FROM rowhook.delivery WHERE subscription = $1 AND position = $2`,
+		p.subscription, b[:]).Scan(&status, &attempts)
+	return finished{sender.Status(status), int(attempts)}, err == nil
+}
+
+// TestStoresKeepTheirPromises holds the store and the double of it that other tests use to what Store says.
+func TestStoresKeepTheirPromises(t *testing.T) {
+	t.Parallel()
+	t.Run("Memory", func(t *testing.T) {
+		t.Parallel()
+		promises(t, func(testing.TB) keepers { return &memoryKeepers{memory: newMemory()} })
+	})
+	t.Run("Postgres", func(t *testing.T) {
+		t.Parallel()
+		promises(t, func(t testing.TB) keepers { return newPostgresKeepers(t) })
+	})
+}
+
+// bench is a store under test with the words of its tests.
+type bench struct {
+	*testing.T
+	keepers
+	keeper
+	sub int64
+	now time.Time
+}
+
+func (b *bench) write(records ...sender.Record) {
+	b.Helper()
+	if err := b.Write(b.Context(), records); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) deferred(ev *mapping.Event, key int64, at time.Time) sender.Record {
+	return sender.Record{Op: sender.Defer, Event: ev, InsertEvent: true, Subscription: b.sub, Key: key, DueAt: at}
+}
+
+func (b *bench) finished(ev *mapping.Event, key int64, stored bool) sender.Record {
+	return sender.Record{Op: sender.Finish, Event: ev, Subscription: b.sub, Key: key, Stored: stored, Status: sender.StatusDelivered, Attempts: 1,
+		Outcome: &sender.Outcome{Verdict: sender.Delivered, Status: 200, Duration: time.Millisecond}}
+}
+
+func (b *bench) rescheduled(ev *mapping.Event, key int64, at time.Time, attempts int) sender.Record {
+	return sender.Record{Op: sender.Reschedule, Event: ev, Subscription: b.sub, Key: key, Stored: true, DueAt: at, Attempts: attempts, RetryReason: "timeout",
+		Outcome: &sender.Outcome{Verdict: sender.Retry, Reason: "timeout", Detail: "late", Started: b.now}}
+}
+
+// due returns the ids of what is due at a time from now on.
+func (b *bench) due(after time.Duration) []string {
+	b.Helper()
+	due, _ := b.lookAt(sender.Look{Now: b.now.Add(after), Rows: 100, Bytes: 1 << 20})
+	ids := []string{}
+	for _, d := range due {
+		ids = append(ids, d.Event.ID)
+	}
+	return ids
+}
+
+func (b *bench) lookAt(look sender.Look) ([]sender.Due, time.Time) {
+	b.Helper()
+	due, next, err := b.Due(b.Context(), b.sub, look)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return due, next
+}
+
+func (b *bench) want(after time.Duration, ids ...string) {
+	b.Helper()
+	if got := b.due(after); !slices.Equal(got, append([]string{}, ids...)) {
+		b.Errorf("due after %s: got %v, want %v", after, got, ids)
+	}
+}
+
+func promises(t *testing.T, open func(testing.TB) keepers) {
+	const second = time.Second
+	for name, test := range map[string]func(*bench){
+		"DueAtItsTime": func(b *bench) {
+			b.write(b.deferred(newEvent(1, "a"), 1, b.now.Add(second)))
+			b.want(0)
+			b.want(second, "evt_1")
+			if _, next := b.lookAt(sender.Look{Now: b.now, Rows: 10, Bytes: 100}); !next.Equal(b.now.Add(second)) {
+				b.Errorf("next: got %v, want %v", next, b.now.Add(second))
+			}
+			if _, next := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: 10, Bytes: 100}); !next.IsZero() {
+				b.Errorf("next: got %v, want none", next)
+			}
+		},
+		"OnlyTheOldestOfAKey": func(b *bench) {
+			one, two, three := newEvent(1, "a"), newEvent(2, "a"), newEvent(3, "a")
+			b.write(b.deferred(one, 1, b.now), b.deferred(two, 1, b.now))
+			b.write(b.deferred(three, 1, b.now), b.deferred(newEvent(4, "b"), 2, b.now))
+			b.want(second, "evt_1", "evt_4")
+			b.write(b.finished(one, 1, true))
+			b.want(second, "evt_4", "evt_2")
+			b.write(b.finished(two, 1, true))
+			b.want(second, "evt_4", "evt_3")
+			b.write(b.finished(three, 1, true))
+			b.want(second, "evt_4")
+		},
+		"DeferredAndFinishedTogether": func(b *bench) {
+			one := newEvent(1, "a")
+			b.write(b.deferred(one, 1, b.now), b.finished(one, 1, true))
+			b.want(second)
+			if f, ok := b.outcome(pair{b.sub, one.Position}); !ok || f != (finished{sender.StatusDelivered, 1}) {
+				b.Errorf("outcome: %v %v", f, ok)
+			}
+		},
+		"NextIsPromotedInTheSameBatch": func(b *bench) {
+			one := newEvent(1, "a")
+			b.write(b.deferred(one, 1, b.now.Add(time.Hour)), b.deferred(newEvent(2, "a"), 1, b.now), b.finished(one, 1, true))
+			b.want(second, "evt_2")
+		},
+		"FinishedBeforeALaterDefer": func(b *bench) {
+			one := newEvent(1, "a")
+			b.write(b.deferred(one, 1, b.now))
+			b.write(b.finished(one, 1, true), b.deferred(newEvent(2, "a"), 1, b.now))
+			b.want(second, "evt_2")
+		},
+		"RescheduledHoldsBackItsKey": func(b *bench) {
+			one := newEvent(1, "a")
+			b.write(b.deferred(one, 1, b.now), b.deferred(newEvent(2, "a"), 1, b.now))
+			b.write(b.rescheduled(one, 1, b.now.Add(time.Minute), 1))
+			b.want(second)
+			due, _ := b.lookAt(sender.Look{Now: b.now.Add(time.Minute), Rows: 10, Bytes: 1000})
+			if len(due) != 1 || due[0].Event.ID != "evt_1" || due[0].Attempts != 1 || due[0].RetryReason != "timeout" || due[0].Key != 1 {
+				b.Errorf("got %+v", due)
+			}
+		},
+		"SameBatchTwice": func(b *bench) {
+			one, two, three, four := newEvent(1, "a"), newEvent(2, "a"), newEvent(3, "b"), newEvent(4, "c")
+			insert := b.finished(four, 3, false)
+			insert.InsertEvent = true
+			letter := sender.Record{Op: sender.Bury, DeadLetter: &mapping.DeadLetter{Resource: "contact", Op: cdc.Update, Position: newEvent(9, "").Position, Time: one.Time, Reason: "x"}}
+			for _, batch := range [][]sender.Record{
+				{b.deferred(one, 1, b.now), b.deferred(two, 1, b.now), b.deferred(three, 2, b.now), insert, letter},
+				{b.finished(one, 1, true), b.rescheduled(three, 2, b.now.Add(time.Minute), 1)},
+			} {
+				b.write(batch...)
+				b.write(batch...)
+			}
+			b.want(second, "evt_2")
+			b.want(time.Hour, "evt_2", "evt_3")
+			if !b.buried(letter.DeadLetter.Position) {
+				b.Error("no dead letter")
+			}
+			for _, ev := range []*mapping.Event{one, four} {
+				if f, ok := b.outcome(pair{b.sub, ev.Position}); !ok || f.status != sender.StatusDelivered {
+					b.Errorf("%s: %v %v", ev.ID, f, ok)
+				}
+			}
+		},
+		"LooksAreBounded": func(b *bench) {
+			for i := range 5 {
+				b.write(b.deferred(newEvent(i+1, "a"), int64(i), b.now.Add(time.Duration(i)*time.Millisecond)))
+			}
+			size := int64(len(newEvent(1, "a").Data))
+			now := b.now.Add(second)
+			for _, c := range []struct {
+				look sender.Look
+				want int
+				more bool
+			}{
+				{sender.Look{Now: now, Rows: 100, Bytes: 1000}, 5, false},
+				{sender.Look{Now: now, Rows: 3, Bytes: 1000}, 3, true},
+				{sender.Look{Now: now, Rows: 100, Bytes: 1}, 1, true},
+				{sender.Look{Now: now, Rows: 100, Bytes: 2*size + 1}, 3, true},
+				{sender.Look{Now: now, Rows: 100, Bytes: 1000, Skip: []int64{0, 1, 77}}, 3, false},
+				{sender.Look{Now: now, Rows: 2, Bytes: 1000, Skip: []int64{0, 1}}, 2, true},
+			} {
+				due, next := b.lookAt(c.look)
+				if len(due) != c.want || next.Equal(now) != c.more {
+					b.Errorf("%+v: got %d and %v", c.look, len(due), next)
+				}
+			}
+		},
+		"EventsComeBackWhole": func(b *bench) {
+			ev := newEvent(1, "a")
+			ev.Account, ev.Accounted, ev.Partial = "7", true, []string{"body", `a"b`}
+			plain := newEvent(2, "b")
+			b.write(b.deferred(ev, 1, b.now), b.deferred(plain, 2, b.now.Add(time.Millisecond)))
+			due, _ := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: 10, Bytes: 1000})
+			if len(due) != 2 {
+				b.Fatalf("got %v", due)
+			}
+			for i, want := range []*mapping.Event{ev, plain} {
+				got := due[i].Event
+				if got.ID != want.ID || got.Type != want.Type || got.Resource != want.Resource || got.Instance != want.Instance || got.Account != want.Account ||
+					got.Accounted != want.Accounted || got.Position != want.Position || !got.Time.Equal(want.Time) || !bytes.Equal(got.Data, want.Data) ||
+					!slices.Equal(got.Partial, want.Partial) {
+					b.Errorf("got %+v, want %+v", got, want)
+				}
+			}
+			if !b.hasEvent(ev.Position) || b.hasEvent(newEvent(3, "").Position) || !b.recorded(pair{b.sub, ev.Position}) || b.recorded(pair{b.sub + 1, ev.Position}) {
+				b.Error("what is recorded is not told")
+			}
+		},
+		"SubscriptionsApart": func(b *bench) {
+			ev, mine, other := newEvent(1, "a"), b.sub, b.subscription()
+			b.write(b.deferred(ev, 1, b.now))
+			b.sub = other
+			second := b.deferred(ev, 1, b.now)
+			second.InsertEvent = false
+			b.write(second)
+			b.want(time.Second, "evt_1")
+			b.write(b.finished(ev, 1, true))
+			b.want(time.Second)
+			b.sub = mine
+			b.want(time.Second, "evt_1")
+		},
+		"BacklogsAreCounted": func(b *bench) {
+			mine, other := b.sub, b.subscription()
+			b.write(b.deferred(newEvent(1, "a"), 1, b.now), b.deferred(newEvent(2, "a"), 1, b.now), b.deferred(newEvent(3, "b"), 2, b.now))
+			b.sub = other
+			b.write(b.deferred(newEvent(4, "c"), 5, b.now))
+			for maxKeys, want := range map[int][2]map[int64]int{
+				10: {{1: 2, 2: 1}, {5: 1}},
+				3:  {{1: 2, 2: 1}, {5: 1}},
+				2:  {nil, {5: 1}},
+				0:  {nil, nil},
+			} {
+				got, err := b.Backlogs(b.Context(), maxKeys)
+				if err != nil || len(got) != 2 {
+					b.Fatalf("got %v, %v", got, err)
+				}
+				for _, g := range got {
+					keys, rows := want[0], 3
+					if g.Subscription != mine {
+						keys, rows = want[1], 1
+					}
+					if g.Rows != rows || (g.Keys == nil) != (keys == nil) || len(g.Keys) != len(keys) || keys != nil && g.Keys[1] != keys[1] {
+						b.Errorf("at most %d keys: got %+v", maxKeys, g)
+					}
+				}
+			}
+		},
+		"WhoIsNotOwnerWritesNothing": func(b *bench) {
+			b.own()
+			b.write(b.deferred(newEvent(1, "a"), 1, b.now))
+			next := b.open()
+			next.own()
+			if err := b.Write(b.Context(), []sender.Record{b.deferred(newEvent(2, "b"), 2, b.now)}); err == nil || !isNotOwner(err) {
+				b.Errorf("got %v, want ErrNotOwner", err)
+			}
+			b.want(second, "evt_1")
+			if err := next.Write(b.Context(), []sender.Record{b.deferred(newEvent(3, "c"), 3, b.now.Add(time.Millisecond))}); err != nil {
+				b.Error(err)
+			}
+			b.want(second, "evt_1", "evt_3")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := open(t)
+			test(&bench{T: t, keepers: k, keeper: k.open(), sub: k.subscription(), now: time.Now().UTC().Truncate(time.Microsecond)})
+		})
+	}
+}

@@ -1,0 +1,219 @@
+package sender_test
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
+)
+
+// pair names a delivery.
+type pair struct {
+	subscription int64
+	position     cdc.Position
+}
+
+// finished is what a store says of a delivery that has ended.
+type finished struct {
+	status   sender.Status
+	attempts int
+}
+
+// memory keeps what a store keeps, for several processes: each has a memoryStore.
+type memory struct {
+	mu       sync.Mutex
+	owner    *memoryStore
+	events   map[cdc.Position]*mapping.Event
+	due      []*dueRow
+	finished map[pair]finished
+	letters  map[cdc.Position]bool
+}
+
+type dueRow struct {
+	pair
+	key      int64
+	at       time.Time
+	never    bool
+	attempts int
+	reason   string
+}
+
+func newMemory() *memory {
+	return &memory{events: map[cdc.Position]*mapping.Event{}, finished: map[pair]finished{}, letters: map[cdc.Position]bool{}}
+}
+
+// memoryStore is a sender.Store in memory that keeps its promises.
+type memoryStore struct{ *memory }
+
+func (m *memory) open() *memoryStore { return &memoryStore{m} }
+
+// own makes the store's process the one that may write.
+func (s *memoryStore) own() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owner = s
+}
+
+func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.owner != nil && s.owner != s {
+		return sender.ErrNotOwner
+	}
+	now := time.Now()
+	for i := range records {
+		r := &records[i]
+		switch {
+		case r.Op == sender.Bury:
+			s.letters[r.DeadLetter.Position] = true
+		case r.InsertEvent && s.events[r.Event.Position] == nil:
+			ev := *r.Event
+			s.events[ev.Position] = &ev
+		}
+	}
+	first := map[[2]int64]bool{}
+	for i := range records {
+		if r := &records[i]; r.Op == sender.Defer {
+			k := [2]int64{r.Subscription, r.Key}
+			isFirst := !first[k] && s.head(r.Subscription, r.Key) == nil
+			first[k] = true
+			p := pair{r.Subscription, r.Event.Position}
+			if s.find(p) == nil {
+				s.due = append(s.due, &dueRow{pair: p, key: r.Key, at: r.DueAt, never: !isFirst, attempts: r.Attempts, reason: r.RetryReason})
+			}
+		}
+	}
+	for i := range records {
+		r := &records[i]
+		if r.Op != sender.Reschedule {
+			continue
+		}
+		if d := s.find(pair{r.Subscription, r.Event.Position}); d != nil {
+			d.at, d.never, d.attempts, d.reason = r.DueAt, false, r.Attempts, r.RetryReason
+		}
+	}
+	for i := range records {
+		r := &records[i]
+		if r.Op != sender.Finish {
+			continue
+		}
+		p := pair{r.Subscription, r.Event.Position}
+		if _, ok := s.finished[p]; !ok {
+			s.finished[p] = finished{r.Status, r.Attempts}
+		}
+		if r.Stored {
+			s.due = slices.DeleteFunc(s.due, func(d *dueRow) bool { return d.pair == p })
+			if h := s.head(r.Subscription, r.Key); h != nil && h.never {
+				h.at, h.never = now, false
+			}
+		}
+	}
+	return nil
+}
+
+func (m *memory) find(p pair) *dueRow {
+	for _, d := range m.due {
+		if d.pair == p {
+			return d
+		}
+	}
+	return nil
+}
+
+// head is the oldest row of the key.
+func (m *memory) head(subscription, key int64) *dueRow {
+	var head *dueRow
+	for _, d := range m.due {
+		if d.subscription == subscription && d.key == key && (head == nil || d.position.Compare(head.position) < 0) {
+			head = d
+		}
+	}
+	return head
+}
+
+func (s *memoryStore) Due(_ context.Context, subscription int64, look sender.Look) ([]sender.Due, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rows []*dueRow
+	var next time.Time
+	for _, d := range s.due {
+		switch {
+		case d.subscription != subscription || d.never:
+		case d.at.After(look.Now):
+			if next.IsZero() || d.at.Before(next) {
+				next = d.at
+			}
+		case !slices.Contains(look.Skip, d.key):
+			rows = append(rows, d)
+		}
+	}
+	slices.SortFunc(rows, func(a, b *dueRow) int { return cmp.Or(a.at.Compare(b.at), a.position.Compare(b.position)) })
+	if len(rows) >= look.Rows {
+		rows, next = rows[:look.Rows], look.Now
+	}
+	var out []sender.Due
+	var bytes int64
+	for _, d := range rows {
+		ev := s.events[d.position]
+		if ev == nil {
+			out = append(out, sender.Due{Event: &mapping.Event{Position: d.position}, Key: d.key, Attempts: d.attempts, Lost: true})
+			continue
+		}
+		if bytes > 0 && bytes >= look.Bytes {
+			return out, look.Now, nil
+		}
+		bytes += int64(len(ev.Data))
+		out = append(out, sender.Due{Event: ev, Key: d.key, Attempts: d.attempts, RetryReason: d.reason})
+	}
+	return out, next, nil
+}
+
+func (s *memoryStore) Backlogs(_ context.Context, maxKeys int) ([]sender.Backlog, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := map[int64]*sender.Backlog{}
+	for _, d := range s.due {
+		b := found[d.subscription]
+		if b == nil {
+			b = &sender.Backlog{Subscription: d.subscription, Keys: map[int64]int{}}
+			found[d.subscription] = b
+		}
+		b.Rows++
+		b.Keys[d.key]++
+	}
+	var out []sender.Backlog
+	for _, b := range slices.SortedFunc(maps.Values(found), func(a, b *sender.Backlog) int { return cmp.Compare(len(a.Keys), len(b.Keys)) }) {
+		if maxKeys -= len(b.Keys); maxKeys < 0 {
+			b.Keys = nil
+		}
+		out = append(out, *b)
+	}
+	return out, nil
+}
+
+// recorded says whether the delivery is in the store, finished or due, and hasEvent whether the event is.
+func (m *memory) recorded(p pair) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.finished[p]
+	return ok || m.find(p) != nil
+}
+
+func (m *memory) hasEvent(p cdc.Position) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.events[p] != nil
+}
+
+func (m *memory) outcome(p pair) (finished, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f, ok := m.finished[p]
+	return f, ok
+}

@@ -1,0 +1,445 @@
+package sender_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/hooktest"
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// TestDispatcherKeepsItsPromises lets a Dispatcher live through random work and trouble, and then asks for all of it:
+// nothing is lost, first deliveries come in the order of submission, the newest one last, every receipt is settled, the
+// memory is given back. A failure names its seed: ROWHOOK_SEED=7 plays it again; ROWHOOK_SEEDS=500 tries more.
+func TestDispatcherKeepsItsPromises(t *testing.T) {
+	t.Parallel()
+	from, n := 1, 16
+	if testing.Short() {
+		n = 6
+	}
+	if s, err := strconv.Atoi(os.Getenv("ROWHOOK_SEEDS")); err == nil {
+		n = s
+	}
+	if s, err := strconv.Atoi(os.Getenv("ROWHOOK_SEED")); err == nil {
+		from, n = s, 1
+	}
+	for seed := from; seed < from+n; seed++ {
+		t.Run(fmt.Sprint("Memory/", seed), func(t *testing.T) {
+			t.Parallel()
+			newModel(t, &memoryKeepers{memory: newMemory()}, uint64(seed)).live(40)
+		})
+		if seed%8 == 1 {
+			t.Run(fmt.Sprint("Postgres/", seed), func(t *testing.T) {
+				t.Parallel()
+				newModel(t, newPostgresKeepers(t), uint64(seed)).live(40)
+			})
+		}
+	}
+}
+
+// process is one rowhook: a Dispatcher, its store, and what it has taken from the stream.
+type process struct {
+	*running
+	keeper keeper
+	faulty *faulty
+	taken  []taken
+}
+
+// taken is a batch that was taken from the stream, by its place in it.
+type taken struct {
+	at      int
+	receipt *cdc.Receipt
+}
+
+// model is the world around a Dispatcher.
+type model struct {
+	t        *testing.T
+	rng      *rand.Rand
+	keepers  keepers
+	receiver *hooktest.Receiver
+	now      *process
+	old      []*process
+
+	subs    []*subscriptions.Subscription
+	removed map[int64]int
+	// stream is what was ever submitted, in order; settledTo how much of it is settled for good.
+	stream    [][]sender.Job
+	settledTo int
+	last      int
+
+	mu sync.Mutex
+	// uncertain counts, by delivery, the attempts whose answer we did not see: each may have been a success.
+	uncertain map[string]int
+}
+
+func newModel(t *testing.T, k keepers, seed uint64) *model {
+	m := &model{t: t, rng: rand.New(rand.NewPCG(seed, seed)), keepers: k, removed: map[int64]int{}, uncertain: map[string]int{}}
+	chance := rand.New(rand.NewPCG(seed, 1))
+	m.receiver = hooktest.New(t, func(hooktest.Request) hooktest.Answer {
+		switch p := chance.IntN(100); {
+		case p < 15:
+			return hooktest.Status(500)
+		case p < 20:
+			return hooktest.Reset()
+		case p < 23:
+			return hooktest.Hang()
+		case p < 40:
+			return hooktest.OK().After(time.Duration(chance.IntN(30)) * time.Millisecond)
+		}
+		return hooktest.OK()
+	})
+	for i := range 5 {
+		s := newSubscription(k.subscription(), m.receiver.URL(fmt.Sprintf("/%d", i)))
+		if i == 4 {
+			s.Delivery.Ordering = subscriptions.OrderingNone
+		}
+		s.Delivery.MaxInFlight = 1 + 2*i
+		m.subs = append(m.subs, s)
+	}
+	m.start()
+	return m
+}
+
+func (m *model) config() sender.Config {
+	cfg := testConfig()
+	cfg.MaxInFlight, cfg.Hold, cfg.Timeout = 12, 60*time.Millisecond, 400*time.Millisecond
+	cfg.Memory = 16 << 10
+	cfg.OnAttempt = func(r sender.Report) {
+		if v := r.Outcome.Verdict; v == sender.Interrupted || v == sender.Retry && r.Outcome.Status == 0 {
+			m.mu.Lock()
+			m.uncertain[deliveryName(r.Subscription.TargetURL.Reveal(), r.Event.ID)]++
+			m.mu.Unlock()
+		}
+	}
+	return cfg
+}
+
+func deliveryName(target, event string) string {
+	return target[strings.LastIndexByte(target, '/'):] + " " + event
+}
+
+// start begins a process that takes over: what is not settled comes again from the stream, but for what is recorded.
+func (m *model) start() {
+	k := m.keepers.open()
+	p := &process{keeper: k, faulty: &faulty{Store: k}}
+	p.running = run(m.t, m.config(), p.faulty)
+	m.now = p
+	k.own()
+	m.resume(false)
+	for at := m.settledTo; at < len(m.stream); at++ {
+		m.take(at)
+	}
+}
+
+// resume is what the handler does when a connection has begun.
+func (m *model) resume(same bool) {
+	known := map[int64]*subscriptions.Subscription{}
+	for _, s := range m.subs {
+		if _, ok := m.removed[s.Key]; !ok {
+			known[s.Key] = s
+		}
+	}
+	err := m.now.Resume(m.t.Context(), same, func(key int64) *subscriptions.Subscription { return known[key] })
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// take submits a batch of the stream, leaving out what the store has.
+func (m *model) take(at int) {
+	var jobs []sender.Job
+	n := 0
+	for _, j := range m.stream[at] {
+		j.Stored = m.now.keeper.hasEvent(j.Event.Position)
+		var to []*subscriptions.Subscription
+		for _, s := range j.To {
+			// Nobody wants what is for a subscription that is not there any more.
+			if _, gone := m.removed[s.Key]; !gone && !m.now.keeper.recorded(pair{s.Key, j.Event.Position}) {
+				to = append(to, s)
+			}
+		}
+		if j.To = to; len(to) > 0 {
+			jobs = append(jobs, j)
+			n += len(to)
+		}
+	}
+	receipt := cdc.NewReceipt(n)
+	if err := m.now.Submit(m.t.Context(), jobs, receipt); err != nil {
+		m.t.Fatal(err)
+	}
+	m.now.taken = append(m.now.taken, taken{at, receipt})
+}
+
+// settle notes how far the stream is settled: what the checkpoint does.
+func (m *model) settle() {
+	for len(m.now.taken) > 0 && m.now.taken[0].receipt.IsSettled() {
+		m.settledTo = max(m.settledTo, m.now.taken[0].at+1)
+		m.now.taken = m.now.taken[1:]
+	}
+}
+
+func (m *model) live(steps int) {
+	for range steps {
+		m.step()
+		m.settle()
+	}
+	m.finish()
+	m.check()
+}
+
+func (m *model) step() {
+	switch p := m.rng.IntN(100); {
+	case p < 60:
+		m.submit()
+	case p < 68:
+		n, lose := 1+m.rng.IntN(2), m.rng.IntN(2) == 0
+		m.now.faulty.set(func(f *faulty) {
+			if lose {
+				f.lose = n
+			} else {
+				f.refuse = n
+			}
+		})
+	case p < 76:
+		pause(time.Duration(m.rng.IntN(100)) * time.Millisecond)
+	case p < 82:
+		m.now.Suspend()
+		if m.rng.IntN(2) == 0 {
+			pause(time.Duration(m.rng.IntN(30)) * time.Millisecond)
+		}
+		m.resume(m.rng.IntN(2) == 0)
+	case p < 86:
+		m.update()
+	case p < 88:
+		m.remove()
+	case p < 92:
+		m.restart()
+	case p < 96:
+		m.crash()
+	default:
+		m.failover()
+	}
+}
+
+// pause lets the world go on for a time that the seed gives: nothing is asserted of what happens within.
+func pause(d time.Duration) {
+	t := time.NewTimer(d)
+	<-t.C
+}
+
+func (m *model) submit() {
+	var jobs []sender.Job
+	for range 1 + m.rng.IntN(12) {
+		m.last++
+		ev := newEvent(m.last, string(rune('a'+m.rng.IntN(3))))
+		ev.Data = append(ev.Data[:len(ev.Data)-1], fmt.Sprintf(`,"pad":%q}`, strings.Repeat("x", m.rng.IntN(600)))...)
+		j := sender.Job{Event: ev}
+		for _, s := range m.subs {
+			if _, gone := m.removed[s.Key]; !gone && m.rng.IntN(3) > 0 {
+				j.To = append(j.To, s)
+			}
+		}
+		jobs = append(jobs, j)
+	}
+	m.stream = append(m.stream, jobs)
+	m.take(len(m.stream) - 1)
+}
+
+// update changes a subscription: its slots, or whether it is active.
+func (m *model) update() {
+	i := m.rng.IntN(len(m.subs))
+	if _, gone := m.removed[m.subs[i].Key]; gone {
+		return
+	}
+	s := m.subs[i].Clone()
+	s.Version++
+	if m.rng.IntN(2) == 0 {
+		s.Delivery.MaxInFlight = 1 + m.rng.IntN(8)
+	} else if s.State == subscriptions.Active {
+		s.State = subscriptions.Disabled
+	} else {
+		s.State = subscriptions.Active
+	}
+	m.subs[i] = s
+	m.now.Update(s)
+}
+
+func (m *model) remove() {
+	if len(m.removed) == 2 {
+		return
+	}
+	i := m.rng.IntN(len(m.subs))
+	key := m.subs[i].Key
+	if _, gone := m.removed[key]; gone {
+		return
+	}
+	m.now.Remove(key)
+	// What is on the way through the kernel was sent before; nothing that we do comes later.
+	pause(20 * time.Millisecond)
+	m.removed[key] = len(m.requests(i))
+	if m.rng.IntN(2) == 0 {
+		// Something matched before the removal was seen in the stream.
+		m.now.submit(m.t, newEvent(1_000_000+m.last, "z"), m.subs[i])
+	}
+	m.now.Forget(key)
+}
+
+func (m *model) requests(sub int) []hooktest.Request {
+	return hooktest.ByPath(m.receiver.Requests())[fmt.Sprintf("/%d", sub)]
+}
+
+// restart ends the process in order, and starts another one.
+func (m *model) restart() {
+	m.now.Drain(time.Duration(m.rng.IntN(300)) * time.Millisecond)
+	// The source waits for the receipts before the rest is stopped.
+	m.receipts(m.now)
+	eventually(m.t, "everything is written", func() bool { return m.now.Counts().Unwritten == 0 })
+	m.now.stop()
+	m.settle()
+	m.start()
+}
+
+// crash ends the process in the middle: nothing that it has not written is ever written.
+func (m *model) crash() {
+	m.now.faulty.set(func(f *faulty) { f.dead = true })
+	p := m.now
+	m.settle()
+	p.Suspend()
+	// Requests that have been begun must have arrived before those of the next process: nobody can take them back.
+	eventually(m.t, "requests end", func() bool { return p.Counts().InFlight == 0 })
+	m.allowUnwritten()
+	p.stop()
+	m.start()
+}
+
+// failover starts another process while this one, which has lost its connection, does not know yet.
+func (m *model) failover() {
+	p := m.now
+	gate := make(chan struct{})
+	p.faulty.set(func(f *faulty) { f.gate = gate })
+	p.Suspend()
+	eventually(m.t, "requests end", func() bool { return p.Counts().InFlight == 0 })
+	m.settle()
+	m.allowUnwritten()
+	m.start()
+	close(gate)
+	m.old = append(m.old, p)
+}
+
+// allowUnwritten allows another delivery of what is not known to be finished when a process ends without a word.
+func (m *model) allowUnwritten() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, batch := range m.stream {
+		for _, j := range batch {
+			for _, s := range j.To {
+				if _, ok := m.now.keeper.outcome(pair{s.Key, j.Event.Position}); !ok {
+					m.uncertain[deliveryName(s.TargetURL.Reveal(), j.Event.ID)]++
+				}
+			}
+		}
+	}
+}
+
+// finish lets all trouble end, and waits until everything is done.
+func (m *model) finish() {
+	m.receiver.HandleAll(hooktest.Always(hooktest.OK()))
+	m.receiver.Release()
+	m.now.faulty.set(func(f *faulty) { f.refuse, f.lose = 0, 0 })
+	for i, s := range m.subs {
+		if _, gone := m.removed[s.Key]; !gone && s.State != subscriptions.Active {
+			m.subs[i] = s.Clone()
+			m.subs[i].Version++
+			m.subs[i].State = subscriptions.Active
+			m.now.Update(m.subs[i])
+		}
+	}
+	m.now.idle(m.t)
+	for _, p := range append(slices.Clone(m.old), m.now) {
+		m.receipts(p)
+	}
+}
+
+// receipts waits for those of a process.
+func (m *model) receipts(p *process) {
+	var receipts []*cdc.Receipt
+	for _, x := range p.taken {
+		receipts = append(receipts, x.receipt)
+	}
+	settled(m.t, receipts...)
+}
+
+func (m *model) check() {
+	for i, s := range m.subs {
+		requests := m.requests(i)
+		if before, gone := m.removed[s.Key]; gone {
+			if len(requests) > before {
+				m.t.Errorf("%s: %d requests after it was removed", s.ID, len(requests)-before)
+			}
+			continue
+		}
+		delivered := hooktest.Delivered(requests)
+		times := hooktest.ByID(delivered)
+		failed := map[string]bool{}
+		var want []*mapping.Event
+		for _, batch := range m.stream {
+			for _, j := range batch {
+				if !slices.ContainsFunc(j.To, func(x *subscriptions.Subscription) bool { return x.Key == s.Key }) {
+					continue
+				}
+				want = append(want, j.Event)
+				got, ok := m.now.keeper.outcome(pair{s.Key, j.Event.Position})
+				n := len(times[j.Event.ID])
+				switch {
+				case !ok:
+					m.t.Errorf("%s %s: not recorded", s.ID, j.Event.ID)
+				case got.status == sender.StatusFailed:
+					failed[j.Event.ID] = true
+				case n == 0:
+					m.t.Errorf("%s %s: recorded as delivered, and never arrived", s.ID, j.Event.ID)
+				}
+				if allowed := 1 + m.uncertain[deliveryName(s.TargetURL.Reveal(), j.Event.ID)]; n > allowed {
+					m.t.Errorf("%s %s: delivered %d times, at most %d are allowed", s.ID, j.Event.ID, n, allowed)
+				}
+			}
+		}
+		if s.Delivery.Ordering != subscriptions.OrderingNone {
+			m.checkOrder(s.ID, delivered, want, failed)
+		}
+	}
+}
+
+// checkOrder compares first deliveries of each key with the order of submission, and looks for the newest one last.
+func (m *model) checkOrder(id string, delivered []hooktest.Request, want []*mapping.Event, failed map[string]bool) {
+	byKey := map[string][]string{}
+	for _, ev := range want {
+		if !failed[ev.ID] {
+			byKey[ev.Instance] = append(byKey[ev.Instance], ev.ID)
+		}
+	}
+	for instance, requests := range hooktest.ByInstance(delivered) {
+		var first []string
+		for _, r := range requests {
+			if !failed[r.ID] && !slices.Contains(first, r.ID) {
+				first = append(first, r.ID)
+			}
+		}
+		key := strings.TrimPrefix(instance, "contact/")
+		if !slices.Equal(first, byKey[key]) {
+			m.t.Errorf("%s %s: first deliveries in the order\n%v, want\n%v", id, key, first, byKey[key])
+		}
+	}
+	if err := hooktest.CheckNewestLast(delivered); err != nil {
+		m.t.Errorf("%s: %v", id, err)
+	}
+}

@@ -1,0 +1,92 @@
+package sender
+
+// halted says that nothing is begun.
+func (d *Dispatcher) halted() bool { return d.stopping || d.suspended }
+
+// enqueue says that a delivery may start.
+func (d *Dispatcher) enqueue(s *subscription, q *fifo[*delivery], dl *delivery) {
+	q.push(dl)
+	d.makeReady(s)
+}
+
+func (d *Dispatcher) makeReady(s *subscription) {
+	if !s.ready && s.fresh.len()+s.due.len() > 0 {
+		s.ready = true
+		d.ready.push(s)
+	}
+}
+
+// schedule takes what may start now, and counts it in attempts: its callers must launch it, or send it themselves. Slots
+// are shared so that some are always free: no subscription gets more than are left over, so that a few hanging targets
+// do not take them all.
+func (d *Dispatcher) schedule() []*delivery {
+	if d.halted() {
+		return nil
+	}
+	var start []*delivery
+	for n := d.ready.len(); n > 0 && d.inFlight < d.cfg.MaxInFlight; n-- {
+		s := d.ready.pop()
+		s.ready = false
+		for s.fresh.len()+s.due.len() > 0 && d.inFlight < d.cfg.MaxInFlight {
+			free := d.cfg.MaxInFlight - d.inFlight
+			if s.inFlight >= s.slots || s.inFlight > 0 && s.inFlight >= free {
+				break
+			}
+			dl := d.takeNext(s)
+			if dl.lane.current != dl || dl.running || s.held || s.removed {
+				// It was stored, or settled, while it waited.
+				continue
+			}
+			dl.running = true
+			s.inFlight++
+			d.inFlight++
+			d.attempts.Add(1)
+			start = append(start, dl)
+		}
+		if s.inFlight < s.slots {
+			d.makeReady(s)
+		}
+	}
+	return start
+}
+
+// takeNext prefers what is fresh to what was read from the store.
+func (d *Dispatcher) takeNext(s *subscription) *delivery {
+	if s.fresh.len() > 0 {
+		return s.fresh.pop()
+	}
+	dl := s.due.pop()
+	if s.due.len() < s.slots {
+		wake(d.wakeFetcher)
+	}
+	return dl
+}
+
+// launch starts goroutines for what schedule returned.
+func (d *Dispatcher) launch(start []*delivery) {
+	for _, dl := range start {
+		go d.work(dl)
+	}
+}
+
+// work sends one delivery after another, as long as the end of one lets another start.
+func (d *Dispatcher) work(dl *delivery) {
+	for dl != nil {
+		d.attempt(dl)
+		next := d.next()
+		d.attempts.Done()
+		dl = next
+	}
+}
+
+// next takes one delivery for the caller, and launches what else may start.
+func (d *Dispatcher) next() *delivery {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	start := d.schedule()
+	if len(start) == 0 {
+		return nil
+	}
+	d.launch(start[1:])
+	return start[0]
+}

@@ -1,0 +1,150 @@
+package sender
+
+import "time"
+
+const (
+	// storedKeysMax is the most ordering keys with rows that are remembered one by one, of all subscriptions together.
+	storedKeysMax = 100_000
+	// stalled is how long nothing may succeed before a subscription that fills the memory goes through the store.
+	stalled = 250 * time.Millisecond
+)
+
+// deferred records a due row and counts it.
+func (d *Dispatcher) deferred(dl *delivery, at time.Time, out *Outcome) {
+	l, s := dl.lane, dl.lane.sub
+	dl.stored = true
+	s.rows++
+	if !s.whole {
+		if l.rows++; l.rows == 1 {
+			s.keys++
+			d.storedKeys++
+		}
+		s.lanes[l.key] = l
+	}
+	d.stored[s.key] = s
+	d.record(Record{Op: Defer, Event: dl.event, Subscription: s.key, Key: l.key, Attempts: dl.attempts, DueAt: at,
+		RetryReason: dl.retryReason, Outcome: out, delivery: dl})
+}
+
+// storeQueue stores all that waits in a lane.
+func (d *Dispatcher) storeQueue(l *lane) {
+	queue := l.queue
+	l.queue = nil
+	for _, q := range queue {
+		d.deferred(q, time.Now(), nil)
+	}
+	d.forget(l)
+}
+
+// storeLane turns a direct lane into a stored one. What runs goes first: its row is due, for whoever comes after us if we
+// die, but busy here; the end of the attempt changes or removes it.
+func (d *Dispatcher) storeLane(l *lane) {
+	if c := l.current; c != nil && !c.stored {
+		if c.running {
+			l.sub.busy[l.key] = struct{}{}
+		} else {
+			l.current = nil
+		}
+		d.deferred(c, time.Now(), nil)
+	}
+	d.storeQueue(l)
+}
+
+// storeWhole lets everything of a subscription go through the store until it has caught up.
+func (d *Dispatcher) storeWhole(s *subscription) {
+	if s.whole {
+		return
+	}
+	for _, l := range s.lanes {
+		d.storeLane(l)
+	}
+	s.whole = true
+	d.storedKeys -= s.keys
+	s.keys = 0
+	for key, l := range s.lanes {
+		// From now on rows are counted for the subscription only.
+		l.rows = 0
+		if l.current == nil {
+			delete(s.lanes, key)
+		}
+	}
+	// Everything in it has been stored: the bodies would be held for as long as the slots are taken.
+	s.fresh = fifo[*delivery]{}
+	if !s.held {
+		d.cfg.Log.Info("a target is slower than its events come: they go through the store until it has caught up", "subscription", s.id)
+	}
+}
+
+// storeWaiting stores all that waits in memory. What runs is left alone, and what waits behind it: its end decides, so
+// that nothing is written before what comes first.
+func (d *Dispatcher) storeWaiting() {
+	now := time.Now()
+	for _, s := range d.subs {
+		d.dropRead(s)
+		for _, l := range s.lanes {
+			if c := l.current; c != nil && !c.running {
+				l.current = nil
+				d.deferred(c, now, nil)
+				d.storeQueue(l)
+			}
+		}
+		s.fresh = fifo[*delivery]{}
+	}
+	d.shed()
+}
+
+// dropRead forgets what was read from the store and does not run: its rows are still there.
+func (d *Dispatcher) dropRead(s *subscription) {
+	for key, l := range s.lanes {
+		if c := l.current; c != nil && c.stored && !c.running {
+			l.current = nil
+			delete(s.busy, key)
+			d.settle(c)
+			d.lookSoon(s, time.Now())
+			d.forget(l)
+		}
+	}
+	s.due = fifo[*delivery]{}
+}
+
+// relieve is called when the memory is full: a subscription that holds more than a quarter of it, and gets nowhere, must
+// not keep the others from theirs.
+func (d *Dispatcher) relieve() {
+	now := time.Now()
+	for _, s := range d.subs {
+		if !s.whole && s.bytes > d.direct.limit/4 && now.Sub(s.lastDone) > stalled {
+			d.storeWhole(s)
+		}
+	}
+}
+
+// shed forgets the single keys of the subscriptions that have most of them, when there are too many in all.
+func (d *Dispatcher) shed() {
+	for d.storedKeys > storedKeysMax {
+		var most *subscription
+		for _, s := range d.stored {
+			if most == nil || s.keys > most.keys {
+				most = s
+			}
+		}
+		if most == nil || most.keys == 0 {
+			return
+		}
+		d.storeWhole(most)
+	}
+}
+
+// expire stores what has waited in memory for too long. One that waits for its key concerns its key; one that waits for
+// a slot says that the target is too slow for what comes.
+func (d *Dispatcher) expire(now time.Time) {
+	for dl := d.ages.first; dl != nil && now.Sub(dl.submitted) > d.cfg.Hold; dl = d.ages.first {
+		l := dl.lane
+		if l.current == dl && !dl.running {
+			d.storeWhole(l.sub)
+		} else {
+			d.storeLane(l)
+		}
+		d.ages.remove(dl)
+	}
+	d.shed()
+}

@@ -1,0 +1,191 @@
+package sender
+
+import (
+	"context"
+	"time"
+
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// subscription is what the dispatcher knows of one that has, or had, something to be sent.
+type subscription struct {
+	// key and id never change; all else is guarded by the dispatcher's mutex.
+	key int64
+	id  string
+
+	sub    *subscriptions.Subscription
+	target *target
+	// broken is why the target cannot be used.
+	broken  error
+	lanes   map[int64]*lane
+	timeout time.Duration
+	retries []time.Duration
+	ordered bool
+	slots   int
+
+	// ctx is that of its requests: cut ends it.
+	ctx      context.Context
+	cut      context.CancelFunc
+	inFlight int
+	// fresh may start; due was read from the store and may start. Both may hold what has been stored or settled since.
+	fresh, due fifo[*delivery]
+	// ready says that it stands in the dispatcher's queue.
+	ready bool
+	// bytes are charged for deliveries in memory.
+	bytes    int64
+	lastDone time.Time
+
+	// whole says that every delivery goes through the store, until it has caught up. rows counts all its rows, and keys
+	// the lanes that have some while it is not whole.
+	whole      bool
+	rows, keys int
+	// nextDue is when to look into the store, zero for never; fetching that somebody looks.
+	nextDue  time.Time
+	fetching bool
+	// busy are the keys whose oldest row is under way: from when it is read (or stored while it runs) until the record of
+	// its end is written. touched are those whose record was written during a look, which may have seen them before.
+	busy    map[int64]struct{}
+	touched map[int64]struct{}
+
+	// held says that nothing is sent and everything is kept: it is disabled, or its target is gone and it is about to be
+	// deleted.
+	held bool
+	// removed says that nothing is sent and nothing kept; idle is closed when the last request has ended.
+	removed bool
+	idle    chan struct{}
+}
+
+// subscription finds or makes the state of a subscription.
+func (d *Dispatcher) subscription(to *subscriptions.Subscription) *subscription {
+	s := d.subs[to.Key]
+	if s == nil {
+		s = &subscription{key: to.Key, id: to.ID, lanes: map[int64]*lane{}, busy: map[int64]struct{}{}, lastDone: time.Now(), idle: make(chan struct{})}
+		s.ctx, s.cut = context.WithCancel(d.sendCtx)
+		d.subs[to.Key] = s
+	}
+	if s.sub == nil || s.sub.Version < to.Version {
+		d.adopt(s, to)
+	}
+	return s
+}
+
+// adopt makes a version of the subscription the one that is used.
+func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
+	s.sub = to
+	c := d.accounts
+	if to.Admin {
+		c = d.admin
+	}
+	s.target, s.broken = newTarget(to, c)
+	s.timeout, s.retries, s.slots = d.cfg.Timeout, d.cfg.Retries, d.cfg.PerSubscription
+	ordering := d.cfg.Ordering
+	if o := to.Delivery.Ordering; o != "" {
+		ordering = o
+	}
+	s.ordered = ordering != subscriptions.OrderingNone
+	if t := to.Delivery.Timeout; t != nil {
+		s.timeout = time.Duration(*t)
+	}
+	if r := to.Delivery.Retries; r != nil {
+		if r.IsCount {
+			s.retries = s.retries[:min(max(r.Count, 0), len(s.retries))]
+		} else {
+			s.retries = make([]time.Duration, len(r.Waits))
+			for i, w := range r.Waits {
+				s.retries[i] = time.Duration(w)
+			}
+		}
+	}
+	if n := to.Delivery.MaxInFlight; n > 0 {
+		s.slots = n
+	}
+	s.slots = max(1, min(s.slots, d.cfg.MaxInFlight))
+	if to.State != subscriptions.Active {
+		d.hold(s)
+		return
+	}
+	s.held = false
+	if s.rows > 0 {
+		d.lookSoon(s, time.Now())
+	} else {
+		s.whole = false
+	}
+}
+
+// hold sends nothing more and keeps everything in the store. Requests under way end as they would.
+func (d *Dispatcher) hold(s *subscription) {
+	if !s.held {
+		s.held = true
+		d.dropRead(s)
+		d.storeWhole(s)
+	}
+}
+
+// Update makes a newer version of a subscription the one that is sent with, also for what is waiting.
+func (d *Dispatcher) Update(to *subscriptions.Subscription) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.subs[to.Key]; s != nil && !s.removed && s.sub.Version < to.Version {
+		d.adopt(s, to)
+		d.launch(d.schedule())
+	}
+}
+
+// Remove ends the sending to a subscription that was deleted: when it returns no request to it is under way, and none is
+// begun any more, whatever is still submitted for it. Requests under way are cut short.
+func (d *Dispatcher) Remove(key int64) {
+	d.mu.Lock()
+	d.removed[key] = true
+	s := d.subs[key]
+	if s != nil {
+		d.remove(s)
+	}
+	d.mu.Unlock()
+	if s != nil {
+		<-s.idle
+	}
+}
+
+// Forget says that nothing more will be submitted for a subscription that was removed.
+func (d *Dispatcher) Forget(key int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.removed, key)
+}
+
+// remove settles what is in memory and cuts short what runs; the rows go with the subscription.
+func (d *Dispatcher) remove(s *subscription) {
+	if s.removed {
+		return
+	}
+	s.removed = true
+	s.cut()
+	for key, l := range s.lanes {
+		for _, dl := range l.queue {
+			d.settle(dl)
+		}
+		l.queue = nil
+		if c := l.current; c != nil && !c.running {
+			d.settle(c)
+			l.current = nil
+		}
+		if l.current == nil {
+			delete(s.lanes, key)
+		}
+	}
+	s.fresh, s.due = fifo[*delivery]{}, fifo[*delivery]{}
+	d.storedKeys -= s.keys
+	s.rows, s.keys, s.nextDue = 0, 0, time.Time{}
+	delete(d.stored, s.key)
+	d.dropRemoved(s)
+}
+
+// dropRemoved forgets a removed subscription when its last request has ended.
+func (d *Dispatcher) dropRemoved(s *subscription) {
+	if s.inFlight == 0 {
+		close(s.idle)
+		if d.subs[s.key] == s {
+			delete(d.subs, s.key)
+		}
+	}
+}
