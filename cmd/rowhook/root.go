@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/rowhook/rowhook/internal/problem"
+)
+
+// program is what the commands share.
+type program struct {
+	stdout, stderr io.Writer
+	// began says that the command line was understood: what is wrong from then on is no matter of usage.
+	began bool
+}
+
+func (p *program) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rowhook",
+		Short: "Turn the changes of a Postgres database into signed webhooks",
+		Long: "rowhook reads the logical replication stream of a Postgres database and sends each committed change, in the\n" +
+			"shape of your API, signed and retried, to the subscriptions that your customers make over a REST API.",
+		Example: "  rowhook demo                          # see it at work, with a throw-away Postgres\n" +
+			"  rowhook dev --database-url URL        # try it on a database of yours; it leaves nothing behind\n" +
+			"  rowhook run --config config.yaml      # the real thing",
+		Version:           versionText(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { p.began = true; return nil },
+	}
+	root.SetVersionTemplate("rowhook {{.Version}}\n")
+	root.SetFlagErrorFunc(explainFlag)
+	group(root)
+	root.AddCommand(p.demoCommand(), p.devCommand(), p.runCommand(), p.previewCommand(), p.subscriptionCommand(), p.configCommand())
+	for _, c := range root.Commands() {
+		c.Flags().SortFlags = false
+	}
+	return root
+}
+
+// group makes a command that only has others under it: alone, or with a word that it does not know, it is wrong usage.
+func group(cmd *cobra.Command) {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var names []string
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				names = append(names, c.Name())
+			}
+		}
+		hint := problem.DidYouMean(args[0], names)
+		if hint == "" {
+			hint = "there are: " + strings.Join(names, ", ")
+		}
+		return usage(fmt.Sprintf("%s has no command %q", cmd.CommandPath(), args[0]), hint)
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cmd.SetOut(cmd.ErrOrStderr())
+		_ = cmd.Help()
+		return errHelpShown
+	}
+}
+
+// explainFlag names the flag that was probably meant.
+func explainFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usage(err.Error(), "")
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	hint := ""
+	if near := problem.Nearest(unknown.GetSpecifiedName(), names); near != "" && len(unknown.GetSpecifiedName()) > 1 {
+		hint = "did you mean --" + near + "?"
+	}
+	return usage(err.Error(), hint)
+}
+
+// usageError is a command line that was not understood.
+type usageError struct{ what, hint string }
+
+func usage(what, hint string) error { return &usageError{what, hint} }
+
+func (e *usageError) Error() string {
+	if e.hint == "" {
+		return e.what
+	}
+	return e.what + "\n  hint: " + e.hint
+}
+
+// errHelpShown ends a command that has shown its help instead of doing something.
+var errHelpShown = errors.New("help shown")
+
+// exit tells the error and gives the exit code.
+func (p *program) exit(cmd *cobra.Command, err error) int {
+	var wrong *usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errHelpShown):
+		return exitUsage
+	case errors.As(err, &wrong) || !p.began:
+		fmt.Fprintf(p.stderr, "rowhook: %v\n  usage: %s\n  all of it: %s --help\n", err, cmd.UseLine(), cmd.CommandPath())
+		return exitUsage
+	}
+	fmt.Fprintln(p.stderr, explain(err))
+	return exitRefused
+}
+
+// explain is an error as text: mistakes in a config are a line each, which begins with its place, as editors like it.
+func explain(err error) string {
+	var list problem.List
+	if errors.As(err, &list) {
+		if len(list) == 1 {
+			return "rowhook: the config has a mistake, so nothing was started\n" + list.Error()
+		}
+		return fmt.Sprintf("rowhook: the config has %d mistakes, so nothing was started\n%s", len(list), list.Error())
+	}
+	var several interface{ Unwrap() []error }
+	if errors.As(err, &several) && strings.Contains(err.Error(), "\n") {
+		var lines []string
+		for _, e := range several.Unwrap() {
+			lines = append(lines, explain(e))
+		}
+		return strings.Join(lines, "\n")
+	}
+	return "rowhook: " + err.Error()
+}
+
+// colored says whether to colour what is written: to a terminal, unless its user does not want it. https://no-color.org
+func colored(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// invocation is how the program was called, for lines to paste.
+func invocation() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/rowhook" // what go run was given, most likely
+	}
+	return os.Args[0]
+}

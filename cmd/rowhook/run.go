@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rowhook/rowhook/internal/app"
+	"github.com/rowhook/rowhook/internal/config"
+)
+
+func (p *program) runCommand() *cobra.Command {
+	var file string
+	var logs logFlags
+	cmd := &cobra.Command{
+		Use:   "run --config FILE",
+		Short: "Run the sidecar",
+		Long: "run reads the database's changes and sends the hooks until it is stopped by SIGINT or SIGTERM: then it lets requests\n" +
+			"under way end, writes down what is left, and acknowledges. A second signal ends it at once; nothing is lost, but\n" +
+			"hooks may be sent twice.\n\n" +
+			"It logs to stderr: what it found and made, then ready. A database that is away is waited for; what only a person can\n" +
+			"mend (a password, a privilege, a setting, the config) is told, and it exits with 1.",
+		Example: "  rowhook run --config config.yaml",
+		Args:    none,
+	}
+	addConfigFlag(cmd, &file)
+	logs.add(cmd, "info")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		log, err := logs.logger(p.stderr)
+		if err != nil {
+			return err
+		}
+		if file == "" {
+			return errNoConfig(cmd)
+		}
+		ctx, release := untilSignal(cmd.Context(), p.stderr, os.Interrupt, syscall.SIGTERM)
+		defer release()
+		cfg, err := config.Load(file)
+		if err != nil {
+			return err
+		}
+		var base string
+		a, err := app.New(cfg, app.Options{Log: log, Version: versionText(), OnReady: func() { log.Info("ready", "api", base) }})
+		if err != nil {
+			return err
+		}
+		addr, err := a.Listen()
+		if err != nil {
+			return err
+		}
+		base = baseURL(addr, cfg.API.BasePath)
+		log.Info("starting", "version", versionText(), "config", file, "api", base)
+		return a.Run(ctx)
+	}
+	return cmd
+}
+
+// none takes no arguments.
+func none(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(fmt.Sprintf("%s takes no argument, and got %q", cmd.CommandPath(), args[0]), "")
+	}
+	return nil
+}
+
+func addConfigFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "config", "c", "", "the config file; required")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+}
+
+func errNoConfig(cmd *cobra.Command) error {
+	return usage("--config is missing", cmd.CommandPath()+" --config config.yaml")
+}
+
+// baseURL is the API's address for somebody on this machine.
+func baseURL(addr net.Addr, path string) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String() + path
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port) + path
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rowhook/rowhook/client"
+)
+
+// remote are the flags of commands that talk to a running rowhook.
+type remote struct{ url, token, output string }
+
+const defaultURL = "http://127.0.0.1:8477/api/v1"
+
+func (p *program) subscriptionCommand() *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:     "subscription",
+		Aliases: []string{"subscriptions"},
+		Short:   "List, make, show and delete subscriptions of a running rowhook",
+		Long: "subscription talks to a running rowhook over its REST API. The address and the token come from --url and --token,\n" +
+			"or from ROWHOOK_URL and ROWHOOK_TOKEN.",
+		Example: "  export ROWHOOK_TOKEN=…\n" +
+			"  rowhook subscription create --events contact.create,deal.* --target-url https://example.com/hooks\n" +
+			"  rowhook subscription list",
+	}
+	group(cmd)
+	cmd.PersistentFlags().StringVar(&r.url, "url", "", "the API, with its base path; ROWHOOK_URL, else "+defaultURL)
+	cmd.PersistentFlags().StringVar(&r.token, "token", "", "a token of the API; ROWHOOK_TOKEN")
+	cmd.PersistentFlags().StringVarP(&r.output, "output", "o", "table", "table or json")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.deleteCommand(&r))
+	return cmd
+}
+
+// client makes the client that flags and environment ask for.
+func (r *remote) client() (*client.Client, error) {
+	if r.output != "table" && r.output != "json" {
+		return nil, usage(fmt.Sprintf("--output %q is not one", r.output), "table or json")
+	}
+	c := &client.Client{URL: first(r.url, os.Getenv("ROWHOOK_URL"), defaultURL), Token: first(r.token, os.Getenv("ROWHOOK_TOKEN"))}
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, usage("the API's URL cannot be read", "give one such as "+defaultURL+" in --url or ROWHOOK_URL")
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = "/api/v1"
+		c.URL = u.String()
+	}
+	if c.Token == "" {
+		return nil, usage("there is no token", "set ROWHOOK_TOKEN, or give --token: one of api.tokens in the config")
+	}
+	return c, nil
+}
+
+func first(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// answered adds the next step to an error of the API.
+func answered(c *client.Client, err error) error {
+	var told *client.Error
+	var failed *url.Error
+	switch {
+	case errors.As(err, &told) && told.Status == 401:
+		return fmt.Errorf("%w\n  hint: the token is none of api.tokens of that rowhook: see --token and ROWHOOK_TOKEN", err)
+	case errors.As(err, &told) && told.Status == 404 && told.Detail == "" && len(told.Fields) == 0:
+		return fmt.Errorf("%w\n  hint: list what there is with: rowhook subscription list; the API was taken to be at %s", err, c.URL)
+	case errors.As(err, &failed):
+		cause := failed.Err
+		for next := errors.Unwrap(cause); next != nil; next = errors.Unwrap(cause) {
+			cause = next // without the address, which is told already
+		}
+		return fmt.Errorf("reach rowhook at %s: %w\n  hint: is it running there? see --url and ROWHOOK_URL", c.URL, cause)
+	}
+	return err
+}
+
+func (p *program) listCommand(r *remote) *cobra.Command {
+	return &cobra.Command{Use: "list", Short: "List the subscriptions that the token may see", Args: none, RunE: func(cmd *cobra.Command, _ []string) error {
+		c, err := r.client()
+		if err != nil {
+			return err
+		}
+		all := []*client.Subscription{}
+		for s, err := range c.List(cmd.Context()) {
+			if err != nil {
+				return answered(c, err)
+			}
+			all = append(all, s)
+		}
+		if r.output == "json" {
+			return p.printJSON(all)
+		}
+		if len(all) == 0 {
+			fmt.Fprintln(p.stderr, "there are no subscriptions")
+			return nil
+		}
+		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tSTATE\tACCOUNT\tEVENTS\tTARGET\tNAME")
+		for _, s := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, account(s), strings.Join(s.Events, ","), s.TargetURL, s.Name)
+		}
+		return w.Flush()
+	}}
+}
+
+func (p *program) createCommand(r *remote) *cobra.Command {
+	var s client.Subscription
+	var account string
+	cmd := &cobra.Command{
+		Use:   "create --events EVENT[,…] --target-url URL",
+		Short: "Make a subscription; its secret is shown this once",
+		Args:  none,
+	}
+	cmd.Flags().StringSliceVar(&s.Events, "events", nil, "contact.create, or deal.* for all of a resource, or *; several with commas")
+	cmd.Flags().StringVar(&s.TargetURL, "target-url", "", "where hooks are sent to")
+	cmd.Flags().StringVar(&account, "account", "", "the customer that it is for; only with an admin's token")
+	cmd.Flags().StringVar(&s.Name, "name", "", "a name, for people")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if len(s.Events) == 0 || s.TargetURL == "" {
+			return usage("--events and --target-url are needed", "rowhook subscription create --events contact.create --target-url https://example.com/hooks")
+		}
+		c, err := r.client()
+		if err != nil {
+			return err
+		}
+		if cmd.Flags().Changed("account") {
+			s.Account = &account
+		}
+		made, err := c.Create(cmd.Context(), &s)
+		if err != nil {
+			return answered(c, err)
+		}
+		if r.output == "json" {
+			return p.printJSON(made)
+		}
+		fmt.Fprintf(p.stdout, "id      %s\nsecret  %s\n", made.ID, made.Secret)
+		fmt.Fprintln(p.stderr, "keep the secret: it checks the signatures, and is not shown again")
+		return nil
+	}
+	return cmd
+}
+
+func (p *program) getCommand(r *remote) *cobra.Command {
+	return &cobra.Command{Use: "get ID", Short: "Show a subscription", Args: oneID, RunE: func(cmd *cobra.Command, args []string) error {
+		c, err := r.client()
+		if err != nil {
+			return err
+		}
+		s, err := c.Get(cmd.Context(), args[0])
+		if err != nil {
+			return answered(c, err)
+		}
+		if r.output == "json" {
+			return p.printJSON(s)
+		}
+		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintf(w, "id\t%s\nstate\t%s\naccount\t%s\nevents\t%s\ntarget_url\t%s\n", s.ID, s.State, account(s), strings.Join(s.Events, ", "), s.TargetURL)
+		if d := s.DisabledReason; d != nil {
+			fmt.Fprintf(w, "disabled\tby %s since %s: %s\n", d.By, d.Since.Format(time.RFC3339), d.Reason)
+		}
+		if s.ResourceID != nil {
+			fmt.Fprintf(w, "resource_id\t%s\n", *s.ResourceID)
+		}
+		for _, line := range [][2]string{{"name", s.Name}, {"description", s.Description}} {
+			if line[1] != "" {
+				fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
+			}
+		}
+		fmt.Fprintf(w, "created_at\t%s\nupdated_at\t%s\n", s.CreatedAt.Format(time.RFC3339), s.UpdatedAt.Format(time.RFC3339))
+		return w.Flush()
+	}}
+}
+
+func (p *program) deleteCommand(r *remote) *cobra.Command {
+	return &cobra.Command{Use: "delete ID", Short: "Delete a subscription: nothing is sent to it any more", Args: oneID, RunE: func(cmd *cobra.Command, args []string) error {
+		c, err := r.client()
+		if err != nil {
+			return err
+		}
+		if err := c.Delete(cmd.Context(), args[0]); err != nil {
+			return answered(c, err)
+		}
+		fmt.Fprintln(p.stderr, "deleted")
+		return nil
+	}}
+}
+
+// oneID takes the id of a subscription.
+func oneID(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage(fmt.Sprintf("%s needs the id of one subscription", cmd.CommandPath()), "rowhook subscription list shows them")
+	}
+	return nil
+}
+
+func account(s *client.Subscription) string {
+	if s.Account == nil {
+		return "* (admin)"
+	}
+	return *s.Account
+}
+
+func (p *program) printJSON(v any) error {
+	e := json.NewEncoder(p.stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
