@@ -1,0 +1,117 @@
+package doccheck
+
+import (
+	"context"
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/internal/pgtest"
+)
+
+// preview runs rowhook preview for a row and returns the body's data.
+func preview(t *testing.T, url, config string, args ...string) json.RawMessage {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	write(t, file, config+"database: {url: \"${env:DATABASE_URL}\"}\n")
+	cmd := exec.Command(build(t).rowhook, append([]string{"preview", "--config", file}, args...)...)
+	cmd.Env = append(environ(), "DATABASE_URL="+url)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, err.(*exec.ExitError).Stderr)
+	}
+	var body struct{ Data json.RawMessage }
+	if err := json.Unmarshal(out, &body); err != nil {
+		t.Fatal(err)
+	}
+	return body.Data
+}
+
+// TestMapping compares the example of docs/mapping.md with what is sent, and runs its statements.
+func TestMapping(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), read(t, "examples/crm/schema.sql")); err != nil {
+		t.Fatal(err)
+	}
+	var config string
+	compared := false
+	for _, b := range blocks(t, "docs/mapping.md") {
+		switch b.lang {
+		case "yaml":
+			config = b.text
+		case "json":
+			data := preview(t, url, config, "contact", "1")
+			compare(t, b, string(data))
+			order := func(s string) (keys []string) {
+				d := json.NewDecoder(strings.NewReader(s))
+				for {
+					tok, err := d.Token()
+					if err != nil {
+						return keys
+					}
+					if k, ok := tok.(string); ok {
+						keys = append(keys, k)
+					}
+				}
+			}
+			if got, want := order(string(data)), order(b.text); len(got) != len(want) || got[0] != want[0] || got[2] != want[2] {
+				t.Errorf("%s: the order is %v", b, got)
+			}
+			compared = true
+		case "sql":
+			for _, statement := range strings.SplitAfter(b.text, ";\n") {
+				if strings.TrimSpace(statement) == "" {
+					continue
+				}
+				if _, err := conn.Exec(t.Context(), statement); err != nil {
+					t.Errorf("%s: %s: %v", b, statement, err)
+				}
+			}
+		}
+	}
+	if !compared {
+		t.Error("docs/mapping.md shows no data")
+	}
+}
+
+// TestTypesTable sends the values of the table of types in docs/mapping.md.
+func TestTypesTable(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(t.Context(), `create table t (id bigint primary key, num numeric, fl float8, iv interval, ch char(5), d date, bc date, late date, ts timestamp,
+		tz timestamptz, by bytea, js jsonb, ar text[], nan numeric, inf timestamptz);
+		insert into t values (9223372036854775807, 12345678901234567890.10, 1e22, 'P1Y2M3DT4H', 'ab', '2024-02-29', '0044-03-15 BC', '10000-01-01',
+			'2024-02-29 13:14:15.123456', '2024-02-29 13:14:15.12+00', '\xdeadbeef00', '{"a": 1.10}', '{a,NULL}', 'NaN', 'infinity')`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(preview(t, url, "resources: {t: {table: t, columns: all}}\n", "t", "9223372036854775807"))
+	page := read(t, "docs/mapping.md")
+	for column, want := range map[string]string{
+		"id": `9223372036854775807`, "num": `"12345678901234567890.10"`, "fl": `1e+22`, "iv": `"P1Y2M3DT4H"`, "ch": `"ab   "`, "d": `"2024-02-29"`,
+		"bc": `"-0043-03-15"`, "late": `"+10000-01-01"`, "ts": `"2024-02-29T13:14:15.123456"`, "tz": `"2024-02-29T13:14:15.120000Z"`,
+		"by": `"3q2+7wA="`, "js": `{"a":1.10}`, "ar": `["a",null]`, "nan": "null", "inf": "null",
+	} {
+		if !strings.Contains(got, `"`+column+`":`+want) {
+			t.Errorf("%s is not %s: %s", column, want, got)
+		}
+		if !strings.Contains(page, "`"+want+"`") {
+			t.Errorf("docs/mapping.md does not show %s", want)
+		}
+	}
+}
