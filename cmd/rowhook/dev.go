@@ -59,6 +59,13 @@ func inFlags(err error) error {
 	if err == nil || errors.As(err, &list) {
 		return err
 	}
+	if all := joined(err); len(all) > 0 {
+		told := make([]error, len(all))
+		for i, e := range all {
+			told[i] = inFlags(e)
+		}
+		return errors.Join(told...)
+	}
 	return errors.New(strings.NewReplacer("mend it in database.url", "mend it in --database-url", "mend database.url", "mend --database-url",
 		"database.url, or", "--database-url, or", "database.url", "--database-url").Replace(err.Error()))
 }

@@ -128,15 +128,27 @@ func explain(err error) string {
 		}
 		return fmt.Sprintf("rowhook: the config has %d mistakes, so nothing was started\n%s", len(list), list.Error())
 	}
-	var several interface{ Unwrap() []error }
-	if errors.As(err, &several) && strings.Contains(err.Error(), "\n") {
-		var lines []string
-		for _, e := range several.Unwrap() {
-			lines = append(lines, explain(e))
-		}
+	var lines []string
+	for _, e := range joined(err) {
+		lines = append(lines, explain(e))
+	}
+	if lines != nil {
 		return strings.Join(lines, "\n")
 	}
 	return "rowhook: " + err.Error()
+}
+
+// joined are the errors that errors.Join has made one of; nil for any other.
+func joined(err error) []error {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	all := several.Unwrap()
+	if err.Error() != errors.Join(all...).Error() {
+		return nil
+	}
+	return all
 }
 
 // colored says whether to colour what is written: to a terminal, unless its user does not want it. https://no-color.org
