@@ -8,8 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// loadTables reads what the catalog says of the named tables now. Names that are not there are missing from the result.
-func loadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[TableName]*Table, error) {
+// LoadTables reads what the catalog says of the named tables now, and changes nothing. Names that are not there are
+// missing from the result.
+func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[TableName]*Table, error) {
 	schemas, tables := make([]string, len(names)), make([]string, len(names))
 	for i, n := range names {
 		schemas[i], tables[i] = n.Schema, n.Name

@@ -79,7 +79,8 @@ func StartupParameters() map[string]string {
 func (c Config) connConfig() (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(c.URL.Reveal())
 	if err != nil {
-		return nil, &Error{Class: Refused, What: "database.url cannot be read", Err: err}
+		// The parser's error shows the URL.
+		return nil, &Error{Class: Refused, What: "database.url cannot be read", Mend: "write it like postgres://user:password@127.0.0.1:5432/app"}
 	}
 	delete(cfg.RuntimeParams, "replication")
 	maps.Copy(cfg.RuntimeParams, StartupParameters())
@@ -90,20 +91,25 @@ func (c Config) connConfig() (*pgx.ConnConfig, error) {
 	return cfg, nil
 }
 
-// connectSQL opens an ordinary connection, with time limits of its own rather than those of role and database.
-func (c Config) connectSQL(ctx context.Context) (*pgx.Conn, error) {
-	cfg, err := c.connConfig()
+// Connect opens an ordinary connection under the settings of StartupParameters, to a database that may be a source, with
+// run-time parameters over them. Errors are of type Error, and say what helps.
+func Connect(ctx context.Context, url secret.String, parameters map[string]string) (*pgx.Conn, error) {
+	cfg, err := Config{URL: url}.connConfig()
 	if err != nil {
 		return nil, err
 	}
-	cfg.RuntimeParams["statement_timeout"] = "30s"
-	cfg.RuntimeParams["lock_timeout"] = "10s"
-	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
+	maps.Copy(cfg.RuntimeParams, parameters)
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, connectError("connect to the database", &cfg.Config, err)
 	}
 	return conn, nil
+}
+
+// connectSQL opens an ordinary connection, with time limits of its own rather than those of role and database.
+func (c Config) connectSQL(ctx context.Context) (*pgx.Conn, error) {
+	return Connect(ctx, c.URL, map[string]string{
+		"statement_timeout": "30s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"})
 }
 
 // connectReplication opens a connection that speaks the replication protocol.

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Catalog is what Prepare found.
+// Catalog is what Inspect found, and what Establish made.
 type Catalog struct {
 	Tables map[TableName]*Table
 	// SystemID, DatabaseOID and Timeline identify the database.
@@ -36,9 +36,17 @@ func (c *Catalog) Lineage() string {
 // minVersion is the oldest server that knows the options that are asked for.
 const minVersion = 140000
 
-// Prepare checks the server, reads the tables, and makes or verifies the publication and then the slot, in this order:
-// a slot that is older than its publication cannot be decoded. It changes nothing else. Errors are of type Error.
+// Prepare is Inspect and Establish.
 func (s *Source) Prepare(ctx context.Context) (*Catalog, error) {
+	cat, err := s.Inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return cat, s.Establish(ctx, cat)
+}
+
+// Inspect checks the server and reads the tables. It changes nothing. Errors are of type Error.
+func (s *Source) Inspect(ctx context.Context) (*Catalog, error) {
 	cat := &Catalog{}
 	if err := s.identify(ctx, cat); err != nil {
 		return nil, err
@@ -51,22 +59,33 @@ func (s *Source) Prepare(ctx context.Context) (*Catalog, error) {
 	if err := s.checkServer(ctx, conn, cat); err != nil {
 		return nil, err
 	}
-	if cat.Tables, err = loadTables(ctx, conn, s.cfg.Tables); err != nil {
+	if cat.Tables, err = LoadTables(ctx, conn, s.cfg.Tables); err != nil {
 		return nil, s.trouble("read the tables' definitions", err)
 	}
 	if err := checkTables(s.cfg.Tables, cat.Tables); err != nil {
 		return nil, err
 	}
+	return cat, nil
+}
+
+// Establish makes or verifies the publication and then the slot, in this order: a slot that is older than its
+// publication cannot be decoded. It notes in the catalog what it made, and makes nothing else. Errors are of type Error.
+func (s *Source) Establish(ctx context.Context, cat *Catalog) error {
+	conn, err := s.cfg.connectSQL(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeConn(conn)
 	if err := s.ensurePublication(ctx, conn, cat); err != nil {
-		return nil, err
+		return err
 	}
 	if !s.cfg.Temporary {
 		if err := s.ensureSlot(ctx, conn, cat); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	s.setCatalog(cat)
-	return cat, nil
+	return nil
 }
 
 func closeConn(conn *pgx.Conn) {

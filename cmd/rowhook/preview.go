@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -91,12 +89,14 @@ func preview(ctx context.Context, cfg *config.Config, resource, key, event strin
 		}
 		return nil, fmt.Errorf("the config has no resource %q\n  hint: %s", resource, hint)
 	}
-	conn, err := connectReading(ctx, cfg)
+	// Under the settings that the replication connection has, so that values look the same.
+	conn, err := cdc.Connect(ctx, cfg.Database.URL, map[string]string{
+		"application_name": "rowhook preview", "default_transaction_read_only": "on", "statement_timeout": "30s"})
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	tables, err := readTables(ctx, conn, def.Tables())
+	tables, err := cdc.LoadTables(ctx, conn, def.Tables())
 	if err != nil {
 		return nil, fmt.Errorf("read the tables' definitions: %w", err)
 	}
@@ -127,31 +127,6 @@ func preview(ctx context.Context, cfg *config.Config, resource, key, event strin
 	}
 	return fmt.Appendf(nil, `{"type":"%s.%s","timestamp":"%s","data":%s,"position":"%s"}`, resource, event,
 		now.UTC().Format("2006-01-02T15:04:05.000000Z"), data, position), nil
-}
-
-// connectReading connects under the settings that the replication connection has, so that values look the same.
-func connectReading(ctx context.Context, cfg *config.Config) (*pgx.Conn, error) {
-	c, err := pgx.ParseConfig(cfg.Database.URL.Reveal())
-	if err != nil {
-		return nil, errors.New("database.url cannot be read")
-	}
-	delete(c.RuntimeParams, "replication")
-	maps.Copy(c.RuntimeParams, cdc.StartupParameters())
-	c.RuntimeParams["application_name"] = "rowhook preview"
-	c.RuntimeParams["default_transaction_read_only"] = "on"
-	c.RuntimeParams["statement_timeout"] = "30s"
-	if c.ConnectTimeout == 0 {
-		c.ConnectTimeout = 10 * time.Second
-	}
-	conn, err := pgx.ConnectConfig(ctx, c)
-	if err != nil {
-		text, _, _ := strings.Cut(err.Error(), "\n")
-		if i := strings.LastIndex(err.Error(), "): "); i >= 0 {
-			text = err.Error()[i+len("): "):]
-		}
-		return nil, fmt.Errorf("connect to the database at %s:%d/%s: %s\n  hint: check database.url", c.Host, c.Port, c.Database, strings.TrimSpace(text))
-	}
-	return conn, nil
 }
 
 // readRow reads the row as the stream would send it: each value in the text form of its type.

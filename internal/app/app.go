@@ -171,12 +171,16 @@ func (a *App) run(ctx context.Context) error {
 		return err
 	}
 	a.source.Store(src)
-	cat, err := wait(ctx, a, "the database", func() (*cdc.Catalog, error) { return src.Prepare(ctx) })
+	cat, err := wait(ctx, a, "the database", func() (*cdc.Catalog, error) { return src.Inspect(ctx) })
 	if err != nil {
 		return err
 	}
+	// A mapping that does not fit is refused before anything is made: a slot that nobody reads would hold the log.
 	mapper, problems := a.def.Compile(cat.Tables, cat.Lineage())
 	if err := problems.Err(); err != nil {
+		return err
+	}
+	if _, err := wait(ctx, a, "publication and slot", func() (struct{}, error) { return struct{}{}, src.Establish(ctx, cat) }); err != nil {
 		return err
 	}
 	h.mapper = mapper

@@ -19,7 +19,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -114,33 +113,9 @@ func quiet(ctx context.Context, err error) error {
 	return err
 }
 
-// connect opens an ordinary connection. Why it could not be made is told by package cdc, which knows what helps.
+// connect opens an ordinary connection.
 func connect(ctx context.Context, o Options) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig(o.URL.Reveal())
-	if err != nil {
-		return nil, errors.New("the database URL cannot be read\n  hint: write it like postgres://user:password@127.0.0.1:5432/app")
-	}
-	delete(cfg.RuntimeParams, "replication")
-	cfg.RuntimeParams["application_name"] = "rowhook dev"
-	cfg.RuntimeParams["idle_session_timeout"] = "0"
-	cfg.RuntimeParams["lock_timeout"] = "5s"
-	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = 10 * time.Second
-	}
-	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err == nil {
-		return conn, nil
-	}
-	told, newErr := cdc.New(cdc.Config{URL: o.URL, Slot: prefix + "check", Publication: prefix + "check", Temporary: true,
-		Tables: []cdc.TableName{{Schema: "pg_catalog", Name: prefix + "check"}}}, nil, nil)
-	if newErr == nil {
-		// It cannot connect either, and says why. There is no such table, so that nothing could be made.
-		var why *cdc.Error
-		if _, prepareErr := told.Prepare(ctx); errors.As(prepareErr, &why) && why.Err != nil {
-			return nil, prepareErr
-		}
-	}
-	return nil, fmt.Errorf("connect to %s:%d: the server does not answer as it should (SQLSTATE %q)", cfg.Host, cfg.Port, cdc.SQLState(err))
+	return cdc.Connect(ctx, o.URL, map[string]string{"application_name": "rowhook dev", "idle_session_timeout": "0", "lock_timeout": "5s"})
 }
 
 // session is one run.
