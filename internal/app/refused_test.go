@@ -17,7 +17,7 @@ func TestAMappingThatDoesNotFitMakesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = a.Run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), `config.yaml:27:`) || !strings.Contains(err.Error(), `"email"`) {
+	if err == nil || !strings.Contains(err.Error(), `config.yaml:28:16`) || !strings.Contains(err.Error(), `"email"`) {
 		t.Errorf("got %v", err)
 	}
 	var n int
