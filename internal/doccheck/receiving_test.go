@@ -11,12 +11,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/app"
@@ -191,6 +193,11 @@ func TestReceivers(t *testing.T) {
 				t.Errorf("%s: %s is answered with %d", tg.name, what, status)
 			}
 		}
+		for what, at := range map[string]time.Duration{"ten minutes ago": -10 * time.Minute, "in ten minutes": 10 * time.Minute} {
+			if status := replay(t, tg.url, got, signed(t, secret, got.ID, time.Now().Add(at), got.Body)); status != http.StatusUnauthorized {
+				t.Errorf("%s: what was signed %s is answered with %d", tg.name, what, status)
+			}
+		}
 		several := func(r *http.Request) {
 			r.Header.Set("webhook-signature", "v1,AAAA "+r.Header.Get("webhook-signature"))
 		}
@@ -198,8 +205,36 @@ func TestReceivers(t *testing.T) {
 			t.Errorf("%s: the second of two signatures is good, and the answer %d", tg.name, status)
 		}
 	}
+	// The example also leaves out what it knows.
+	example := targets[0]
+	example.p.prints(got.ID + `  came again`)
+	older := []byte(`{"type":"contact.update","data":{"id":1},"position":"0000"}`)
+	stale := got
+	stale.Body = older
+	if status := replay(t, example.url, stale, signed(t, secret, "evt_older", time.Now(), older)); status/100 != 2 {
+		t.Errorf("an older event is answered with %d", status)
+	}
+	example.p.prints(`evt_older  is older than what is known of contact/1`)
 	for _, tg := range targets {
 		_ = syscall.Kill(-tg.p.cmd.Process.Pid, syscall.SIGTERM)
+	}
+}
+
+// signed signs the request anew, as the library of Standard Webhooks does.
+func signed(t *testing.T, secret, id string, at time.Time, body []byte) func(*http.Request) {
+	t.Helper()
+	wh, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := wh.Sign(id, at, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(r *http.Request) {
+		r.Header.Set("webhook-id", id)
+		r.Header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
+		r.Header.Set("webhook-signature", signature)
 	}
 }
 
