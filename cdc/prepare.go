@@ -347,7 +347,7 @@ func (s *Source) slot(ctx context.Context, conn *pgx.Conn) (*slotInfo, error) {
 }
 
 // usable says why the slot cannot be used, or nil.
-func (i *slotInfo) usable(slot, database string) error {
+func (i *slotInfo) usable(slot, database, forget string) error {
 	refuse := func(format string, args ...any) error {
 		return &Error{Class: Refused, What: fmt.Sprintf("the replication slot %s ", slot) + fmt.Sprintf(format, args...),
 			Mend: "choose another name in database.slot, or, if nobody needs it: SELECT pg_drop_replication_slot(" +
@@ -365,8 +365,8 @@ func (i *slotInfo) usable(slot, database string) error {
 	case i.WALStatus == "lost" || !i.HasStart && i.HasConfirmed:
 		return &Error{Class: Gap,
 			What: fmt.Sprintf("the replication slot %s is lost: the server has removed log that was not read yet (max_slot_wal_keep_size), so changes since %s cannot be delivered", slot, i.Confirmed),
-			Mend: "rowhook goes no further by itself. To accept the gap: stop rowhook, SELECT pg_drop_replication_slot(" + QuoteLiteral(slot) +
-				"); and remove its row from the checkpoint table of rowhook's schema; then start it again"}
+			Mend: "rowhook goes no further by itself. To accept that they are not delivered: stop rowhook, run\n    SELECT pg_drop_replication_slot(" +
+				QuoteLiteral(slot) + ");\n    " + forget + "\n    and start it again"}
 	case !i.HasConfirmed:
 		return &Error{Class: Unavailable, What: fmt.Sprintf("the replication slot %s is being made", slot),
 			Mend: "it waits for transactions that are older than it; " + blockersHint}
@@ -395,7 +395,7 @@ func (s *Source) ensureSlot(ctx context.Context, conn *pgx.Conn, cat *Catalog) e
 		}
 	}
 	if info != nil {
-		if err := info.usable(s.cfg.Slot, cat.Database); err != nil {
+		if err := info.usable(s.cfg.Slot, cat.Database, s.cfg.Forget); err != nil {
 			return err
 		}
 		if !known {
@@ -407,7 +407,7 @@ func (s *Source) ensureSlot(ctx context.Context, conn *pgx.Conn, cat *Catalog) e
 		return &Error{Class: Gap,
 			What: fmt.Sprintf("the replication slot %s is gone, though everything up to %s was read from it: changes since then cannot be delivered", s.cfg.Slot, cp.LSN),
 			Mend: "it was dropped, or the server was failed over or restored without it. rowhook makes no new one by itself, since that would hide the loss.\n" +
-				"    To accept the gap: stop rowhook, remove the slot's row from the checkpoint table of rowhook's schema, and start it again"}
+				"    To accept that they are not delivered: stop rowhook, run\n    " + s.cfg.Forget + "\n    and start it again"}
 	}
 	wait, cancel := context.WithTimeout(ctx, slotTimeout)
 	defer cancel()
@@ -472,9 +472,9 @@ func (s *Source) sameSource(cp Checkpoint, cat *Catalog) error {
 	}
 	return &Error{Class: Gap,
 		What: "rowhook's store belongs to another source: its checkpoint is of " + differs,
-		Mend: "a copy of a database must not send the hooks of the original. If this is the source to go on with, and what happened in between may be left out:\n" +
-			"    stop rowhook, remove the slot's row from the checkpoint table of rowhook's schema, and start it again.\n" +
-			"    If only the name changed, set database.environment to the old one"}
+		Mend: "a copy of a database must not send the hooks of the original: give it a store and an environment of its own.\n" +
+			"    If this is the source to go on with, stop rowhook, run\n    " + s.cfg.Forget + "\n    and start it again: it goes on where the slot is, or from now on where there is none.\n" +
+			"    If only the environment's name changed, set database.environment to the old one"}
 }
 
 // DropPublication removes the publication, for those who leave nothing behind.

@@ -256,7 +256,7 @@ func (s *Source) position(ctx context.Context) (LSN, Checkpoint, error) {
 	if err := s.sameSource(cp, fresh); err != nil {
 		return 0, Checkpoint{}, err
 	}
-	if err := info.usable(s.cfg.Slot, fresh.Database); err != nil {
+	if err := info.usable(s.cfg.Slot, fresh.Database, s.cfg.Forget); err != nil {
 		return 0, Checkpoint{}, err
 	}
 	if missing, err := s.unpublished(ctx, conn); err != nil {
@@ -277,7 +277,7 @@ func (s *Source) position(ctx context.Context) (LSN, Checkpoint, error) {
 	case cp.LSN > end:
 		return 0, Checkpoint{}, &Error{Class: Gap,
 			What: fmt.Sprintf("the checkpoint %s is beyond the end of the server's log, %s: the database has been restored to an earlier state", cp.LSN, end),
-			Mend: "to go on from what the database has now: stop rowhook, remove the slot's row from the checkpoint table of rowhook's schema, and start it again"}
+			Mend: "to go on from what the database has now: stop rowhook, run\n    " + s.cfg.Forget + "\n    and start it again"}
 	case cp.LSN > start:
 		start = cp.LSN
 	}

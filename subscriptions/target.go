@@ -144,7 +144,7 @@ func (p Policy) checkLiteral(host string) error {
 		return fmt.Errorf("has the literal address %s: give a name", addr)
 	}
 	if err := p.CheckAddress(addr.Unmap()); err != nil {
-		return fmt.Errorf("has the address %s: %w", addr, err)
+		return err // it names the address
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (p *program) runCommand() *cobra.Command {
 			return err
 		}
 		var base string
-		a, err := app.New(cfg, app.Options{Log: log, Version: versionText(), OnReady: func() { log.Info("ready", "api", base) }})
+		a, err := app.New(cfg, app.Options{Log: log, Version: versionText(), OnReady: func(role string) { log.Info("ready", "api", base, "role", role) }})
 		if err != nil {
 			return err
 		}

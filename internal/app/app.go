@@ -30,8 +30,9 @@ type Options struct {
 	Temporary bool
 	// OnAttempt, when set, is told of every attempt. It must not block.
 	OnAttempt func(sender.Report)
-	// OnReady, when set, is called once, when rowhook has begun to stream.
-	OnReady func()
+	// OnReady, when set, is called once, when rowhook has begun to stream, or to stand by.
+	// The role is active or standby.
+	OnReady func(role string)
 }
 
 // App is one rowhook. Use New, then Run.
@@ -226,7 +227,11 @@ func (a *App) run(ctx context.Context) error {
 	stopWork()
 	wg.Wait()
 	if err == nil {
-		a.log.Info("stopped", "acknowledged", src.Status().Acknowledged.String())
+		if at := src.Status().Acknowledged; at > 0 {
+			a.log.Info("stopped", "acknowledged", at.String())
+		} else {
+			a.log.Info("stopped")
+		}
 	}
 	return err
 }
@@ -268,7 +273,7 @@ func (a *App) tellStart(cat *cdc.Catalog, m *mapping.Mapper) {
 	}
 }
 
-// tellReady calls OnReady when the stream has begun.
+// tellReady calls OnReady when there is something to tell.
 func (a *App) tellReady(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -277,8 +282,8 @@ func (a *App) tellReady(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if a.readiness().Ready {
-				a.opts.OnReady()
+			if r := a.readiness(); r.Ready {
+				a.opts.OnReady(r.Role)
 				return
 			}
 		}
@@ -297,6 +302,7 @@ func (a *App) sourceConfig() cdc.Config {
 	return cdc.Config{
 		URL: a.cfg.Database.URL, Slot: a.cfg.Database.Slot, Publication: a.cfg.Database.Publication,
 		Environment: a.cfg.Database.Environment, Tables: a.def.Tables(), Temporary: a.opts.Temporary,
+		Forget:   "DELETE FROM " + cdc.QuoteIdent(a.cfg.Store.Schema) + ".checkpoint WHERE slot = " + cdc.QuoteLiteral(a.cfg.Database.Slot) + ";",
 		Prefixes: []string{subscriptions.MessagePrefix}, DrainTimeout: drainTimeout, MaxMessage: a.cfg.Limits.MaxRow, Log: a.log,
 	}
 }
@@ -382,6 +388,9 @@ func catalogueOf(m *mapping.Mapper) subscriptions.Catalogue {
 		o := subscriptions.Offer{Name: t.Name, Resource: t.Resource, AdminOnly: !t.Accounted || strings.HasSuffix(t.Name, ".truncate")}
 		if !o.AdminOnly && t.AccountReason != "" {
 			o.AccountReason = "it does not tell which account it belongs to; the operator finds the mend in rowhook's log"
+		}
+		if t.Accounted && strings.HasSuffix(t.Name, ".truncate") {
+			o.AccountReason = "it empties the whole table, of all accounts"
 		}
 		offers = append(offers, o)
 	}

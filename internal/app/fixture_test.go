@@ -166,7 +166,7 @@ func (r *rig) start() (stop func()) {
 	a, err := app.New(r.load(), app.Options{
 		Log:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		Version: "test",
-		OnReady: func() { close(ready) },
+		OnReady: func(string) { close(ready) },
 	})
 	if err != nil {
 		r.t.Fatal(err)

@@ -34,7 +34,7 @@ func child() int {
 	var a *app.App
 	var addr string
 	a, err = app.New(cfg, app.Options{Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Version: "child",
-		OnReady: func() { fmt.Println("ready", addr) }})
+		OnReady: func(string) { fmt.Println("ready", addr) }})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -68,9 +68,9 @@ var appObject = object[App]{
 	later: []string{"headers"},
 	members: []member[App]{
 		key("url", httpURL("http://127.0.0.1:3000"), func(a *App) *string { return &a.URL },
-			"Address at which rowhook reaches the application. No default."),
+			"Address at which rowhook reaches the application. This version checks it and does not use it. No default."),
 		key("public_url", httpURL("https://api.example.com"), func(a *App) *string { return &a.PublicURL },
-			"Address at which customers reach the application. With a resource's path it makes the links in webhooks. No default."),
+			"Address at which customers reach the application. This version checks it and does not use it. No default."),
 	},
 }
 
@@ -136,7 +136,7 @@ var retentionObject = object[Retention]{
 	later: []string{"events"},
 	members: []member[Retention]{
 		key("for", duration(time.Hour, 3650*day), func(r *Retention) *time.Duration { return &r.For },
-			"How long events and finished deliveries are kept for the feed and for replays: at least 1h."),
+			"How long events and finished deliveries are kept: at least 1h."),
 	},
 }
 

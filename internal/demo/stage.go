@@ -150,7 +150,7 @@ func (s *stage) startApp(ctx context.Context) error {
 		return err
 	}
 	ready := make(chan struct{})
-	a, err := app.New(cfg, app.Options{Log: s.opts.Log, Version: s.opts.Version, OnReady: func() { close(ready) }})
+	a, err := app.New(cfg, app.Options{Log: s.opts.Log, Version: s.opts.Version, OnReady: func(string) { close(ready) }})
 	if err != nil {
 		return err
 	}

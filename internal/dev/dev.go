@@ -179,7 +179,7 @@ var errLockLost = errors.New("the connection to the database was lost, and with 
 func (r *session) run(ctx context.Context) error {
 	cfg := r.config()
 	ready := make(chan struct{})
-	a, err := app.New(cfg, app.Options{Log: r.opts.Log, Version: r.opts.Version, Temporary: true, OnReady: func() { close(ready) }})
+	a, err := app.New(cfg, app.Options{Log: r.opts.Log, Version: r.opts.Version, Temporary: true, OnReady: func(string) { close(ready) }})
 	if err != nil {
 		return err
 	}

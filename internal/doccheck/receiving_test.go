@@ -78,7 +78,7 @@ func serve(t *testing.T, text string, env map[string]string) *client.Client {
 		t.Fatal(err)
 	}
 	ready := make(chan struct{})
-	a, err := app.New(cfg, app.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "1.0.0", OnReady: func() { close(ready) }})
+	a, err := app.New(cfg, app.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "1.0.0", OnReady: func(string) { close(ready) }})
 	if err != nil {
 		t.Fatal(err)
 	}

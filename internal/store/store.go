@@ -186,13 +186,17 @@ func (s *Store) setupError(what string, err error) error {
 		e.Class = cdc.Refused
 		e.Mend = fmt.Sprintf("the role %q may not; let the database's owner run\n    CREATE SCHEMA %s AUTHORIZATION %s;\n    (or give rowhook a database of its own in store.url)",
 			user, cdc.QuoteIdent(s.cfg.Schema), cdc.QuoteIdent(user))
-	case "3F000":
+	case "3F000", "42P01":
+		// A schema that the role may not use is as if it were not there.
 		e.Class = cdc.Refused
 		e.Mend = fmt.Sprintf("the role %q may not use the schema %s, which exists; let its owner run\n    ALTER SCHEMA %s OWNER TO %s;",
 			user, s.cfg.Schema, cdc.QuoteIdent(s.cfg.Schema), cdc.QuoteIdent(user))
 	case "28P01", "28000", "3D000":
 		e.Class = cdc.Refused
-		e.Mend = "mend store.url, or database.url where there is no store.url"
+		e.Mend = "mend database.url, which is the store's too"
+		if s.cfg.SourceURL != "" {
+			e.Mend = "mend store.url"
+		}
 	case "08P01":
 		e.Class = cdc.Refused
 		e.Mend = "this looks like a connection pooler: give the direct, unpooled address of the server"
