@@ -34,6 +34,7 @@ type Dispatcher struct {
 	// stored are the subscriptions that have rows; storedKeys counts the keys that are remembered one by one.
 	stored     map[int64]*subscription
 	storedKeys int
+	keysMax    int
 	// stopping is for good. suspended says that another process may be sending. In both nothing is begun.
 	stopping, suspended bool
 	// fetching says that somebody looks into the store.
@@ -66,6 +67,7 @@ func New(cfg Config, store Store) *Dispatcher {
 		read:         budget{limit: cfg.Memory / 4, freed: make(chan struct{}, 1)},
 		wakeRecorder: make(chan struct{}, 1), wakeFetcher: make(chan struct{}, 1),
 		sendCtx: ctx, cutShort: cancel,
+		keysMax: storedKeysMax,
 	}
 }
 
@@ -163,13 +165,17 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 		return
 	}
 	s := d.subscription(to)
-	s.bytes += int64(len(dl.event.Data)) + deliveryOverhead
 	key := orderingKey(dl.event, s.ordered)
 	l := s.lanes[key]
 	if l == nil {
 		l = &lane{sub: s, key: key}
 	}
 	dl.lane = l
+	dl.waits = true
+	if s.bytes == 0 {
+		s.moved = now
+	}
+	s.bytes += dl.weight()
 	if s.held || s.whole || l.rows > 0 || l.current == nil && d.halted() {
 		d.deferred(dl, now, nil)
 		d.shed()
@@ -197,9 +203,7 @@ func (d *Dispatcher) settle(dl *delivery) {
 		return
 	}
 	d.inMemory--
-	if dl.lane != nil {
-		dl.lane.sub.bytes -= int64(len(dl.event.Data)) + deliveryOverhead
-	}
+	dl.decided()
 	if dl.body.deliveries--; dl.body.deliveries == 0 {
 		d.direct.give(dl.body.price)
 	}

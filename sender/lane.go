@@ -38,9 +38,21 @@ type delivery struct {
 	stored    bool
 	running   bool
 	submitted time.Time
+	// waits says that it is counted among its subscription's bytes.
+	waits bool
 	// prev and next are the neighbours in the order of submission, while it can still expire.
 	prev, next *delivery
 	listed     bool
+}
+
+func (dl *delivery) weight() int64 { return int64(len(dl.event.Data)) + deliveryOverhead }
+
+// decided is called when what becomes of it for now is on its way to the store: its subscription has done its part.
+func (dl *delivery) decided() {
+	if dl.waits {
+		dl.waits = false
+		dl.lane.sub.bytes -= dl.weight()
+	}
 }
 
 // lane is an ordering key of a subscription in memory. It is direct while the store has no row of it, else stored: then

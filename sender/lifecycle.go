@@ -72,7 +72,7 @@ func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64
 			return err
 		}
 		var err error
-		if backlogs, err = d.store.Backlogs(ctx, storedKeysMax); err != nil {
+		if backlogs, err = d.store.Backlogs(ctx, d.keysMax); err != nil {
 			return fmt.Errorf("read what is due: %w", err)
 		}
 	}

@@ -86,7 +86,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 	now := time.Now()
 	switch out.Verdict {
 	case Delivered:
-		s.lastDone = now
+		s.moved = now
 		dl.attempts++
 		d.finish(dl, StatusDelivered, out)
 		return time.Time{}, false

@@ -23,8 +23,9 @@ const (
 // record queues something to be made durable. It is called with the mutex held. Of one ordering key, records are made
 // in the order of its events: what is in the store of a key is never without what comes before.
 func (d *Dispatcher) record(r Record) {
-	if r.delivery != nil {
-		d.ages.remove(r.delivery)
+	if dl := r.delivery; dl != nil {
+		d.ages.remove(dl)
+		dl.decided()
 	}
 	d.records = append(d.records, r)
 	if n := len(d.records); n == 1 || n == enough {

@@ -112,7 +112,7 @@ func (d *Dispatcher) dropRead(s *subscription) {
 func (d *Dispatcher) relieve() {
 	now := time.Now()
 	for _, s := range d.subs {
-		if !s.whole && s.bytes > d.direct.limit/4 && now.Sub(s.lastDone) > stalled {
+		if !s.whole && s.bytes > d.direct.limit/4 && now.Sub(s.moved) > stalled {
 			d.storeWhole(s)
 		}
 	}
@@ -120,7 +120,7 @@ func (d *Dispatcher) relieve() {
 
 // shed forgets the single keys of the subscriptions that have most of them, when there are too many in all.
 func (d *Dispatcher) shed() {
-	for d.storedKeys > storedKeysMax {
+	for d.storedKeys > d.keysMax {
 		var most *subscription
 		for _, s := range d.stored {
 			if most == nil || s.keys > most.keys {

@@ -31,9 +31,10 @@ type subscription struct {
 	fresh, due fifo[*delivery]
 	// ready says that it stands in the dispatcher's queue.
 	ready bool
-	// bytes are charged for deliveries in memory.
-	bytes    int64
-	lastDone time.Time
+	// bytes is what its deliveries in memory weigh of which nothing has been recorded.
+	bytes int64
+	// moved is when an attempt last succeeded, or when there was nothing waiting before.
+	moved time.Time
 
 	// whole says that every delivery goes through the store, until it has caught up. rows counts all its rows, and keys
 	// the lanes that have some while it is not whole.
@@ -59,7 +60,7 @@ type subscription struct {
 func (d *Dispatcher) subscription(to *subscriptions.Subscription) *subscription {
 	s := d.subs[to.Key]
 	if s == nil {
-		s = &subscription{key: to.Key, id: to.ID, lanes: map[int64]*lane{}, busy: map[int64]struct{}{}, lastDone: time.Now(), idle: make(chan struct{})}
+		s = &subscription{key: to.Key, id: to.ID, lanes: map[int64]*lane{}, busy: map[int64]struct{}{}, idle: make(chan struct{})}
 		s.ctx, s.cut = context.WithCancel(d.sendCtx)
 		d.subs[to.Key] = s
 	}

@@ -151,6 +151,9 @@ func (s *Store) writeRows(ctx context.Context, tx pgx.Tx, r *rows, add adder) er
 		return err
 	}
 	b := &pgx.Batch{}
+	if len(r.defers)+len(r.reschedules)+len(r.finished) > 0 {
+		b.Queue(indexesOnly)
+	}
 	r.queueDefers(b)
 	r.queueReschedules(b)
 	r.queueFinished(b, r.now)

@@ -9,6 +9,10 @@ import (
 	"github.com/rowhook/rowhook/sender"
 )
 
+// indexesOnly, for the transaction, keeps the planner from reading the whole table for the sake of some hundred rows of it,
+// which it would do as long as the table seems small.
+const indexesOnly = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
+
 // dueColumns are due rows as arrays, the way unnest takes them.
 type dueColumns struct {
 	subscriptions, keys []int64

@@ -1,0 +1,25 @@
+package sender
+
+// SetKeysMax changes how many keys with rows are remembered one by one.
+func (d *Dispatcher) SetKeysMax(n int) { d.keysMax = n }
+
+// Keys returns how many are remembered.
+func (d *Dispatcher) Keys() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.storedKeys
+}
+
+// Whole says whether the subscription goes through the store as a whole.
+func (d *Dispatcher) Whole(key int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.subs[key] != nil && d.subs[key].whole
+}
+
+// Known is the number of subscriptions of which something is remembered, and of those that are removed.
+func (d *Dispatcher) Known() (subscriptions, removed int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.subs), len(d.removed)
+}

@@ -1,0 +1,38 @@
+package sender
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/mapping"
+)
+
+func TestStandardMessage(t *testing.T) {
+	t.Parallel()
+	ev := &mapping.Event{
+		Type: "contact.update", Data: []byte(`{"id":42,"total":10.00}`), Position: cdc.Position{Epoch: 1, Commit: 0x16B3748, Ordinal: 3, Sub: 1},
+		Time: time.Date(2026, 11, 22, 1, 0, 0, 123456000, time.UTC),
+	}
+	const want = `{"type":"contact.update","timestamp":"2026-11-22T01:00:00.123456Z","data":{"id":42,"total":10.00},` +
+		`"position":"0000000100000000016b37480000000300000001"}`
+	if got := string(appendStandard(nil, ev)); got != want {
+		t.Errorf("got\n%s, want\n%s", got, want)
+	}
+	partial := *ev
+	partial.Partial = []string{"body", `od"d`}
+	partial.Time = ev.Time.Truncate(time.Second).In(time.FixedZone("", 3600))
+	const wantPartial = `{"type":"contact.update","timestamp":"2026-11-22T01:00:00.000000Z","data":{"id":42,"total":10.00},` +
+		`"partial":["body","od\"d"],"position":"0000000100000000016b37480000000300000001"}`
+	got := appendStandard(nil, &partial)
+	if string(got) != wantPartial {
+		t.Errorf("got\n%s, want\n%s", got, wantPartial)
+	}
+	if !json.Valid(got) {
+		t.Error("not JSON")
+	}
+	if n := len(appendStandard(nil, ev)) - len(ev.Data); n > standardOverhead {
+		t.Errorf("needs %d bytes around the data, more than standardOverhead", n)
+	}
+}
