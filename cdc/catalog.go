@@ -55,7 +55,9 @@ func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[u
 			coalesce(array_position(p.indkey::int2[], a.attnum), -1)
 		from pg_attribute a
 		join pg_class c on c.oid = a.attrelid
-		left join pg_index k on k.indexrelid = pg_get_replica_identity_index(a.attrelid)
+		-- not by pg_get_replica_identity_index, which waits for the lock of whoever alters the table
+		left join pg_index k on k.indrelid = a.attrelid and case c.relreplident
+			when 'd' then k.indisprimary and k.indimmediate when 'i' then k.indisreplident else false end
 		left join pg_index p on p.indrelid = a.attrelid and p.indisprimary
 		where a.attrelid = any($1::oid[]) and a.attnum > 0 and not a.attisdropped
 		order by a.attrelid, a.attnum`, oids)

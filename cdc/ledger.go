@@ -53,6 +53,19 @@ func (l *ledger) settle(e *entry, r *Receipt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.receipt = r
+	// What nothing came of, between two others, needs no entry of its own: behind one that is not settled there may be
+	// very many of them. The newest stays, since the end of its transaction may be still to come.
+	i := len(l.entries) - 1
+	for i > 0 && l.entries[i] != e {
+		i--
+	}
+	if i == len(l.entries)-1 {
+		i--
+	}
+	for ; i > 0 && l.entries[i].receipt != nil && !l.entries[i].receipt.wasOutstanding; i-- {
+		l.entries[i-1].end = max(l.entries[i-1].end, l.entries[i].end)
+		l.entries = append(l.entries[:i], l.entries[i+1:]...)
+	}
 }
 
 // commit notes that the open transaction has arrived whole; end is the end of its commit record.
@@ -127,15 +140,24 @@ func (l *ledger) abandon() {
 	}
 }
 
-// outstanding returns the oldest receipt that is not settled, or nil. Batches without a receipt do not count.
+// outstanding returns the oldest receipt that is not settled, or nil. What is behind a batch without a receipt, or with an
+// abandoned one, is not waited for: it comes again.
 func (l *ledger) outstanding() *Receipt {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pop()
-	if len(l.entries) == 0 {
+	if len(l.entries) == 0 || l.entries[0].receipt == nil || l.entries[0].receipt.IsAbandoned() {
 		return nil
 	}
 	return l.entries[0].receipt
+}
+
+// abandoned says that a receipt was abandoned: nothing beyond it will ever be acknowledged.
+func (l *ledger) abandoned() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pop()
+	return len(l.entries) > 0 && l.entries[0].receipt != nil && l.entries[0].receipt.IsAbandoned()
 }
 
 // settledBatches returns how many batches that something came of are settled, and the end of the last transaction of

@@ -176,3 +176,51 @@ func TestLedgerIdleFollowsKeepalives(t *testing.T) {
 		t.Errorf("flushed %v, want 80", f)
 	}
 }
+
+// TestLedgerStaysSmall reads very much of which nothing comes behind one batch that is not settled.
+func TestLedgerStaysSmall(t *testing.T) {
+	t.Parallel()
+	l := newLedger(1)
+	l.begin()
+	head, stuck := l.add(), NewReceipt(1)
+	l.commit(10)
+	l.settle(head, stuck)
+	for i := range 10_000 {
+		l.begin()
+		e := l.add()
+		l.commit(LSN(20 + i))
+		l.settle(e, NewReceipt(0))
+	}
+	if n := l.unsettled(); n > 3 {
+		t.Errorf("%d entries", n)
+	}
+	if _, flushed := l.positions(); flushed != 1 {
+		t.Errorf("flushed %v before the head is settled", flushed)
+	}
+	stuck.Done()
+	if _, flushed := l.positions(); flushed != 20+9_999 {
+		t.Errorf("flushed %v when all is settled", flushed)
+	}
+}
+
+func TestLedgerStaysBeforeWhatWasAbandoned(t *testing.T) {
+	t.Parallel()
+	l := newLedger(1)
+	var receipts []*Receipt
+	for i := range 3 {
+		l.begin()
+		e := l.add()
+		l.commit(LSN(10 * (i + 1)))
+		r := NewReceipt(1)
+		l.settle(e, r)
+		receipts = append(receipts, r)
+	}
+	receipts[0].Done()
+	receipts[1].Abandon()
+	receipts[1].Done()
+	receipts[2].Done()
+	l.keepalive(100)
+	if _, flushed := l.positions(); flushed != 10 || !l.abandoned() || l.outstanding() != nil {
+		t.Errorf("flushed %v, abandoned %v", flushed, l.abandoned())
+	}
+}

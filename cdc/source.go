@@ -205,6 +205,10 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 		assemble: newAssembler(n, max(cp.Epoch, 1), l, s.cfg.Prefixes), started: time.Now()}
 	err = r.run(ctx)
 	close(batches)
+	if err != nil {
+		// A server that shuts down waits for the connection to be closed, and the handler perhaps for the server.
+		st.close()
+	}
 	if !r.handlerDone {
 		<-handlerErr
 	}
@@ -214,6 +218,7 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	r.drain(ctx, err == nil)
 	stopWork()
 	wg.Wait()
+	r.probes.Wait()
 	return err
 }
 
@@ -248,7 +253,10 @@ func (s *Source) position(ctx context.Context) (LSN, Checkpoint, error) {
 	if !known || info == nil {
 		// Prepare made both: what is gone since then is a gap, and ensureSlot names it.
 		if known {
-			return 0, Checkpoint{}, s.ensureSlot(ctx, conn, cat)
+			if err := s.ensureSlot(ctx, conn, cat); err != nil {
+				return 0, Checkpoint{}, err
+			}
+			return 0, Checkpoint{}, &Error{Class: Unavailable, What: "the replication slot " + s.cfg.Slot + " was gone for a moment"}
 		}
 		return 0, Checkpoint{}, &Error{Class: Gap, What: "the checkpoint of slot " + s.cfg.Slot + " is gone from the store",
 			Mend: "restart rowhook to begin anew at the slot's position"}

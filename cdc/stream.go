@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -201,6 +202,8 @@ type reader struct {
 	beggedEnd   LSN
 	begged      int
 	beggedSince time.Time
+	// probes are the goroutines that ask whether the server is shutting down.
+	probes sync.WaitGroup
 }
 
 const (
@@ -282,7 +285,12 @@ func (r *reader) hand(ctx context.Context) error {
 	}
 	tick := time.NewTicker(replyPause)
 	defer tick.Stop()
+	var probe <-chan error
+	blocked := time.Now()
 	for {
+		if probe == nil && time.Since(blocked) > probeAfter {
+			probe = r.probe(ctx)
+		}
 		select {
 		case r.batches <- sent{b, e}:
 			return nil
@@ -291,7 +299,15 @@ func (r *reader) hand(ctx context.Context) error {
 			return err
 		case <-ctx.Done():
 			return nil
+		case err := <-probe:
+			if SQLState(err) == "57P03" {
+				return errLetGo
+			}
+			probe, blocked = nil, time.Now()
 		case <-tick.C:
+			if r.ledger.abandoned() {
+				return errAbandoned
+			}
 			if err := r.report(); err != nil {
 				return err
 			}
@@ -301,11 +317,36 @@ func (r *reader) hand(ctx context.Context) error {
 	}
 }
 
+// probeAfter is how long the handler may be busy before the server is asked whether it is shutting down: its own
+// requests, which would tell, are not read meanwhile.
+const probeAfter = 2 * time.Second
+
+// probe asks by an ordinary connection.
+func (r *reader) probe(ctx context.Context) <-chan error {
+	answer := make(chan error, 1)
+	r.probes.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, probeAfter)
+		defer cancel()
+		conn, err := r.cfg.connectSQL(ctx)
+		if err == nil {
+			closeConn(conn)
+		}
+		answer <- err
+	})
+	return answer
+}
+
+// errAbandoned ends a connection of which a batch will not be settled.
+var errAbandoned = errors.New("what was read could not be kept: another process has taken over, or the checkpoint was changed by hand; it is read again")
+
 // report tells the server where we are, when it is time.
 func (r *reader) report() error {
 	since := time.Since(r.lastStatus)
 	if since < replyPause {
 		return nil
+	}
+	if r.ledger.abandoned() {
+		return errAbandoned
 	}
 	_, flushed := r.ledger.positions()
 	if r.replyWanted || since > aliveEvery || since > statusPause && flushed > r.reported {
@@ -388,12 +429,12 @@ func (r *reader) lost(ctx context.Context, err error) error {
 			Mend: "a row holds bytes that are not valid in the database's encoding; this change can only be skipped by advancing the slot"}
 	case "":
 		var e *Error
-		if errors.As(err, &e) || errors.Is(err, errLetGo) {
+		if errors.As(err, &e) || errors.Is(err, errLetGo) || errors.Is(err, errAbandoned) {
 			return err
 		}
 		var tooLong *pgproto3.ExceededMaxBodyLenErr
 		if errors.As(err, &tooLong) {
-			return &Error{Class: Gap, What: fmt.Sprintf("a row of %d bytes is larger than limits.max_row", tooLong.ActualBodyLen),
+			return &Error{Class: Gap, What: fmt.Sprintf("a row or message of %d bytes is larger than limits.max_row", tooLong.ActualBodyLen),
 				Mend: "raise limits.max_row above its size and restart rowhook; nothing is lost meanwhile"}
 		}
 		return &Error{Class: Unavailable, What: "the replication connection was lost", Err: err}
@@ -413,10 +454,6 @@ func (r *reader) drain(ctx context.Context, alive bool) {
 	}
 	tick := time.NewTicker(statusPause)
 	defer tick.Stop()
-	if !alive {
-		// A server that shuts down waits for the connection to be closed.
-		r.stream.close()
-	}
 	for {
 		oldest := r.ledger.outstanding()
 		if oldest == nil {

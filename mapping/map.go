@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/rowhook/rowhook/cdc"
 )
@@ -125,6 +126,10 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 			return
 		}
 		if account := m.buf[size:]; known {
+			if bytes.IndexByte(account, 0) >= 0 || !utf8.Valid(account) {
+				o.deadLetter(p, instance, "the account is not a text that can be stored: it holds a zero byte, or bytes that are not UTF-8")
+				return
+			}
 			// Changes of one account often come together.
 			if m.account != string(account) {
 				m.account = string(account)

@@ -37,6 +37,8 @@ type Dispatcher struct {
 	keysMax    int
 	// stopping is for good. suspended says that another process may be sending. In both nothing is begun.
 	stopping, suspended bool
+	// disowned says that the store takes nothing from us, because it is not ours any more: until Resume.
+	disowned bool
 	// fetching says that somebody looks into the store.
 	fetching bool
 	inMemory int
@@ -154,7 +156,7 @@ func (d *Dispatcher) Bury(letter mapping.DeadLetter, receipt *cdc.Receipt) {
 	d.direct.take(price)
 	d.record(Record{Op: Bury, DeadLetter: &letter, settle: func() {
 		d.direct.give(price)
-		receipt.Done()
+		d.done(receipt)
 	}})
 }
 
@@ -207,6 +209,15 @@ func (d *Dispatcher) settle(dl *delivery) {
 	if dl.body.deliveries--; dl.body.deliveries == 0 {
 		d.direct.give(dl.body.price)
 	}
-	dl.receipt.Done()
+	d.done(dl.receipt)
 	dl.receipt = nil
+}
+
+// done settles one part of a receipt, unless what became of it is not in the store: then the receipt is abandoned, and
+// the source reads its batch again.
+func (d *Dispatcher) done(r *cdc.Receipt) {
+	if d.disowned {
+		r.Abandon()
+	}
+	r.Done()
 }

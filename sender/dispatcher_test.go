@@ -640,6 +640,76 @@ func TestSuspendedSendsNothing(t *testing.T) {
 	}
 }
 
+// slowLook is a store whose looks end when they are let.
+type slowLook struct {
+	sender.Store
+	looked, let chan struct{}
+}
+
+func (s *slowLook) Due(ctx context.Context, subscription int64, look sender.Look) ([]sender.Due, time.Time, error) {
+	due, next, err := s.Store.Due(ctx, subscription, look)
+	s.looked <- struct{}{}
+	<-s.let
+	return due, next, err
+}
+
+// TestSuspendedDuringALook: what was found must be looked for again.
+func TestSuspendedDuringALook(t *testing.T) {
+	t.Parallel()
+	store := newMemory().open()
+	err := store.Write(t.Context(), []sender.Record{{Op: sender.Defer, Event: newEvent(1, "a"), InsertEvent: true, Subscription: 1, Key: 1, DueAt: time.Now()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := &slowLook{Store: store, looked: make(chan struct{}, 100), let: make(chan struct{})}
+	r := hooktest.New(t)
+	s := newSubscription(1, r.URL("/"))
+	d := run(t, testConfig(), slow)
+	if err := d.Resume(t.Context(), false, knows(s)); err != nil {
+		t.Fatal(err)
+	}
+	<-slow.looked
+	d.Suspend()
+	slow.let <- struct{}{}
+	// Time for the look to end; should it not, the test proves nothing, and passes.
+	r.Quiet(t, 50*time.Millisecond)
+	close(slow.let)
+	if err := d.Resume(t.Context(), true, knows(s)); err != nil {
+		t.Fatal(err)
+	}
+	d.idle(t)
+	wantIDs(t, r.Requests(), "evt_1")
+}
+
+// TestNothingIsWrittenAfterWhatIsMissing: when the store does not take a record at the very end, no later one may be
+// there without it.
+func TestNothingIsWrittenAfterWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	data := newMemory()
+	f := &faulty{Store: data.open(), gate: make(chan struct{})}
+	r := hooktest.New(t, hooktest.Always(hooktest.Hang()))
+	cfg := testConfig()
+	cfg.Memory = 64 << 20
+	d := run(t, cfg, f)
+	s := newSubscription(1, r.URL("/"))
+	for i := range 3000 {
+		d.submit(t, newEvent(i+1, "a"), s)
+	}
+	r.Wait(t, 1, 20*time.Second)
+	d.Drain(0)
+	stopped := make(chan struct{})
+	go func() { d.stop(); close(stopped) }()
+	// Run's end is on its way: the first write waits, fails, and is not made again.
+	eventually(t, "everything waits to be written", func() bool { return d.Counts().Unwritten == 3000 })
+	pause(20 * time.Millisecond)
+	f.set(func(f *faulty) { f.refuse = 1 })
+	close(f.gate)
+	<-stopped
+	if n := len(data.due); n != 0 {
+		t.Errorf("%d records were written after some that were not", n)
+	}
+}
+
 // TestWhoIsNotOwnerGivesUp: another process has taken over, and this one does not know yet.
 func TestWhoIsNotOwnerGivesUp(t *testing.T) {
 	t.Parallel()

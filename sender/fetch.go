@@ -77,16 +77,15 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 		look.Skip = append(look.Skip, key)
 	}
 	d.fetching = true
-	best.nextDue, best.fetching, best.touched = time.Time{}, true, map[int64]struct{}{}
+	best.nextDue = time.Time{}
 	return best, look, 0
 }
 
-// fetched puts deliveries that were read to work: those whose key has nothing under way and was not touched meanwhile.
+// fetched puts deliveries that were read to work.
 func (d *Dispatcher) fetched(s *subscription, due []Due, next time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	touched := s.touched
-	s.fetching, s.touched, d.fetching = false, nil, false
+	d.fetching = false
 	if s.removed {
 		return
 	}
@@ -101,11 +100,9 @@ func (d *Dispatcher) fetched(s *subscription, due []Due, next time.Time) {
 	}
 	for i := range due {
 		x := &due[i]
-		_, old := touched[x.Key]
-		_, busy := s.busy[x.Key]
 		l := s.lanes[x.Key]
-		if old || busy || l != nil && l.current != nil {
-			continue // what was written, or will be, has the fetcher look again
+		if _, busy := s.busy[x.Key]; busy || l != nil && l.current != nil {
+			continue // not skipped as it should be; the record of its end has the fetcher look again
 		}
 		if l == nil {
 			l = &lane{sub: s, key: x.Key}

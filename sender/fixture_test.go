@@ -43,7 +43,7 @@ func newSubscription(key int64, target string) *subscriptions.Subscription {
 // testConfig retries soon and often.
 func testConfig() sender.Config {
 	return sender.Config{
-		MaxInFlight: 32, PerSubscription: 8, Hold: 5 * time.Second, Memory: 1 << 20, Timeout: 10 * time.Second,
+		MaxInFlight: 32, PerSubscription: 8, Hold: time.Hour, Memory: 1 << 20, Timeout: 10 * time.Second,
 		Retries:  []time.Duration{5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond},
 		Ordering: subscriptions.OrderingResource, Admin: local, Accounts: local, UserAgent: "rowhook/test",
 	}

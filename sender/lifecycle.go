@@ -93,7 +93,7 @@ func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64
 			d.adopt(s, sub)
 		}
 	}
-	d.suspended = false
+	d.suspended, d.disowned = false, false
 	wake(d.wakeFetcher)
 	d.launch(d.schedule())
 	return nil

@@ -145,14 +145,16 @@ func (d *Dispatcher) write(ctx context.Context, batch []Record) bool {
 	}
 }
 
-// disown is called when another process has taken over. What is here, and not in the store, comes from the stream there:
-// its positions are not settled. Nothing of it may be sent or written here any more; receipts are settled only so that
-// nobody waits for them.
+// disown is called when the store is not ours any more. What is here, and not in the store, is read again, by whoever
+// reads the stream then: nothing of it is sent or written here any more, and its receipts are abandoned.
 func (d *Dispatcher) disown(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.disowned {
+		d.disowned = true
+		d.cfg.Log.Warn("the store is another process's now: what is under way here is left to it", "reason", err)
+	}
 	if !d.suspended {
-		d.cfg.Log.Warn("another process sends now: what is under way here is left to it", "reason", err)
 		d.suspended = true
 		d.storeWaiting()
 	}
@@ -193,9 +195,6 @@ func (d *Dispatcher) written(batch []Record) {
 		}
 		if r.Stored {
 			delete(s.busy, r.Key)
-			if s.fetching {
-				s.touched[r.Key] = struct{}{}
-			}
 		}
 		switch r.Op {
 		case Defer, Reschedule:

@@ -336,7 +336,7 @@ func TestEarlyAnswer(t *testing.T) {
 		if err != nil {
 			return
 		}
-		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 		// The transport gives the rest 50 ms; meanwhile the next body is made.
 		<-time.After(20 * time.Millisecond)
 		body, _ := io.ReadAll(req.Body)

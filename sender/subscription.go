@@ -40,13 +40,11 @@ type subscription struct {
 	// the lanes that have some while it is not whole.
 	whole      bool
 	rows, keys int
-	// nextDue is when to look into the store, zero for never; fetching that somebody looks.
-	nextDue  time.Time
-	fetching bool
+	// nextDue is when to look into the store, zero for never.
+	nextDue time.Time
 	// busy are the keys whose oldest row is under way: from when it is read (or stored while it runs) until the record of
-	// its end is written. touched are those whose record was written during a look, which may have seen them before.
-	busy    map[int64]struct{}
-	touched map[int64]struct{}
+	// its end is written. A look skips them, and what it finds of other keys is as it was written last.
+	busy map[int64]struct{}
 
 	// held says that nothing is sent and everything is kept: it is disabled, or its target is gone and it is about to be
 	// deleted.

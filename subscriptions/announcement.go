@@ -13,11 +13,11 @@ func Announce(s *Subscription, store string) Announcement {
 }
 
 // WithAnnouncement returns a copy whose matching fields and version are the announcement's: the subscription as it was at
-// a position of the stream that is older than the row. What it is sent with (target, secrets, delivery) stays the row's.
+// a position of the stream that is older than the row. What it is sent with (target, secrets, delivery) stays the row's, and
+// whose it is: that never changes, and a message in the stream is not proof of it.
 func (s *Subscription) WithAnnouncement(a Announcement) *Subscription {
 	c := s.Clone()
 	c.Version = a.Version
-	c.Account, c.Admin = a.Account, a.Admin
 	c.Events = slices.Clone(a.Events)
 	c.ResourceID = a.ResourceID
 	c.State = a.State

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -32,6 +31,11 @@ type handler struct {
 	letters []mapping.DeadLetter
 	matched []*subscriptions.Subscription
 	jobs    []sender.Job
+	// forget are the keys of subscriptions whose deletion was seen in the batch.
+	forget []int64
+	// late are announcements whose change was not visible in the store when it was waited for, by subscription.
+	late     map[string]subscriptions.Announcement
+	lateLook time.Time
 }
 
 // Begin implements cdc.Handler: this process is the one that reads the slot now.
@@ -39,6 +43,10 @@ func (h *handler) Begin(ctx context.Context) error {
 	same, err := h.store.Own(ctx, h.app.cfg.Database.Slot, h.app.owner)
 	if err != nil {
 		return err
+	}
+	if !same {
+		// Until all of the following has succeeded, once, what the store holds is not known here.
+		h.begun = false
 	}
 	all, err := h.store.All(ctx)
 	if err != nil {
@@ -49,12 +57,14 @@ func (h *handler) Begin(ctx context.Context) error {
 	for _, s := range all {
 		byKey[s.Key] = s
 	}
-	if err := h.dispatcher.Resume(ctx, same && h.begun, func(key int64) *subscriptions.Subscription { return byKey[key] }); err != nil {
+	if err := h.dispatcher.Resume(ctx, h.begun, func(key int64) *subscriptions.Subscription { return byKey[key] }); err != nil {
+		return err
+	}
+	if h.horizon, err = h.store.Horizon(ctx); err != nil {
 		return err
 	}
 	h.begun = true
-	h.horizon, err = h.store.Horizon(ctx)
-	return err
+	return nil
 }
 
 // End implements cdc.Handler.
@@ -62,7 +72,10 @@ func (h *handler) End() { h.dispatcher.Suspend() }
 
 // Handle implements cdc.Handler.
 func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error) {
-	h.letters, h.matched, h.jobs = h.letters[:0], h.matched[:0], h.jobs[:0]
+	h.letters, h.matched, h.jobs, h.forget = h.letters[:0], h.matched[:0], h.jobs[:0], h.forget[:0]
+	if err := h.catchUp(ctx); err != nil {
+		return nil, err
+	}
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		if c.Op == cdc.Message {
@@ -95,9 +108,16 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 		}
 		h.app.metrics.matched(h.jobs)
 	}
-	for _, l := range h.letters {
-		h.app.log.Warn("a change could not be mapped: it is kept as a dead letter", "resource", l.Resource, "position", l.Position.String(), "reason", l.Reason)
+	for i, l := range h.letters {
+		if i == 0 {
+			h.app.log.Warn("changes could not be mapped: they are kept as dead letters", "in_this_batch", len(h.letters),
+				"resource", l.Resource, "position", l.Position.String(), "reason", l.Reason)
+		}
 		h.dispatcher.Bury(l, receipt)
+	}
+	// Only now: what was matched before the deletion in this batch must not be sent either.
+	for _, key := range h.forget {
+		h.dispatcher.Forget(key)
 	}
 	h.app.metrics.buried(len(h.letters))
 	clear(h.jobs[:cap(h.jobs)])
@@ -162,13 +182,18 @@ func retry[A, B any](ctx context.Context, h *handler, what string, try func() (A
 }
 
 const (
-	// visibleWithin is how long a change of a subscription that was read from the stream may take to be visible in the
-	// store. It is long only behind a synchronous standby that does not answer.
-	visibleWithin = 30 * time.Second
+	// visibleWithin is how long a change of a subscription that was read from the stream is waited for. Longer it takes
+	// only behind a synchronous standby that does not answer, or when the change was never made: then it is left for
+	// later, and looked for every lateEvery.
+	visibleWithin = 5 * time.Second
 	visiblePoll   = 20 * time.Millisecond
+	lateEvery     = time.Second
+	// lateMax bounds them: anybody who may write to the database can write an announcement.
+	lateMax = 1000
 )
 
-// announced applies a change of a subscription at its place in the stream.
+// announced applies a change of a subscription at its place in the stream. The announcement says where; what has changed
+// is what the store says.
 func (h *handler) announced(ctx context.Context, c *cdc.Change) error {
 	var a subscriptions.Announcement
 	if err := json.Unmarshal(c.Content, &a); err != nil {
@@ -178,51 +203,95 @@ func (h *handler) announced(ctx context.Context, c *cdc.Change) error {
 	if a.Store != h.store.ID() || !h.index.Behind(a) {
 		return nil
 	}
-	var row *subscriptions.Subscription
-	if !a.Deleted {
-		var err error
-		if row, err = h.row(ctx, a); err != nil {
+	for deadline := time.Now().Add(visibleWithin); ; {
+		applied, err := h.apply(ctx, a)
+		if err != nil || applied {
+			return err
+		}
+		if time.Now().After(deadline) {
+			break
+		}
+		if err := sleep(ctx, visiblePoll); err != nil {
 			return err
 		}
 	}
-	if a.Deleted || row == nil {
-		if held := h.index.Get(a.ID); held != nil {
-			h.dispatcher.Remove(held.Key)
-			h.index.Apply(a, nil)
-			h.dispatcher.Forget(held.Key)
-		}
-		return nil
+	h.app.log.Warn("a change of a subscription was announced and is not in the store: it is looked for again", "subscription", a.ID)
+	if h.late == nil {
+		h.late = map[string]subscriptions.Announcement{}
 	}
-	h.index.Apply(a, row)
-	h.dispatcher.Update(row)
+	if len(h.late) < lateMax {
+		h.late[a.ID] = a
+	}
 	return nil
 }
 
-// row reads the subscription that was announced, waiting until it is visible.
-func (h *handler) row(ctx context.Context, a subscriptions.Announcement) (*subscriptions.Subscription, error) {
-	deadline := time.Now().Add(visibleWithin)
-	pause := visiblePoll
+// catchUp applies what was late.
+func (h *handler) catchUp(ctx context.Context) error {
+	if len(h.late) == 0 || time.Since(h.lateLook) < lateEvery {
+		return nil
+	}
+	h.lateLook = time.Now()
+	for id, a := range h.late {
+		applied := !h.index.Behind(a)
+		if !applied {
+			var err error
+			if applied, err = h.apply(ctx, a); err != nil {
+				return err
+			}
+		}
+		if applied {
+			delete(h.late, id)
+		}
+	}
+	return nil
+}
+
+// apply brings index and dispatcher to the announcement, when the store has got there.
+func (h *handler) apply(ctx context.Context, a subscriptions.Announcement) (bool, error) {
+	row, err := h.announcedRow(ctx, a)
+	if errors.Is(err, subscriptions.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if row != nil {
+		if a.Deleted {
+			return true, nil // the store knows better
+		}
+		h.index.Apply(a, row)
+		h.dispatcher.Update(row)
+		return true, nil
+	}
+	if held := h.index.Get(a.ID); held != nil {
+		h.dispatcher.Remove(held.Key)
+		h.index.Remove(a.ID)
+		h.forget = append(h.forget, held.Key)
+	}
+	return true, nil
+}
+
+// announcedRow reads the row, as often as it takes for the store to answer.
+func (h *handler) announcedRow(ctx context.Context, a subscriptions.Announcement) (*subscriptions.Subscription, error) {
 	for {
 		row, err := h.store.Announced(ctx, a)
-		if err == nil {
-			return row, nil
+		if err == nil || errors.Is(err, subscriptions.ErrNotFound) || ctx.Err() != nil {
+			return row, err
 		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		h.app.log.Warn("the store does not answer: reading waits", "to", "read subscription "+a.ID, "error", err)
+		if err := sleep(ctx, time.Second); err != nil {
+			return nil, err
 		}
-		if errors.Is(err, subscriptions.ErrNotFound) {
-			if time.Now().After(deadline) {
-				h.app.log.Error("a subscription was announced and is not in the store: its change is left out", "subscription", a.ID)
-				return nil, nil
-			}
-		} else {
-			h.app.log.Warn("the store does not answer: reading waits", "to", fmt.Sprintf("read subscription %s", a.ID), "error", err)
-			pause = time.Second
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(pause):
-		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,6 +27,15 @@ func (s *Store) changed(x *subscriptions.Subscription, deleted bool) {
 	if f != nil {
 		f(x.ID, x.Version, deleted, x.Key)
 	}
+}
+
+// changeTimeout bounds a change of a subscription.
+const changeTimeout = 15 * time.Second
+
+// decided lets a change end as it has begun, also when its caller has gone away: between the announcement and the commit
+// there must be no other reason to fail than the store's own.
+func decided(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
 }
 
 // announce writes the change into the source's log. In the source's own database it is part of the transaction. In a

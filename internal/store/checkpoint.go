@@ -40,8 +40,8 @@ func (s *Store) SaveCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
 		owner = ""
 	}
 	tag, err := s.pool.Exec(ctx, `
-		UPDATE checkpoint SET system_id = $2, database_oid = $3, timeline = $4, environment = $5, epoch = $6,
-			lsn = $7::text::pg_lsn, updated_at = now()
+		UPDATE checkpoint SET system_id = $2, database_oid = $3, timeline = $4, environment = $5, epoch = greatest(epoch, $6),
+			lsn = greatest(lsn, $7::text::pg_lsn), updated_at = now()
 		WHERE slot = $1 AND ($8 = '' OR owner = $8)`,
 		c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(c.Epoch), c.LSN.String(), owner)
 	if err != nil {
@@ -50,19 +50,32 @@ func (s *Store) SaveCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
 	if tag.RowsAffected() == 1 {
 		return nil
 	}
+	if owner != "" {
+		return fmt.Errorf("save checkpoint: %w", sender.ErrNotOwner)
+	}
+	return s.firstCheckpoint(ctx, c)
+}
+
+// firstCheckpoint begins an epoch. Positions of the log may be lower in it than before, as those of another cluster are:
+// subscriptions that were made before it must not wait until the log has grown so far.
+func (s *Store) firstCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
 	newest, err := s.Horizon(ctx)
 	if err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
+		return fmt.Errorf("save the first checkpoint: %w", err)
 	}
-	tag, err = s.pool.Exec(ctx, `
-		INSERT INTO checkpoint (slot, system_id, database_oid, timeline, environment, epoch, lsn)
-		VALUES ($1, $2, $3, $4, $5, $6, $7::text::pg_lsn) ON CONFLICT (slot) DO NOTHING`,
-		c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(max(c.Epoch, newest.Epoch+1)), c.LSN.String())
+	err = s.transact(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO checkpoint (slot, system_id, database_oid, timeline, environment, epoch, lsn)
+			VALUES ($1, $2, $3, $4, $5, $6, $7::text::pg_lsn) ON CONFLICT (slot) DO NOTHING`,
+			c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(max(c.Epoch, newest.Epoch+1)), c.LSN.String())
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE subscription SET since = $1::text::pg_lsn WHERE since > $1::text::pg_lsn`, c.LSN.String())
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("save checkpoint: %w", sender.ErrNotOwner)
+		return fmt.Errorf("save the first checkpoint: %w", err)
 	}
 	return nil
 }

@@ -67,6 +67,8 @@ func metadataOf(x *subscriptions.Subscription) map[string]string {
 
 // Create implements subscriptions.Repository.
 func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription) error {
+	ctx, cancel := decided(ctx)
+	defer cancel()
 	x.Version = 1
 	secrets, err := subscriptions.EncodeSecrets(x.Secrets)
 	if err != nil {
@@ -166,6 +168,8 @@ func (e errChange) Error() string { return e.err.Error() }
 
 // Update implements subscriptions.Repository.
 func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string, change func(*subscriptions.Subscription) error) (*subscriptions.Subscription, error) {
+	ctx, cancel := decided(ctx)
+	defer cancel()
 	var x *subscriptions.Subscription
 	err := s.transact(ctx, func(tx pgx.Tx) error {
 		var err error
@@ -209,6 +213,8 @@ const deletedAtOnce = 1000
 
 // Delete implements subscriptions.Repository. What is due for the subscription goes with it.
 func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string) error {
+	ctx, cancel := decided(ctx)
+	defer cancel()
 	var x *subscriptions.Subscription
 	err := s.transact(ctx, func(tx pgx.Tx) error {
 		var err error

@@ -164,8 +164,8 @@ func (s *Store) writeRows(ctx context.Context, tx pgx.Tx, r *rows, add adder) er
 	if slot, owner := s.owned(); owner != "" {
 		// The row stays locked until the commit: who takes over afterwards sees all that was written.
 		b.Queue(`SELECT owner FROM checkpoint WHERE slot = $1 FOR SHARE`, slot).QueryRow(func(row pgx.Row) error {
-			var now string
-			if err := row.Scan(&now); errors.Is(err, pgx.ErrNoRows) || err == nil && now != owner {
+			var now *string
+			if err := row.Scan(&now); errors.Is(err, pgx.ErrNoRows) || err == nil && (now == nil || *now != owner) {
 				return sender.ErrNotOwner
 			} else if err != nil {
 				return err
