@@ -284,8 +284,8 @@ func (m *model) remove() {
 		return
 	}
 	m.now.Remove(key)
-	// What is on the way through the kernel was sent before; nothing that we do comes later.
-	pause(20 * time.Millisecond)
+	// What is on the way through the kernel, or to a receiver that is slow to be woken, was sent before.
+	pause(200 * time.Millisecond)
 	m.removed[key] = len(m.requests(i))
 	if m.rng.IntN(2) == 0 {
 		// Something matched before the removal was seen in the stream.
