@@ -12,7 +12,9 @@ import (
 )
 
 func arrived(path, instance string, n int) func([]hooktest.Request) bool {
-	return func(q []hooktest.Request) bool { return len(hooktest.ByInstance(hooktest.ByPath(q)[path])[instance]) >= n }
+	return func(q []hooktest.Request) bool {
+		return len(hooktest.ByInstance(hooktest.ByPath(q)[path])[instance]) >= n
+	}
 }
 
 // TestAStoreThatChangedHandsLosesNothing changes the owner under a live stream, as a store that is restored from its
@@ -91,7 +93,9 @@ func TestAnAnnouncementThatDoesNotComeTrueChangesNothing(t *testing.T) {
 		t.Fatal("the change was not refused")
 	}
 	r.insertContact(2, 1)
-	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return arrived("/a", "contact/2", 1)(q) && arrived("/b", "contact/2", 1)(q) })
+	r.recv.WaitFor(t, func(q []hooktest.Request) bool {
+		return arrived("/a", "contact/2", 1)(q) && arrived("/b", "contact/2", 1)(q)
+	})
 	sql(`drop trigger boom on hooks.subscription`)
 	if err := r.admin().Delete(t.Context(), a.ID); err != nil {
 		t.Fatal(err)
