@@ -189,6 +189,8 @@ func TestGoneDeletesTheSubscription(t *testing.T) {
 	r.subscribe("/stays")
 	r.insertContact(1, 1)
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(hooktest.ByPath(q)["/gone"]) == 1 })
+	// The receiver has the request before we have its answer.
+	eventually(t, "the answer is read", func() bool { return strings.Contains(r.log.String(), "target is gone") })
 	for i := 2; i <= 10; i++ {
 		r.insertContact(i, 1)
 	}
