@@ -12,8 +12,8 @@ const timestampLayout = "2006-01-02T15:04:05.000000Z"
 // standardOverhead is room for what the format standard writes around the data.
 const standardOverhead = 224
 
-// appendStandard appends the body of the format standard. Types, timestamps and positions need no escaping.
-func appendStandard(dst []byte, ev *mapping.Event) []byte {
+// AppendStandard appends the body that is sent in the format standard. Types, timestamps and positions need no escaping.
+func AppendStandard(dst []byte, ev *mapping.Event) []byte {
 	dst = append(dst, `{"type":"`...)
 	dst = append(dst, ev.Type...)
 	dst = append(dst, `","timestamp":"`...)

@@ -17,7 +17,7 @@ func TestStandardMessage(t *testing.T) {
 	}
 	const want = `{"type":"contact.update","timestamp":"2026-11-22T01:00:00.123456Z","data":{"id":42,"total":10.00},` +
 		`"position":"0000000100000000016b37480000000300000001"}`
-	if got := string(appendStandard(nil, ev)); got != want {
+	if got := string(AppendStandard(nil, ev)); got != want {
 		t.Errorf("got\n%s, want\n%s", got, want)
 	}
 	partial := *ev
@@ -25,14 +25,14 @@ func TestStandardMessage(t *testing.T) {
 	partial.Time = ev.Time.Truncate(time.Second).In(time.FixedZone("", 3600))
 	const wantPartial = `{"type":"contact.update","timestamp":"2026-11-22T01:00:00.000000Z","data":{"id":42,"total":10.00},` +
 		`"partial":["body","od\"d"],"position":"0000000100000000016b37480000000300000001"}`
-	got := appendStandard(nil, &partial)
+	got := AppendStandard(nil, &partial)
 	if string(got) != wantPartial {
 		t.Errorf("got\n%s, want\n%s", got, wantPartial)
 	}
 	if !json.Valid(got) {
 		t.Error("not JSON")
 	}
-	if n := len(appendStandard(nil, ev)) - len(ev.Data); n > standardOverhead {
+	if n := len(AppendStandard(nil, ev)) - len(ev.Data); n > standardOverhead {
 		t.Errorf("needs %d bytes around the data, more than standardOverhead", n)
 	}
 }

@@ -22,7 +22,7 @@ func (d *Dispatcher) attempt(dl *delivery) {
 		out = Outcome{Started: time.Now()}.failed(ReasonConfiguration, broken)
 	default:
 		// A buffer of its own: the transport may read it for a moment longer when the answer comes early.
-		out = t.send(ctx, a, appendStandard(make([]byte, 0, len(dl.event.Data)+standardOverhead), dl.event))
+		out = t.send(ctx, a, AppendStandard(make([]byte, 0, len(dl.event.Data)+standardOverhead), dl.event))
 	}
 
 	report := Report{Event: dl.event, Subscription: sub, Attempt: a.number, Outcome: out}

@@ -41,7 +41,7 @@ func testTarget(t *testing.T, g Guard, url string) *target {
 
 // once sends the event with a timeout.
 func (t *target) once(ctx context.Context, timeout time.Duration) Outcome {
-	return t.send(ctx, attempt{event: testEvent(), number: 1, timeout: timeout}, appendStandard(nil, testEvent()))
+	return t.send(ctx, attempt{event: testEvent(), number: 1, timeout: timeout}, AppendStandard(nil, testEvent()))
 }
 
 func TestEveryKindOfAnswer(t *testing.T) {
@@ -178,7 +178,7 @@ func TestHeadersOnTheWire(t *testing.T) {
 	r := hooktest.New(t)
 	tg := testTarget(t, loopback, r.URL("/hook?x=1"))
 	tg.once(t.Context(), time.Minute)
-	tg.send(t.Context(), attempt{event: testEvent(), number: 2, retryReason: ReasonTimeout, timeout: time.Minute}, appendStandard(nil, testEvent()))
+	tg.send(t.Context(), attempt{event: testEvent(), number: 2, retryReason: ReasonTimeout, timeout: time.Minute}, AppendStandard(nil, testEvent()))
 	requests := r.Wait(t, 2, 20*time.Second)
 	for i, req := range requests {
 		want := map[string]string{
@@ -202,7 +202,7 @@ func TestHeadersOnTheWire(t *testing.T) {
 		if err := req.Verify(specSecret); err != nil {
 			t.Error(err)
 		}
-		if req.Method != http.MethodPost || req.Path != "/hook" || req.Query != "x=1" || !bytes.Equal(req.Body, appendStandard(nil, testEvent())) {
+		if req.Method != http.MethodPost || req.Path != "/hook" || req.Query != "x=1" || !bytes.Equal(req.Body, AppendStandard(nil, testEvent())) {
 			t.Errorf("got %s %s?%s %s", req.Method, req.Path, req.Query, req.Body)
 		}
 	}
@@ -273,7 +273,7 @@ func TestImmediateRetryIsMadeOnce(t *testing.T) {
 		t.Errorf("got %+v after %d requests, want 2", out, n)
 	}
 	for _, req := range r.Requests() {
-		if req.Attempt != 1 || !bytes.Equal(req.Body, appendStandard(nil, testEvent())) {
+		if req.Attempt != 1 || !bytes.Equal(req.Body, AppendStandard(nil, testEvent())) {
 			t.Errorf("got attempt %d, %s", req.Attempt, req.Body)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/problem"
 	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
 )
 
 // previewed are the events that a row can be shown as.
@@ -72,7 +73,7 @@ func (p *program) previewCommand() *cobra.Command {
 	return cmd
 }
 
-// preview is the body in the standard format, as package sender writes it.
+// preview is the body in the standard format, as it would be sent.
 func preview(ctx context.Context, cfg *config.Config, resource, key, event string) ([]byte, error) {
 	def, problems := mapping.Parse(cfg.Mapping)
 	if err := problems.Err(); err != nil {
@@ -125,8 +126,7 @@ func preview(ctx context.Context, cfg *config.Config, resource, key, event strin
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, `{"type":"%s.%s","timestamp":"%s","data":%s,"position":"%s"}`, resource, event,
-		now.UTC().Format("2006-01-02T15:04:05.000000Z"), data, position), nil
+	return sender.AppendStandard(nil, &mapping.Event{Type: resource + "." + event, Time: now.UTC(), Data: data, Position: position}), nil
 }
 
 // readRow reads the row as the stream would send it: each value in the text form of its type.
