@@ -117,22 +117,28 @@ func (d *Dispatcher) Submit(ctx context.Context, jobs []Job, receipt *cdc.Receip
 // waitForRoom waits, with the mutex released, until the price is admitted. It is false when ctx is done before.
 func (d *Dispatcher) waitForRoom(ctx context.Context, price int64) bool {
 	for !d.direct.room(price) {
-		d.relieve()
-		d.launch(d.schedule())
-		d.mu.Unlock()
-		t := time.NewTimer(stalled / 2)
-		select {
-		case <-d.direct.freed:
-		case <-t.C:
-		case <-ctx.Done():
-		}
-		t.Stop()
-		d.mu.Lock()
+		d.pauseForRoom(ctx.Done())
 		if ctx.Err() != nil {
 			return false
 		}
 	}
 	return true
+}
+
+// pauseForRoom makes room as far as that is possible, and waits, with the mutex released, until something is given back,
+// a moment has passed, or done.
+func (d *Dispatcher) pauseForRoom(done <-chan struct{}) {
+	d.relieve()
+	d.launch(d.schedule())
+	d.mu.Unlock()
+	defer d.mu.Lock()
+	t := time.NewTimer(stalled / 2)
+	defer t.Stop()
+	select {
+	case <-d.direct.freed:
+	case <-t.C:
+	case <-done:
+	}
 }
 
 // Bury makes a dead letter durable; it settles one part of the receipt. Like Submit it waits for room, but not when the
@@ -142,16 +148,7 @@ func (d *Dispatcher) Bury(letter mapping.DeadLetter, receipt *cdc.Receipt) {
 	defer d.mu.Unlock()
 	price := int64(len(letter.Reason)+len(letter.Instance)) + eventOverhead
 	for !d.direct.room(price) && !d.stopping {
-		d.relieve()
-		d.launch(d.schedule())
-		d.mu.Unlock()
-		t := time.NewTimer(stalled / 2)
-		select {
-		case <-d.direct.freed:
-		case <-t.C:
-		}
-		t.Stop()
-		d.mu.Lock()
+		d.pauseForRoom(nil)
 	}
 	d.direct.take(price)
 	d.record(Record{Op: Bury, DeadLetter: &letter, settle: func() {

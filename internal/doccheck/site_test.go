@@ -40,15 +40,15 @@ func await(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// needs skips where a program is missing; curl has to be there in CI.
+// needs skips where a program is missing. In CI all of them have to be there.
 func needs(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err == nil {
 			continue
 		}
-		if p == "curl" && os.Getenv("CI") != "" {
-			t.Fatal("curl is missing: CI needs it to run the commands of the docs")
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s is missing: CI needs it to run the commands of the docs", p)
 		}
 		t.Skipf("%s is missing: what needs it is not checked", p)
 	}
