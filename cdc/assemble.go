@@ -71,8 +71,9 @@ func (a *assembler) add(wal LSN, data []byte) error {
 		if a.tx == nil || m.CommitLSN != a.tx.Commit {
 			return fmt.Errorf("commit at %s does not belong to the open transaction", m.CommitLSN)
 		}
+		at := a.tx.Time
 		a.tx, a.blockEnded = nil, true
-		a.ledger.commit(m.TransactionEndLSN)
+		a.ledger.commit(m.TransactionEndLSN, at)
 		return nil
 	case *pglogrepl.RelationMessage:
 		a.relations[m.RelationID] = relationOf(m)

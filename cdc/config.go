@@ -34,9 +34,7 @@ type Config struct {
 	DrainTimeout time.Duration
 	// MaxMessage is the largest message taken, in bytes. Defaults to 64 MiB.
 	MaxMessage int64
-	// Forget is the statement that removes the slot's checkpoint, to be told to whoever accepts a gap.
-	Forget string
-	Log    *slog.Logger
+	Log        *slog.Logger
 }
 
 var slotName = regexp.MustCompile(`^[a-z0-9_]{1,63}$`)

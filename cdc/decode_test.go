@@ -168,7 +168,7 @@ func same(t *testing.T, ours Row, theirs *pglogrepl.TupleData) {
 
 func TestAssemblerNumbersWhatTheStreamSends(t *testing.T) {
 	t.Parallel()
-	l := newLedger(1)
+	l := newLedger(1, 1<<62)
 	a := newAssembler(3, 1, l, []string{"mine"})
 	feed := func(data []byte) {
 		t.Helper()
@@ -219,7 +219,7 @@ func TestAssemblerNumbersWhatTheStreamSends(t *testing.T) {
 
 func TestAssemblerBlocks(t *testing.T) {
 	t.Parallel()
-	l := newLedger(1)
+	l := newLedger(1, 1<<62)
 	a := newAssembler(1, 1, l, nil)
 	if err := a.add(0, message('B', uint64(100), uint64(0), uint32(9))); err != nil {
 		t.Fatal(err)

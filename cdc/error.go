@@ -30,6 +30,8 @@ type Error struct {
 	What, Mend string
 	// Err is the cause, or nil.
 	Err error
+	// Incident is what has to be accepted to go on; nil but for some of class Gap.
+	Incident *Incident
 }
 
 // Error is What, the cause, and the hint.
@@ -55,6 +57,15 @@ func ClassOf(err error) Class {
 		return e.Class
 	}
 	return Unavailable
+}
+
+// IncidentOf is the incident that an error of this package tells, or nil.
+func IncidentOf(err error) *Incident {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Incident
+	}
+	return nil
 }
 
 // SQLState is the SQLSTATE of a server's error in the chain, or "".

@@ -1,6 +1,9 @@
 package cdc
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // ledger knows which position may be acknowledged: the watermark, before which everything is settled. It is pure
 // bookkeeping: the stream's owner tells what it received, the receipts tell what is settled.
@@ -13,9 +16,11 @@ type ledger struct {
 	received LSN
 	// low is the end of the last transaction whose batches, and all before, are settled.
 	low LSN
-	// watermark never falls.
-	watermark LSN
-	open      bool
+	// watermark never falls. Nothing beyond reach may be reported as flushed, and told is what was.
+	watermark, reach, told LSN
+	// lowTime is the commit time of the transaction that low is the end of; zero when it is not known.
+	lowTime time.Time
+	open    bool
 	// settledEvents counts the settled batches that something came of.
 	settledEvents uint64
 }
@@ -23,13 +28,22 @@ type ledger struct {
 // entry is a batch in the ledger.
 type entry struct {
 	// end is the end of the last transaction that was complete when the batch was the newest; zero while there is none.
-	end     LSN
+	end LSN
+	// at is the commit time of that transaction.
+	at      time.Time
 	receipt *Receipt
 }
 
-// newLedger starts at a position before which everything is settled.
-func newLedger(start LSN) *ledger {
-	return &ledger{received: start, low: start, watermark: start}
+// newLedger starts at a position before which everything is settled. Nothing beyond reach is acknowledged until allow.
+func newLedger(start, reach LSN) *ledger {
+	return &ledger{received: start, low: start, watermark: start, reach: max(start, reach)}
+}
+
+// allow lets positions up to reach be acknowledged.
+func (l *ledger) allow(reach LSN) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reach = max(l.reach, reach)
 }
 
 // begin notes that a transaction has begun to arrive.
@@ -63,13 +77,15 @@ func (l *ledger) settle(e *entry, r *Receipt) {
 		i--
 	}
 	for ; i > 0 && l.entries[i].receipt != nil && !l.entries[i].receipt.wasOutstanding; i-- {
-		l.entries[i-1].end = max(l.entries[i-1].end, l.entries[i].end)
+		if before := l.entries[i-1]; l.entries[i].end > before.end {
+			before.end, before.at = l.entries[i].end, l.entries[i].at
+		}
 		l.entries = append(l.entries[:i], l.entries[i+1:]...)
 	}
 }
 
-// commit notes that the open transaction has arrived whole; end is the end of its commit record.
-func (l *ledger) commit(end LSN) {
+// commit notes that the open transaction has arrived whole; end is the end of its commit record, at its time.
+func (l *ledger) commit(end LSN, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open = false
@@ -77,7 +93,9 @@ func (l *ledger) commit(end LSN) {
 	// Everything of the transaction is in the newest entry or in one before it. With no entry at all everything is
 	// settled, and received alone tells how far.
 	if n := len(l.entries); n > 0 {
-		l.entries[n-1].end = end
+		l.entries[n-1].end, l.entries[n-1].at = end, at
+	} else {
+		l.low, l.lowTime = max(l.low, end), at
 	}
 }
 
@@ -100,7 +118,16 @@ func (l *ledger) positions() (written, flushed LSN) {
 		w = l.received
 	}
 	l.watermark = max(l.watermark, w)
-	return l.received, l.watermark
+	return l.received, min(l.watermark, l.reach)
+}
+
+// tell is positions for who reports them: what it returns as flushed counts as told.
+func (l *ledger) tell() (written, flushed LSN) {
+	written, flushed = l.positions()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told = max(l.told, flushed)
+	return written, flushed
 }
 
 // pop removes what is settled from the front.
@@ -112,7 +139,9 @@ func (l *ledger) pop() {
 			break
 		}
 		// A batch that ends inside a transaction has no end of its own yet, or an older one: the next one brings it.
-		l.low = max(l.low, e.end)
+		if e.end > l.low {
+			l.low, l.lowTime = e.end, e.at
+		}
 		if e.receipt.wasOutstanding {
 			l.settledEvents++
 		}
@@ -160,13 +189,22 @@ func (l *ledger) abandoned() bool {
 	return len(l.entries) > 0 && l.entries[0].receipt != nil && l.entries[0].receipt.IsAbandoned()
 }
 
-// settledBatches returns how many batches that something came of are settled, and the end of the last transaction of
-// which, and before which, all are.
-func (l *ledger) settledBatches() (n uint64, low LSN) {
+// progress is what a checkpoint is made of.
+type progress struct {
+	// settled counts the batches that something came of and that are settled.
+	settled uint64
+	// low is the end of the last transaction of which, and before which, all are settled, committed at lowTime.
+	low     LSN
+	lowTime time.Time
+	// watermark is what could be acknowledged, told what was.
+	watermark, told LSN
+}
+
+func (l *ledger) progress() progress {
+	l.positions()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pop()
-	return l.settledEvents, l.low
+	return progress{settled: l.settledEvents, low: l.low, lowTime: l.lowTime, watermark: l.watermark, told: l.told}
 }
 
 // unsettled is the number of batches that are not settled.

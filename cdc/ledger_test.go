@@ -3,6 +3,7 @@ package cdc
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // simTx is a transaction of the model: what must not be acknowledged before it is settled.
@@ -19,7 +20,7 @@ func TestLedgerNeverAcknowledgesUnsettled(t *testing.T) {
 	for seed := uint64(0); seed < 400; seed++ {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		pos := LSN(1000)
-		l := newLedger(pos)
+		l := newLedger(pos, 1<<62)
 		type part struct {
 			receipt *Receipt
 			left    int
@@ -106,7 +107,7 @@ func TestLedgerNeverAcknowledgesUnsettled(t *testing.T) {
 			}
 			pos += LSN(1 + rng.IntN(100))
 			tx.end = pos
-			l.commit(pos)
+			l.commit(pos, time.Time{})
 			if cur != nil && rng.IntN(2) == 0 {
 				unhandled, cur = append(unhandled, cur), nil
 			}
@@ -137,13 +138,13 @@ func TestLedgerNeverAcknowledgesUnsettled(t *testing.T) {
 
 func TestLedgerAbandonHoldsThePosition(t *testing.T) {
 	t.Parallel()
-	l := newLedger(10)
+	l := newLedger(10, 1<<62)
 	l.begin()
 	a := l.add()
-	l.commit(20)
+	l.commit(20, time.Time{})
 	l.begin()
 	l.add()
-	l.commit(30)
+	l.commit(30, time.Time{})
 	l.settle(a, NewReceipt(0))
 	l.abandon()
 	if _, flushed := l.positions(); flushed != 20 {
@@ -160,7 +161,7 @@ func TestLedgerAbandonHoldsThePosition(t *testing.T) {
 
 func TestLedgerIdleFollowsKeepalives(t *testing.T) {
 	t.Parallel()
-	l := newLedger(10)
+	l := newLedger(10, 1<<62)
 	l.keepalive(50)
 	if w, f := l.positions(); w != 50 || f != 50 {
 		t.Errorf("got %v %v, want 50 50", w, f)
@@ -171,7 +172,7 @@ func TestLedgerIdleFollowsKeepalives(t *testing.T) {
 	if _, f := l.positions(); f != 50 {
 		t.Errorf("flushed %v inside a transaction, want 50", f)
 	}
-	l.commit(80)
+	l.commit(80, time.Time{})
 	if _, f := l.positions(); f != 80 {
 		t.Errorf("flushed %v, want 80", f)
 	}
@@ -180,15 +181,15 @@ func TestLedgerIdleFollowsKeepalives(t *testing.T) {
 // TestLedgerStaysSmall reads very much of which nothing comes behind one batch that is not settled.
 func TestLedgerStaysSmall(t *testing.T) {
 	t.Parallel()
-	l := newLedger(1)
+	l := newLedger(1, 1<<62)
 	l.begin()
 	head, stuck := l.add(), NewReceipt(1)
-	l.commit(10)
+	l.commit(10, time.Time{})
 	l.settle(head, stuck)
 	for i := range 10_000 {
 		l.begin()
 		e := l.add()
-		l.commit(LSN(20 + i))
+		l.commit(LSN(20+i), time.Time{})
 		l.settle(e, NewReceipt(0))
 	}
 	if n := l.unsettled(); n > 3 {
@@ -205,12 +206,12 @@ func TestLedgerStaysSmall(t *testing.T) {
 
 func TestLedgerStaysBeforeWhatWasAbandoned(t *testing.T) {
 	t.Parallel()
-	l := newLedger(1)
+	l := newLedger(1, 1<<62)
 	var receipts []*Receipt
 	for i := range 3 {
 		l.begin()
 		e := l.add()
-		l.commit(LSN(10 * (i + 1)))
+		l.commit(LSN(10*(i+1)), time.Time{})
 		r := NewReceipt(1)
 		l.settle(e, r)
 		receipts = append(receipts, r)

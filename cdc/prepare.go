@@ -26,6 +26,8 @@ type Catalog struct {
 	// MadePublication and MadeSlot say what was made now; AddedTables what was added to the publication.
 	MadePublication, MadeSlot bool
 	AddedTables               []TableName
+	// history is that of the timeline.
+	history []fork
 }
 
 // Lineage identifies the database in event ids.
@@ -69,20 +71,43 @@ func (s *Source) Inspect(ctx context.Context) (*Catalog, error) {
 }
 
 // Establish makes or verifies the publication and then the slot, in this order: a slot that is older than its
-// publication cannot be decoded. It notes in the catalog what it made, and makes nothing else. Errors are of type Error.
+// publication cannot be decoded. It notes in the catalog what it made, and makes nothing else, and nothing at all when
+// there is an Incident. Errors are of type Error.
 func (s *Source) Establish(ctx context.Context, cat *Catalog) error {
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	defer s.release()
 	conn, err := s.cfg.connectSQL(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeConn(conn)
+	if s.cfg.Temporary {
+		if err := s.ensurePublication(ctx, conn, cat); err != nil {
+			return err
+		}
+		s.setCatalog(cat)
+		return nil
+	}
+	f, err := s.look(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if err := s.diagnose(f); err != nil {
+		return err
+	}
+	if f.known {
+		// Tables that were published and are not any more: they are published again, and what was missed is told.
+		if err := s.noteMissed(ctx, conn, f.checkpoint); err != nil {
+			return err
+		}
+	}
 	if err := s.ensurePublication(ctx, conn, cat); err != nil {
 		return err
 	}
-	if !s.cfg.Temporary {
-		if err := s.ensureSlot(ctx, conn, cat); err != nil {
-			return err
-		}
+	if err := s.ensureSlot(ctx, conn, cat, f); err != nil {
+		return err
 	}
 	s.setCatalog(cat)
 	return nil
@@ -125,6 +150,10 @@ func (s *Source) identify(ctx context.Context, cat *Catalog) error {
 		return s.trouble("ask the server who it is", err)
 	}
 	cat.SystemID, cat.Timeline, cat.Database = id.SystemID, id.Timeline, id.DBName
+	// A history file that is not there any more (58P01) is as if there were no history.
+	if cat.history, err = readHistory(ctx, repl, id.Timeline); err != nil && SQLState(err) != "58P01" {
+		return s.trouble("read the history of the server's timeline", err)
+	}
 	return nil
 }
 
@@ -312,116 +341,38 @@ func (s *Source) needsDBA(what, sql string, err error) error {
 	return e
 }
 
-// slotInfo is the slot's row in pg_replication_slots.
-type slotInfo struct {
-	Plugin, Database       string
-	Temporary, TwoPhase    bool
-	Active                 bool
-	WALStatus              string
-	Confirmed              LSN
-	HasConfirmed, HasStart bool
-}
-
-func (s *Source) slot(ctx context.Context, conn *pgx.Conn) (*slotInfo, error) {
-	i := &slotInfo{}
-	var confirmed, restart *string
-	err := conn.QueryRow(ctx, `
-		select coalesce(plugin, ''), coalesce(database, ''), temporary, two_phase, active, coalesce(wal_status, ''),
-			confirmed_flush_lsn::text, restart_lsn::text
-		from pg_replication_slots where slot_name = $1`, s.cfg.Slot).
-		Scan(&i.Plugin, &i.Database, &i.Temporary, &i.TwoPhase, &i.Active, &i.WALStatus, &confirmed, &restart)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	i.HasStart = restart != nil
-	if confirmed != nil {
-		i.HasConfirmed = true
-		if i.Confirmed, err = pglogrepl.ParseLSN(*confirmed); err != nil {
-			return nil, err
-		}
-	}
-	return i, nil
-}
-
-// usable says why the slot cannot be used, or nil.
-func (i *slotInfo) usable(slot, database, forget string) error {
-	refuse := func(format string, args ...any) error {
-		return &Error{Class: Refused, What: fmt.Sprintf("the replication slot %s ", slot) + fmt.Sprintf(format, args...),
-			Mend: "choose another name in database.slot, or, if nobody needs it: SELECT pg_drop_replication_slot(" +
-				QuoteLiteral(slot) + ");"}
-	}
-	switch {
-	case i.Plugin != "pgoutput":
-		return refuse("uses the plugin %q, not pgoutput: it is not rowhook's", i.Plugin)
-	case i.Database != database:
-		return refuse("belongs to the database %q, not to %q", i.Database, database)
-	case i.Temporary:
-		return refuse("is temporary: it belongs to another session")
-	case i.TwoPhase:
-		return refuse("decodes prepared transactions, which may be rolled back (two_phase)")
-	case i.WALStatus == "lost" || !i.HasStart && i.HasConfirmed:
-		return &Error{Class: Gap,
-			What: fmt.Sprintf("the replication slot %s is lost: the server has removed log that was not read yet (max_slot_wal_keep_size), so changes since %s cannot be delivered", slot, i.Confirmed),
-			Mend: "rowhook goes no further by itself. To accept that they are not delivered: stop rowhook, run\n    SELECT pg_drop_replication_slot(" +
-				QuoteLiteral(slot) + ");\n    " + forget + "\n    and start it again"}
-	case !i.HasConfirmed:
-		return &Error{Class: Unavailable, What: fmt.Sprintf("the replication slot %s is being made", slot),
-			Mend: "it waits for transactions that are older than it; " + blockersHint}
-	}
-	return nil
-}
-
 const blockersHint = "see SELECT pid, xact_start, state FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; " +
 	"and SELECT * FROM pg_prepared_xacts;"
 
 // slotTimeout bounds how long the making of a slot waits for running transactions before it is told, and tried again.
 const slotTimeout = 20 * time.Second
 
-func (s *Source) ensureSlot(ctx context.Context, conn *pgx.Conn, cat *Catalog) error {
-	info, err := s.slot(ctx, conn)
-	if err != nil {
-		return s.trouble("look for the replication slot", err)
-	}
-	cp, known, err := s.checkpoints.LoadCheckpoint(ctx, s.cfg.Slot)
-	if err != nil {
-		return &Error{Class: Unavailable, What: "read the checkpoint", Err: cause(err)}
-	}
-	if known {
-		if err := s.sameSource(cp, cat); err != nil {
-			return err
-		}
-	}
-	if info != nil {
-		if err := info.usable(s.cfg.Slot, cat.Database, s.cfg.Forget); err != nil {
-			return err
-		}
-		if !known {
-			return s.firstCheckpoint(ctx, cat, info.Confirmed)
-		}
+// ensureSlot makes the slot when there has never been one, and its first checkpoint with it.
+func (s *Source) ensureSlot(ctx context.Context, conn *pgx.Conn, cat *Catalog, f *found) error {
+	if f.known {
 		return nil
 	}
-	if known {
-		return &Error{Class: Gap,
-			What: fmt.Sprintf("the replication slot %s is gone, though everything up to %s was read from it: changes since then cannot be delivered", s.cfg.Slot, cp.LSN),
-			Mend: "it was dropped, or the server was failed over or restored without it. rowhook makes no new one by itself, since that would hide the loss.\n" +
-				"    To accept that they are not delivered: stop rowhook, run\n    " + s.cfg.Forget + "\n    and start it again"}
+	if f.slot != nil {
+		return s.firstCheckpoint(ctx, cat, f.slot.Confirmed)
 	}
-	wait, cancel := context.WithTimeout(ctx, slotTimeout)
-	defer cancel()
-	var made string
-	err = conn.QueryRow(wait, `select lsn::text from pg_create_logical_replication_slot($1, 'pgoutput', false, false)`, s.cfg.Slot).Scan(&made)
-	if err != nil {
-		return s.slotError(ctx, err)
-	}
-	lsn, err := pglogrepl.ParseLSN(made)
+	lsn, err := s.makeSlot(ctx, conn)
 	if err != nil {
 		return err
 	}
 	cat.MadeSlot = true
 	return s.firstCheckpoint(ctx, cat, lsn)
+}
+
+// makeSlot returns the position from which on the new slot has everything.
+func (s *Source) makeSlot(ctx context.Context, conn *pgx.Conn) (LSN, error) {
+	wait, cancel := context.WithTimeout(ctx, slotTimeout)
+	defer cancel()
+	var made string
+	err := conn.QueryRow(wait, `select lsn::text from pg_create_logical_replication_slot($1, 'pgoutput', false, false)`, s.cfg.Slot).Scan(&made)
+	if err != nil {
+		return 0, s.slotError(ctx, err)
+	}
+	return pglogrepl.ParseLSN(made)
 }
 
 func (s *Source) slotError(ctx context.Context, err error) error {
@@ -448,33 +399,11 @@ func (s *Source) slotError(ctx context.Context, err error) error {
 // firstCheckpoint makes the checkpoint as soon as the slot is there: from then on a missing slot is a gap.
 func (s *Source) firstCheckpoint(ctx context.Context, cat *Catalog, lsn LSN) error {
 	cp := Checkpoint{Slot: s.cfg.Slot, SystemID: cat.SystemID, DatabaseOID: cat.DatabaseOID, Timeline: cat.Timeline,
-		Environment: s.cfg.Environment, Epoch: 1, LSN: lsn}
+		Environment: s.cfg.Environment, Epoch: 1, LSN: lsn, Reach: lsn, SettledAt: time.Now().UTC()}
 	if err := s.checkpoints.SaveCheckpoint(ctx, cp); err != nil {
 		return &Error{Class: Unavailable, What: "write the first checkpoint", Err: cause(err)}
 	}
 	return nil
-}
-
-// sameSource refuses a store that belongs to another source: hooks of production must not be sent by a copy of it.
-func (s *Source) sameSource(cp Checkpoint, cat *Catalog) error {
-	var differs string
-	switch {
-	case cp.SystemID != cat.SystemID:
-		differs = fmt.Sprintf("cluster %s, this is cluster %s", cp.SystemID, cat.SystemID)
-	case cp.DatabaseOID != cat.DatabaseOID:
-		differs = fmt.Sprintf("the database with OID %d, this is %d", cp.DatabaseOID, cat.DatabaseOID)
-	case cp.Timeline != cat.Timeline:
-		differs = fmt.Sprintf("timeline %d, this is timeline %d", cp.Timeline, cat.Timeline)
-	case cp.Environment != s.cfg.Environment:
-		differs = fmt.Sprintf("the environment %q, this is %q", cp.Environment, s.cfg.Environment)
-	default:
-		return nil
-	}
-	return &Error{Class: Gap,
-		What: "rowhook's store belongs to another source: its checkpoint is of " + differs,
-		Mend: "a copy of a database must not send the hooks of the original: give it a store and an environment of its own.\n" +
-			"    If this is the source to go on with, stop rowhook, run\n    " + s.cfg.Forget + "\n    and start it again: it goes on where the slot is, or from now on where there is none.\n" +
-			"    If only the environment's name changed, set database.environment to the old one"}
 }
 
 // DropPublication removes the publication, for those who leave nothing behind.

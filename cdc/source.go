@@ -48,6 +48,8 @@ type Status struct {
 	Received, Acknowledged LSN
 	// Degraded says what is not read though it streams, with the mend; usually empty.
 	Degraded string
+	// Incident is what has to be accepted to go on, nil when there is none.
+	Incident *Incident
 	// Unsettled is the number of batches whose receipts are not settled.
 	Unsettled int
 	// Connections counts the connections made.
@@ -60,10 +62,19 @@ type Source struct {
 	handler     Handler
 	checkpoints Checkpoints
 
+	// busy is held, by sending to it, while the slot is read, made or replaced.
+	busy chan struct{}
+	// wake ends a pause.
+	wake chan struct{}
+
 	mu      sync.Mutex
 	catalog *Catalog
 	status  Status
 	ledger  *ledger
+	// met is the incident that the last stream ran into, for those that no look at the server shows.
+	met *Incident
+	// interrupt ends the session of now, which then settles what it has taken; nil between sessions.
+	interrupt func()
 }
 
 // New makes a Source; it does nothing yet. The checkpoints are not used for a temporary slot.
@@ -80,8 +91,21 @@ func New(cfg Config, h Handler, c Checkpoints) (*Source, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Source{cfg: cfg, handler: h, checkpoints: c, status: Status{Phase: Stopped, Since: time.Now()}}, nil
+	return &Source{cfg: cfg, handler: h, checkpoints: c, busy: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		status: Status{Phase: Stopped, Since: time.Now()}}, nil
 }
+
+// acquire waits until nobody else reads, makes or replaces the slot.
+func (s *Source) acquire(ctx context.Context) error {
+	select {
+	case s.busy <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Source) release() { <-s.busy }
 
 // Status may be called from any goroutine.
 func (s *Source) Status() Status {
@@ -101,27 +125,29 @@ func (s *Source) setCatalog(c *Catalog) {
 	s.catalog = c
 }
 
-func (s *Source) setPhase(p Phase, reason string) {
+func (s *Source) setPhase(p Phase, reason string, in *Incident) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.status.Phase != p {
 		s.status.Since = time.Now()
 	}
-	s.status.Phase, s.status.Reason = p, reason
+	s.status.Phase, s.status.Reason, s.status.Incident = p, reason, in
 }
 
 const (
 	minPause = 500 * time.Millisecond
 	maxPause = 5 * time.Second
-	// blockedPause is between looks at a state that only a person can change.
-	blockedPause = 30 * time.Second
+	// maxBlockedPause is between looks at a state that only a person can change.
+	maxBlockedPause = 30 * time.Second
+	// sameAgain is how often a stream may end in the same way before it is taken for a state that does not pass.
+	sameAgain = 3
 )
 
 // Run streams until ctx is done, connecting again whenever the connection is lost, and returns when all that was taken
 // is settled and acknowledged, or after Config.DrainTimeout. It does not return because the server is away, or because
-// of a gap: it says so in Status and goes on trying. Prepare must have succeeded once.
+// of an Incident: it says so in Status and goes on trying. Prepare must have succeeded once.
 func (s *Source) Run(ctx context.Context) error {
-	defer s.setPhase(Stopped, "")
+	defer s.setPhase(Stopped, "", nil)
 	if s.cfg.Temporary {
 		// Whatever is temporary is gone with the connection: it cannot be made again without a gap.
 		err := s.session(ctx, 1)
@@ -130,40 +156,81 @@ func (s *Source) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	pause := minPause
-	last := ""
+	var p pauses
 	for n := uint64(1); ; n++ {
-		s.setPhase(Connecting, last)
+		s.setPhase(Connecting, p.last, nil)
+		if s.acquire(ctx) != nil {
+			return nil
+		}
 		err := s.session(ctx, n)
+		s.release()
 		if ctx.Err() != nil {
 			return nil
 		}
-		var ended *streamEnded
-		if errors.As(err, &ended) && ended.lived > maxPause {
-			pause = minPause
+		if errors.Is(err, errInterrupted) {
+			continue
 		}
-		wait := pause/2 + rand.N(pause)
-		phase, level := Connecting, slog.LevelWarn
-		switch {
-		case SQLState(err) == "55006":
-			// The slot is read by another process: we are its standby.
-			phase, level, wait = Standby, slog.LevelInfo, minPause+rand.N(minPause)
-		case ClassOf(err) == Gap || ClassOf(err) == Refused:
-			phase, level, wait = Blocked, slog.LevelError, blockedPause
+		fresh := err.Error() != p.last
+		phase, level, wait := p.next(err)
+		in := IncidentOf(err)
+		s.setPhase(phase, p.last, in)
+		s.mu.Lock()
+		s.met = in
+		s.mu.Unlock()
+		if fresh {
+			s.cfg.Log.Log(ctx, level, "replication is not streaming", "phase", phase, "reason", p.last)
 		}
-		reason := err.Error()
-		s.setPhase(phase, reason)
-		if reason != last {
-			s.cfg.Log.Log(ctx, level, "replication is not streaming", "phase", phase, "reason", reason)
-		}
-		last = reason
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.wake:
 		case <-time.After(wait):
 		}
-		pause = min(pause*2, maxPause)
 	}
+}
+
+// pauses decides how long to wait between sessions: what comes again and again is tried more and more rarely.
+type pauses struct {
+	pause time.Duration
+	last  string
+	again int
+}
+
+func (p *pauses) next(err error) (Phase, slog.Level, time.Duration) {
+	var ended *streamEnded
+	lived := errors.As(err, &ended) && ended.lived > maxPause
+	if text := err.Error(); text != p.last || lived {
+		p.last, p.again = text, 0
+	} else {
+		p.again++
+	}
+	if p.pause == 0 || lived {
+		p.pause = minPause
+	}
+	phase, level, limit := Connecting, slog.LevelWarn, maxPause
+	switch state := SQLState(err); {
+	case state == "55006":
+		// The slot is read by another process: we are its standby, and ready to take over soon.
+		return Standby, slog.LevelInfo, minPause + rand.N(minPause)
+	case ClassOf(err) == Gap || ClassOf(err) == Refused:
+		phase, level, limit = Blocked, slog.LevelError, maxBlockedPause
+	case state != "" && !passes(state) && p.again >= sameAgain:
+		// The server would read its log again and again, up to the same place.
+		phase, limit = Blocked, maxBlockedPause
+	}
+	wait := p.pause/2 + rand.N(p.pause)
+	p.pause = min(p.pause*2, limit)
+	return phase, level, wait
+}
+
+// passes says whether an error of the server passes by itself: connection, resources, operator's intervention.
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+func passes(state string) bool {
+	switch state[:min(2, len(state))] {
+	case "08", "53", "57":
+		return true
+	}
+	return false
 }
 
 // session is one connection, from connecting to its end.
@@ -177,15 +244,23 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 		return err
 	}
 	defer st.close()
+	reach := cp.Reach
 	if s.cfg.Temporary {
-		start = st.start
+		start, reach = st.start, 1<<64-1
 	}
-	l := newLedger(start)
+	l := newLedger(start, reach)
+	interrupted := make(chan struct{})
 	s.mu.Lock()
 	s.ledger = l
 	s.status.Connections = n
+	s.interrupt = sync.OnceFunc(func() { close(interrupted) })
 	s.mu.Unlock()
-	s.setPhase(Streaming, "")
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.interrupt = nil
+	}()
+	s.setPhase(Streaming, "", nil)
 	s.cfg.Log.Info("streaming", "slot", s.cfg.Slot, "from", start.String())
 
 	// The handler's goroutine and the checkpoint's end before the session does.
@@ -197,15 +272,18 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	sql := &shared{connect: s.cfg.connectSQL}
 	defer sql.close()
 	wg.Go(func() { handlerErr <- s.handleLoop(ctx, l, newResolver(sql), batches) })
-	wg.Go(func() { s.watchLoop(work, sql) })
+	w := &watch{Source: s, ledger: l, missed: cp.Missed, tables: cp.Tables, at: start, atTime: cp.SettledAt}
+	wg.Go(func() { w.loop(work, sql) })
 	if !s.cfg.Temporary {
-		wg.Go(func() { s.checkpointLoop(work, l, cp) })
+		k := &keeper{Source: s, ledger: l, saved: cp, last: start}
+		wg.Go(func() { k.loop(work) })
 	}
-	r := &reader{Source: s, stream: st, ledger: l, batches: batches, handlerErr: handlerErr,
+	r := &reader{Source: s, stream: st, ledger: l, batches: batches, handlerErr: handlerErr, interrupted: interrupted,
 		assemble: newAssembler(n, max(cp.Epoch, 1), l, s.cfg.Prefixes), started: time.Now()}
 	err = r.run(ctx)
 	close(batches)
-	if err != nil {
+	alive := err == nil || errors.Is(err, errInterrupted)
+	if !alive {
 		// A server that shuts down waits for the connection to be closed, and the handler perhaps for the server.
 		st.close()
 	}
@@ -215,7 +293,7 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	l.abandon()
 	// What was taken is settled before the next connection is made, so that nothing is under way twice; and before the
 	// last word to the server, so that nothing comes again after a clean stop.
-	r.drain(ctx, err == nil)
+	r.drain(ctx, alive)
 	stopWork()
 	wg.Wait()
 	r.probes.Wait()
@@ -232,64 +310,19 @@ func (s *Source) position(ctx context.Context) (LSN, Checkpoint, error) {
 		return 0, Checkpoint{}, err
 	}
 	defer closeConn(conn)
-	s.mu.Lock()
-	cat := s.catalog
-	s.mu.Unlock()
-	fresh := &Catalog{}
-	if err := s.identify(ctx, fresh); err != nil {
+	f, err := s.look(ctx, conn)
+	if err != nil {
 		return 0, Checkpoint{}, err
 	}
-	if err := s.checkServer(ctx, conn, fresh); err != nil {
+	if err := s.diagnose(f); err != nil {
 		return 0, Checkpoint{}, err
 	}
-	info, err := s.slot(ctx, conn)
-	if err != nil {
-		return 0, Checkpoint{}, s.trouble("look for the replication slot", err)
-	}
-	cp, known, err := s.checkpoints.LoadCheckpoint(ctx, s.cfg.Slot)
-	if err != nil {
-		return 0, Checkpoint{}, &Error{Class: Unavailable, What: "read the checkpoint", Err: cause(err)}
-	}
-	if !known || info == nil {
-		// Prepare made both: what is gone since then is a gap, and ensureSlot names it.
-		if known {
-			if err := s.ensureSlot(ctx, conn, cat); err != nil {
-				return 0, Checkpoint{}, err
-			}
-			return 0, Checkpoint{}, &Error{Class: Unavailable, What: "the replication slot " + s.cfg.Slot + " was gone for a moment"}
-		}
+	if !f.known {
+		// Establish made it.
 		return 0, Checkpoint{}, &Error{Class: Gap, What: "the checkpoint of slot " + s.cfg.Slot + " is gone from the store",
 			Mend: "restart rowhook to begin anew at the slot's position"}
 	}
-	if err := s.sameSource(cp, fresh); err != nil {
-		return 0, Checkpoint{}, err
-	}
-	if err := info.usable(s.cfg.Slot, fresh.Database, s.cfg.Forget); err != nil {
-		return 0, Checkpoint{}, err
-	}
-	if missing, err := s.unpublished(ctx, conn); err != nil {
-		return 0, Checkpoint{}, s.trouble("read the publication's tables", err)
-	} else if len(missing) > 0 {
-		return 0, Checkpoint{}, s.notPublished(missing)
-	}
-	var end LSN
-	var text string
-	if err := conn.QueryRow(ctx, `select pg_current_wal_flush_lsn()::text`).Scan(&text); err != nil {
-		return 0, Checkpoint{}, s.trouble("read the log's position", err)
-	}
-	if err := end.Scan(text); err != nil {
-		return 0, Checkpoint{}, err
-	}
-	start := info.Confirmed
-	switch {
-	case cp.LSN > end:
-		return 0, Checkpoint{}, &Error{Class: Gap,
-			What: fmt.Sprintf("the checkpoint %s is beyond the end of the server's log, %s: the database has been restored to an earlier state", cp.LSN, end),
-			Mend: "to go on from what the database has now: stop rowhook, run\n    " + s.cfg.Forget + "\n    and start it again"}
-	case cp.LSN > start:
-		start = cp.LSN
-	}
-	return start, cp, nil
+	return max(f.slot.Confirmed, f.checkpoint.LSN), f.checkpoint, nil
 }
 
 // sent is a batch on its way to the handler.
@@ -318,40 +351,4 @@ func (s *Source) handleLoop(ctx context.Context, l *ledger, res *resolver, batch
 		l.settle(b.entry, receipt)
 	}
 	return nil
-}
-
-// checkpointPause is the least time between checkpoints.
-const checkpointPause = time.Second
-
-// checkpointLoop writes the checkpoint after settled events, and at no other time: what came to nothing costs only the
-// reading of some log again, and a write for a position that a keepalive moved would itself move it, for ever.
-func (s *Source) checkpointLoop(ctx context.Context, l *ledger, cp Checkpoint) {
-	tick := time.NewTicker(checkpointPause)
-	defer tick.Stop()
-	seen := uint64(0)
-	save := func() {
-		settled, low := l.settledBatches()
-		if low <= cp.LSN || settled == seen {
-			return
-		}
-		next := cp
-		next.LSN = low
-		// One try: the next tick is the second one.
-		wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err := s.checkpoints.SaveCheckpoint(wctx, next); err != nil {
-			s.cfg.Log.Warn("checkpoint not written", "error", cause(err))
-			return
-		}
-		cp, seen = next, settled
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			save()
-			return
-		case <-tick.C:
-			save()
-		}
-	}
 }

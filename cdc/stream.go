@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,19 +92,21 @@ func (s *Source) startError(ctx context.Context, err error) error {
 	case "55006":
 		e.Mend = "another process reads the slot: this one is its standby and takes over when that one ends"
 	case "55000":
+		// The next look at the slot says more.
 		e.Class = Gap
 		e.Mend = "the slot cannot be used any more: see wal_status and invalidation_reason in pg_replication_slots"
 	case "42704":
-		e.Class = Gap
-		e.Mend = s.publicationGone()
+		return s.publicationGone(cause(err), 0)
 	}
 	return e
 }
 
-func (s *Source) publicationGone() string {
-	return fmt.Sprintf("the publication %s did not exist when the log at this position was written: it was dropped, or made after the slot.\n"+
-		"    Making it again does not help for what is already written. What lies before the present can only be skipped, which loses it:\n"+
-		"    SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn());", s.cfg.Publication, QuoteLiteral(s.cfg.Slot))
+// publicationGone is the incident of a publication that the log at this place does not have.
+func (s *Source) publicationGone(cause error, from LSN) *Error {
+	return gap(Incident{Kind: PublicationMissing, From: from}, cause,
+		"it was dropped, or made after the slot. Making it again does not help for what is already written: what lies before the present cannot be read any more.\n"+
+			"    To accept that it is not delivered, have the publication made where the role may, and go on with what happens from now on: "+acceptCommand,
+		"the publication %s did not exist when the log at this position was written", s.cfg.Publication)
 }
 
 // errTimeout says that nothing came until the deadline.
@@ -193,6 +196,8 @@ type reader struct {
 	batches     chan<- sent
 	handlerErr  chan error
 	handlerDone bool
+	// interrupted is closed to end the session gently.
+	interrupted <-chan struct{}
 	started     time.Time
 
 	lastHeard, lastStatus time.Time
@@ -230,6 +235,9 @@ func (r *reader) run(ctx context.Context) error {
 		if err := r.step(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil
+			}
+			if errors.Is(err, errInterrupted) {
+				return err
 			}
 			return &streamEnded{lived: time.Since(r.started), err: r.lost(ctx, err)}
 		}
@@ -272,6 +280,8 @@ func (r *reader) hand(ctx context.Context) error {
 	case err := <-r.handlerErr:
 		r.handlerDone = true
 		return err
+	case <-r.interrupted:
+		return errInterrupted
 	default:
 	}
 	if r.assemble.batch == nil || !r.assemble.full() && r.stream.buffered() {
@@ -299,6 +309,8 @@ func (r *reader) hand(ctx context.Context) error {
 			return err
 		case <-ctx.Done():
 			return nil
+		case <-r.interrupted:
+			return errInterrupted
 		case err := <-probe:
 			if SQLState(err) == "57P03" {
 				return errLetGo
@@ -339,6 +351,9 @@ func (r *reader) probe(ctx context.Context) <-chan error {
 // errAbandoned ends a connection of which a batch will not be settled.
 var errAbandoned = errors.New("what was read could not be kept: another process has taken over, or the checkpoint was changed by hand; it is read again")
 
+// errInterrupted ends a session that is asked to end, by Accept.
+var errInterrupted = errors.New("interrupted")
+
 // report tells the server where we are, when it is time.
 func (r *reader) report() error {
 	since := time.Since(r.lastStatus)
@@ -356,7 +371,7 @@ func (r *reader) report() error {
 }
 
 func (r *reader) tell(replyRequested bool) error {
-	written, flushed := r.ledger.positions()
+	written, flushed := r.ledger.tell()
 	if err := r.stream.status(written, flushed, replyRequested); err != nil {
 		return fmt.Errorf("report the position: %w", err)
 	}
@@ -378,7 +393,10 @@ func (r *reader) take(m pgproto3.BackendMessage) error {
 				return err
 			}
 			r.begged = 0
-			return r.assemble.add(x.WALStart, x.WALData)
+			if err := r.assemble.add(x.WALStart, x.WALData); err != nil {
+				return r.undecodable(err, "rowhook cannot read")
+			}
+			return nil
 		case pglogrepl.PrimaryKeepaliveMessageByteID:
 			k, err := pglogrepl.ParsePrimaryKeepaliveMessage(m.Data[1:])
 			if err != nil {
@@ -391,6 +409,10 @@ func (r *reader) take(m pgproto3.BackendMessage) error {
 		return pgconn.ErrorResponseToPgError(m)
 	case *pgproto3.NoticeResponse:
 		r.cfg.notice(m.Severity, m.Code, m.Message)
+		if strings.HasPrefix(m.Message, "skipped loading publication") {
+			// From 18 on the server leaves out what it cannot decode, instead of ending the stream.
+			return r.publicationGone(errors.New(m.Message), r.acknowledged())
+		}
 	case *pgproto3.ParameterStatus:
 	case *pgproto3.CopyDone, *pgproto3.CommandComplete, *pgproto3.ReadyForQuery:
 		return errors.New("the server ended the stream")
@@ -419,14 +441,15 @@ func (r *reader) keepalive(k pglogrepl.PrimaryKeepaliveMessage) error {
 
 // lost tells why the stream ended, so that a person understands it.
 func (r *reader) lost(ctx context.Context, err error) error {
-	switch SQLState(err) {
+	state := SQLState(err)
+	if state != "42704" && !passes(state) && whileDecoding(err) {
+		return r.undecodable(cause(err), "the server cannot decode")
+	}
+	switch state {
 	case "42704":
-		return &Error{Class: Gap, What: "the server cannot decode its log", Err: cause(err), Mend: r.publicationGone()}
+		return r.publicationGone(cause(err), r.acknowledged())
 	case "57P01", "57P02", "57P03":
 		return &Error{Class: Unavailable, What: "the server ended the connection", Err: cause(err)}
-	case "22P05", "22021":
-		return &Error{Class: Gap, What: "the server cannot write a value as UTF-8", Err: cause(err),
-			Mend: "a row holds bytes that are not valid in the database's encoding; this change can only be skipped by advancing the slot"}
 	case "":
 		var e *Error
 		if errors.As(err, &e) || errors.Is(err, errLetGo) || errors.Is(err, errAbandoned) {
@@ -434,12 +457,57 @@ func (r *reader) lost(ctx context.Context, err error) error {
 		}
 		var tooLong *pgproto3.ExceededMaxBodyLenErr
 		if errors.As(err, &tooLong) {
-			return &Error{Class: Gap, What: fmt.Sprintf("a row or message of %d bytes is larger than limits.max_row", tooLong.ActualBodyLen),
-				Mend: "raise limits.max_row above its size and restart rowhook; nothing is lost meanwhile"}
+			in := r.incident(TooLarge)
+			return gap(in, nil, "raise limits.max_row above its size and restart rowhook: nothing is lost meanwhile.\n    "+r.leaveOut(in),
+				"a row or message of %d bytes%s is larger than limits.max_row", tooLong.ActualBodyLen, place(in.Tx))
 		}
 		return &Error{Class: Unavailable, What: "the replication connection was lost", Err: err}
 	}
 	return &Error{Class: Unavailable, What: "the replication stream ended", Err: cause(err)}
+}
+
+// whileDecoding says that an error of the server came up in the output plugin, so that it comes again at the same place.
+func whileDecoding(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && strings.Contains(pg.Where, "output plugin")
+}
+
+func (r *reader) acknowledged() LSN {
+	_, flushed := r.ledger.positions()
+	return flushed
+}
+
+// incident is one that the stream ran into: it concerns the transaction that is open, if one is, since transactions
+// arrive whole.
+func (r *reader) incident(kind IncidentKind) Incident {
+	written, flushed := r.ledger.positions()
+	in := Incident{Kind: kind, From: flushed, Tx: r.assemble.tx, received: written}
+	if in.Tx != nil {
+		in.From, in.FromTime = in.Tx.Commit, in.Tx.Time
+	}
+	return in
+}
+
+// undecodable tells what cannot be read, and where.
+func (r *reader) undecodable(err error, who string) error {
+	in := r.incident(Undecodable)
+	return gap(in, err, "everything before it is delivered, nothing after it is lost meanwhile.\n    "+r.leaveOut(in),
+		"%s a change%s", who, place(in.Tx))
+}
+
+func (r *reader) leaveOut(in Incident) string {
+	if in.Tx != nil {
+		return "To leave out this one transaction, with all that it changed, and go on after it: " + acceptCommand
+	}
+	return "It is not known where its transaction ends. To leave out everything up to now, and go on with what happens from now on: " + acceptCommand
+}
+
+// place is where a transaction stands, for people.
+func place(tx *Tx) string {
+	if tx == nil {
+		return ""
+	}
+	return fmt.Sprintf(" in transaction %d, committed at %s (%s)", tx.XID, tx.Time.UTC().Format(time.RFC3339), tx.Commit)
 }
 
 // drain waits until everything that was taken is settled; on a living connection it keeps telling, says the last word,
@@ -449,7 +517,12 @@ func (r *reader) drain(ctx context.Context, alive bool) {
 	defer deadline.Stop()
 	stopping := ctx.Done()
 	var limit <-chan time.Time
-	if ctx.Err() != nil {
+	select {
+	case <-r.interrupted:
+		stopping = nil
+	default:
+	}
+	if ctx.Err() != nil || stopping == nil {
 		stopping, limit = nil, deadline.C
 	}
 	tick := time.NewTicker(statusPause)

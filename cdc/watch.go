@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,34 +14,114 @@ import (
 // watchEvery is how often the publication is looked at: the stream itself does not tell that a table was taken out.
 const watchEvery = 5 * time.Second
 
-// watchLoop says in Status.Degraded when a mapped table is not published any more.
-func (s *Source) watchLoop(ctx context.Context, sql *shared) {
+// watch looks after the publication while the stream goes on: what other tables do is delivered meanwhile.
+type watch struct {
+	*Source
+	ledger *ledger
+	missed *Missed
+	// tables are those that were saved as published. at is the position at the last look that found all of them, atTime
+	// the time.
+	tables []TableName
+	at     LSN
+	atTime time.Time
+}
+
+// loop says in Status.Degraded when a mapped table is not published any more, keeps what was missed until it is accepted,
+// and which tables are published.
+func (w *watch) loop(ctx context.Context, sql *shared) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	defer s.setDegraded("")
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.status.Degraded = ""
+	}()
 	for {
+		var missing []TableName
+		_, at := w.ledger.positions()
+		now := time.Now()
+		err := sql.do(ctx, func(conn *pgx.Conn) (err error) {
+			missing, err = w.unpublished(ctx, conn)
+			return err
+		})
+		if err == nil {
+			err = w.seen(ctx, missing, at, now)
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			w.cfg.Log.Debug("the publication cannot be looked at", "error", cause(err))
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		var missing []TableName
-		err := sql.do(ctx, func(conn *pgx.Conn) (err error) {
-			missing, err = s.unpublished(ctx, conn)
-			return err
-		})
-		if err != nil {
-			if !errors.Is(err, context.Canceled) {
-				s.cfg.Log.Debug("the publication cannot be looked at", "error", cause(err))
-			}
-			continue
-		}
-		text := ""
-		if len(missing) > 0 {
-			text = s.notPublished(missing).Error()
-		}
-		s.setDegraded(text)
 	}
+}
+
+// seen takes a look's result. What is missed is durable before the look counts.
+func (w *watch) seen(ctx context.Context, missing []TableName, at LSN, now time.Time) error {
+	tables := w.cfg.Tables
+	if len(missing) > 0 {
+		tables = w.tables // what was published before, until it is again
+	}
+	missed := mergeMissed(w.missed, missing, w.at, w.atTime)
+	if !w.cfg.Temporary && (missed != w.missed || !slices.Equal(tables, w.tables)) {
+		if err := w.checkpoints.SavePublished(ctx, w.cfg.Slot, tables, missed); err != nil {
+			return err
+		}
+		w.missed, w.tables = missed, tables
+	}
+	if len(missing) == 0 {
+		w.at, w.atTime = at, now
+	}
+	switch {
+	case len(missing) > 0:
+		w.setDegraded(w.notPublished(missing).Error())
+	case w.missed != nil:
+		w.setDegraded(w.missedTables(w.missed).Error())
+	default:
+		w.setDegraded("")
+	}
+	return nil
+}
+
+// mergeMissed adds tables to what was missed: the older beginning counts for all of them. It returns the same when there
+// is nothing to add.
+func mergeMissed(m *Missed, tables []TableName, from LSN, at time.Time) *Missed {
+	if m == nil {
+		if len(tables) == 0 {
+			return nil
+		}
+		return &Missed{Tables: tables, From: from, FromTime: at}
+	}
+	all := slices.Clone(m.Tables)
+	for _, t := range tables {
+		if !slices.Contains(all, t) {
+			all = append(all, t)
+		}
+	}
+	if len(all) == len(m.Tables) {
+		return m
+	}
+	return &Missed{Tables: all, From: m.From, FromTime: m.FromTime}
+}
+
+// noteMissed keeps, at a start, what was missed while nobody watched: mapped tables that were published at the checkpoint
+// and are not now.
+func (s *Source) noteMissed(ctx context.Context, conn *pgx.Conn, cp Checkpoint) error {
+	missing, err := s.unpublished(ctx, conn)
+	if err != nil {
+		return s.trouble("read the publication's tables", err)
+	}
+	missing = slices.DeleteFunc(missing, func(t TableName) bool { return !slices.Contains(cp.Tables, t) })
+	missed := mergeMissed(cp.Missed, missing, cp.LSN, cp.SettledAt)
+	if missed == cp.Missed {
+		return nil
+	}
+	if err := s.checkpoints.SavePublished(ctx, s.cfg.Slot, cp.Tables, missed); err != nil {
+		return &Error{Class: Unavailable, What: "note what the publication lacked", Err: cause(err)}
+	}
+	return nil
 }
 
 func (s *Source) setDegraded(text string) {
@@ -50,19 +131,35 @@ func (s *Source) setDegraded(text string) {
 	s.mu.Unlock()
 	switch {
 	case text != "" && text != was:
-		s.cfg.Log.Error("changes are being missed", "reason", text)
+		s.cfg.Log.Error("changes are missing", "reason", text)
 	case text == "" && was != "":
-		s.cfg.Log.Info("the publication has all mapped tables again")
+		s.cfg.Log.Info("nothing is missing any more")
 	}
 }
 
-// notPublished is a gap: what happens to these tables meanwhile is never sent.
+// notPublished is a gap that grows: what happens to these tables meanwhile is never sent.
 func (s *Source) notPublished(missing []TableName) error {
-	names, quoted := make([]string, len(missing)), make([]string, len(missing))
-	for i, t := range missing {
-		names[i], quoted[i] = t.String(), t.Quote()
-	}
+	names, quoted := listed(missing)
 	return &Error{Class: Gap,
-		What: fmt.Sprintf("the publication %s does not have %s any more: changes there are not sent, now or later", s.cfg.Publication, strings.Join(names, ", ")),
-		Mend: fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE %s;  (or restart rowhook, which does it where it may)", QuoteIdent(s.cfg.Publication), strings.Join(quoted, ", "))}
+		What: fmt.Sprintf("the publication %s does not have %s any more: changes there are not sent, now or later", s.cfg.Publication, names),
+		Mend: fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE %s;  then: %s   (or restart rowhook, which adds them where it may)",
+			QuoteIdent(s.cfg.Publication), quoted, acceptCommand)}
+}
+
+// missedTables is a gap that has ended.
+func (s *Source) missedTables(m *Missed) *Error {
+	names, _ := listed(m.Tables)
+	return gap(Incident{Kind: TablesUnpublished, From: m.From, FromTime: m.FromTime, Tables: m.Tables}, nil,
+		"they are sent again now. To accept that those changes are missing, and let subscribers know: "+acceptCommand,
+		"the publication %s did not have %s for some time after %s: changes there were not sent",
+		s.cfg.Publication, names, m.FromTime.UTC().Format(time.RFC3339))
+}
+
+// listed are tables for people, and for SQL.
+func listed(tables []TableName) (names, quoted string) {
+	n, q := make([]string, len(tables)), make([]string, len(tables))
+	for i, t := range tables {
+		n[i], q[i] = t.String(), t.Quote()
+	}
+	return strings.Join(n, ", "), strings.Join(q, ", ")
 }

@@ -124,6 +124,20 @@ func (c *Client) EventTypes(ctx context.Context) ([]EventType, error) {
 	return types, err
 }
 
+// Resume lets replication go on where it is held up until a person decides. It needs an admin's token. That there is
+// nothing to decide, or that acceptGap is needed, is an *Error with Status 409.
+func (c *Client) Resume(ctx context.Context, acceptGap bool) (*Resumed, error) {
+	at, err := c.address("/resume")
+	if err != nil {
+		return nil, err
+	}
+	r := new(Resumed)
+	if _, err := c.do(ctx, http.MethodPost, at, Resume{AcceptGap: acceptGap}, r); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
 // Ready returns the readiness. That rowhook is not ready is no error.
 func (c *Client) Ready(ctx context.Context) (*Readiness, error) {
 	u, err := url.Parse(c.URL)

@@ -101,6 +101,26 @@ type Part struct {
 	Detail string `json:"detail,omitempty"`
 }
 
+// Resume asks to go on where replication is held up until a person decides.
+type Resume struct {
+	// AcceptGap agrees that changes are missing for ever. Without it only that is confirmed which loses nothing.
+	AcceptGap bool `json:"accept_gap"`
+}
+
+// Resumed tells what was accepted.
+type Resumed struct {
+	// Incident is its kind: slot_missing, slot_lost, slot_moved, database_restored, other_database, other_environment,
+	// publication_missing, tables_unpublished, undecodable_change, too_large.
+	Incident string `json:"incident"`
+	// Gap says that changes are missing: those committed between From and To, or some of them. From is nil when it is not
+	// known.
+	Gap  bool       `json:"gap"`
+	From *time.Time `json:"from"`
+	To   *time.Time `json:"to"`
+	// Told is the number of subscriptions that get a rowhook.gap.
+	Told int `json:"told"`
+}
+
 // Problem is the body of an error answer. https://www.rfc-editor.org/rfc/rfc9457
 type Problem struct {
 	Type   string `json:"type"`

@@ -8,6 +8,9 @@ import (
 	"github.com/rowhook/rowhook/mapping"
 )
 
+// OrderingKey is the number of the ordering key of an event within a subscription.
+func OrderingKey(ev *mapping.Event) int64 { return orderingKey(ev, true) }
+
 // orderingKey is the number of an ordering key within its subscription. Two instances with the same one only wait for
 // each other without need.
 func orderingKey(ev *mapping.Event, ordered bool) int64 {

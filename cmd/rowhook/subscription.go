@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/rowhook/rowhook/client"
 )
@@ -33,12 +34,16 @@ func (p *program) subscriptionCommand() *cobra.Command {
 			"  rowhook subscription list",
 	}
 	group(cmd)
-	cmd.PersistentFlags().StringVar(&r.url, "url", "", "the API, with its base path; ROWHOOK_URL, else "+defaultURL)
-	cmd.PersistentFlags().StringVar(&r.token, "token", "", "a token of the API; ROWHOOK_TOKEN")
-	cmd.PersistentFlags().StringVarP(&r.output, "output", "o", "table", "table or json")
+	r.flags(cmd.PersistentFlags())
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.deleteCommand(&r))
 	return cmd
+}
+
+func (r *remote) flags(f *pflag.FlagSet) {
+	f.StringVar(&r.url, "url", "", "the API, with its base path; ROWHOOK_URL, else "+defaultURL)
+	f.StringVar(&r.token, "token", "", "a token of the API; ROWHOOK_TOKEN")
+	f.StringVarP(&r.output, "output", "o", "table", "table or json")
 }
 
 // client makes the client that flags and environment ask for.

@@ -37,6 +37,7 @@ var (
 		http.MethodPatch:  (*Server).patch,
 		http.MethodDelete: (*Server).remove,
 	}}
+	resume     = route{methods: map[string]action{http.MethodPost: (*Server).resume}}
 	eventTypes = route{public: true, methods: map[string]action{http.MethodGet: (*Server).eventTypes}}
 	alive      = route{public: true, methods: map[string]action{http.MethodGet: (*Server).alive}}
 	ready      = route{public: true, methods: map[string]action{http.MethodGet: (*Server).ready}}
@@ -60,6 +61,8 @@ func (s *Server) find(path string) (route, string, bool) {
 		return collection, "", true
 	case "event-type":
 		return eventTypes, "", true
+	case "resume":
+		return resume, "", true
 	}
 	id, ok := strings.CutPrefix(rest, "subscription/")
 	if !ok || id == "" || strings.Contains(id, "/") {

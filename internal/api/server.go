@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -28,6 +29,8 @@ type Config struct {
 	ConfigRetries int
 	// Ready gives the readiness, at once. It is called from many goroutines. Nil is always ready.
 	Ready func() client.Readiness
+	// Resume lets replication go on, with the loss of changes if acceptGap is set. Nil is no such route.
+	Resume func(ctx context.Context, acceptGap bool) (*client.Resumed, error)
 	// Metrics serves /metrics. Nil is none.
 	Metrics http.Handler
 	// Log gets a line for each request. Nil is none.

@@ -145,6 +145,7 @@ func (a *App) api() *api.Server {
 		Accounts:      subscriptions.Policy{AllowHTTP: accounts.AllowHTTP, CheckAddress: accounts.Check},
 		ConfigRetries: len(a.cfg.Delivery.Retries),
 		Ready:         a.readiness,
+		Resume:        a.resume,
 		Metrics:       a.metrics.handler(),
 		Log:           a.log,
 		Version:       a.opts.Version,
@@ -302,7 +303,6 @@ func (a *App) sourceConfig() cdc.Config {
 	return cdc.Config{
 		URL: a.cfg.Database.URL, Slot: a.cfg.Database.Slot, Publication: a.cfg.Database.Publication,
 		Environment: a.cfg.Database.Environment, Tables: a.def.Tables(), Temporary: a.opts.Temporary,
-		Forget:   "DELETE FROM " + cdc.QuoteIdent(a.cfg.Store.Schema) + ".checkpoint WHERE slot = " + cdc.QuoteLiteral(a.cfg.Database.Slot) + ";",
 		Prefixes: []string{subscriptions.MessagePrefix}, DrainTimeout: drainTimeout, MaxMessage: a.cfg.Limits.MaxRow, Log: a.log,
 	}
 }

@@ -162,11 +162,49 @@ func loadConfig(t testing.TB, text, url, slot string) *config.Config {
 // start runs rowhook until the function it returns is called, which waits for its end.
 func (r *rig) start() (stop func()) {
 	r.t.Helper()
-	ready := make(chan struct{})
+	ready, ended, stop := r.launch()
+	select {
+	case <-ready:
+	case err := <-ended:
+		r.t.Fatalf("rowhook ended: %v", err)
+	case <-time.After(30 * time.Second):
+		r.t.Fatal("rowhook is not ready")
+	}
+	return stop
+}
+
+// startRed runs rowhook and waits until it is not ready for a reason that has the text.
+func (r *rig) startRed(text string) (stop func()) {
+	r.t.Helper()
+	_, _, stop = r.launch()
+	r.isRed(text)
+	return stop
+}
+
+func (r *rig) isRed(text string) {
+	r.t.Helper()
+	eventually(r.t, "readiness is red: "+text, func() bool {
+		ready, err := r.admin().Ready(context.Background())
+		return err == nil && !ready.Ready && strings.Contains(ready.Reason, text)
+	})
+}
+
+func (r *rig) isGreen() {
+	r.t.Helper()
+	eventually(r.t, "readiness is green", func() bool {
+		ready, err := r.admin().Ready(context.Background())
+		return err == nil && ready.Ready
+	})
+}
+
+// launch runs rowhook. ended tells how it ended, unless stop was called.
+func (r *rig) launch() (ready <-chan struct{}, ended <-chan error, stop func()) {
+	r.t.Helper()
+	isReady := make(chan struct{})
 	a, err := app.New(r.load(), app.Options{
 		Log:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		Version: "test",
-		OnReady: func(string) { close(ready) },
+		OnReady: func(string) { close(isReady) },
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -179,15 +217,6 @@ func (r *rig) start() (stop func()) {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	select {
-	case <-ready:
-	case err := <-done:
-		cancel()
-		r.t.Fatalf("rowhook ended: %v", err)
-	case <-time.After(30 * time.Second):
-		cancel()
-		r.t.Fatal("rowhook is not ready")
-	}
 	stop = sync.OnceFunc(func() {
 		cancel()
 		select {
@@ -200,7 +229,7 @@ func (r *rig) start() (stop func()) {
 		}
 	})
 	r.t.Cleanup(stop)
-	return stop
+	return isReady, done, stop
 }
 
 func (r *rig) client(token string) *client.Client {

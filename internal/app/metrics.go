@@ -20,6 +20,7 @@ type metrics struct {
 	changesTotal  prometheus.Counter
 	eventsTotal   *prometheus.CounterVec
 	deadLetters   prometheus.Counter
+	gapsTotal     prometheus.Counter
 	attemptsTotal *prometheus.CounterVec
 	attemptTime   prometheus.Histogram
 	latency       prometheus.Histogram
@@ -33,6 +34,7 @@ func newMetrics(a *App) *metrics {
 		changesTotal:  prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_changes_total", Help: "Committed changes read from the stream."}),
 		eventsTotal:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_events_total", Help: "Events that matched at least one subscription, by type."}, []string{"type"}),
 		deadLetters:   prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_dead_letters_total", Help: "Changes that could not be mapped."}),
+		gapsTotal:     prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_gaps_accepted_total", Help: "Gaps that the operator accepted: changes that are never delivered."}),
 		attemptsTotal: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_attempts_total", Help: "Attempts that ended, by result: delivered, or the reason of the failure."}, []string{"result"}),
 		attemptTime:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_attempt_duration_seconds", Help: "Time from the start of a request to the answer's headers.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
 		latency:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_delivery_latency_seconds", Help: "Time from commit to the answer of a first attempt that delivered, by both machines' clocks.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 20)}),
@@ -74,7 +76,7 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_memory_charged_bytes", "What is charged to the memory budget.", counts(func(c sender.Counts) float64 { return float64(c.Bytes) }))
 	gauge("rowhook_deliveries_due", "Deliveries in the store that are to be sent.", counts(func(c sender.Counts) float64 { return float64(c.StoredRows) }))
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
-	m.registry.MustRegister(m.changesTotal, m.eventsTotal, m.deadLetters, m.attemptsTotal, m.attemptTime, m.latency, m,
+	m.registry.MustRegister(m.changesTotal, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -15,11 +16,13 @@ import (
 // LoadCheckpoint implements cdc.Checkpoints.
 func (s *Store) LoadCheckpoint(ctx context.Context, slot string) (cdc.Checkpoint, bool, error) {
 	c := cdc.Checkpoint{Slot: slot}
-	var lsn string
+	var lsn, reach string
 	var epoch int64
+	var settled *time.Time
 	err := s.pool.QueryRow(ctx, `
-		SELECT system_id, database_oid, timeline, environment, epoch, lsn::text FROM checkpoint WHERE slot = $1`, slot).
-		Scan(&c.SystemID, &c.DatabaseOID, &c.Timeline, &c.Environment, &epoch, &lsn)
+		SELECT system_id, database_oid, timeline, environment, epoch, lsn::text, coalesce(reach, '0/0')::text, settled_at, tables, missed
+		FROM checkpoint WHERE slot = $1`, slot).
+		Scan(&c.SystemID, &c.DatabaseOID, &c.Timeline, &c.Environment, &epoch, &lsn, &reach, &settled, &c.Tables, &c.Missed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return cdc.Checkpoint{}, false, nil
 	}
@@ -27,8 +30,16 @@ func (s *Store) LoadCheckpoint(ctx context.Context, slot string) (cdc.Checkpoint
 		return cdc.Checkpoint{}, false, fmt.Errorf("load checkpoint: %w", err)
 	}
 	c.Epoch = uint32(epoch)
-	c.LSN, err = pglogrepl.ParseLSN(lsn)
-	return c, true, err
+	if settled != nil {
+		c.SettledAt = settled.UTC()
+	}
+	if c.LSN, err = pglogrepl.ParseLSN(lsn); err != nil {
+		return cdc.Checkpoint{}, false, fmt.Errorf("load checkpoint: %w", err)
+	}
+	if c.Reach, err = pglogrepl.ParseLSN(reach); err != nil {
+		return cdc.Checkpoint{}, false, fmt.Errorf("load checkpoint: %w", err)
+	}
+	return c, true, nil
 }
 
 // SaveCheckpoint implements cdc.Checkpoints. The first checkpoint of a slot begins an epoch after those that the store
@@ -41,9 +52,10 @@ func (s *Store) SaveCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
 	}
 	tag, err := s.pool.Exec(ctx, `
 		UPDATE checkpoint SET system_id = $2, database_oid = $3, timeline = $4, environment = $5, epoch = greatest(epoch, $6),
-			lsn = greatest(lsn, $7::text::pg_lsn), updated_at = now()
+			lsn = greatest(lsn, $7::text::pg_lsn), reach = $9::text::pg_lsn, settled_at = $10, updated_at = now()
 		WHERE slot = $1 AND ($8 = '' OR owner = $8)`,
-		c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(c.Epoch), c.LSN.String(), owner)
+		c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(c.Epoch), c.LSN.String(), owner,
+		c.Reach.String(), timeOrNull(c.SettledAt))
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
@@ -56,6 +68,13 @@ func (s *Store) SaveCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
 	return s.firstCheckpoint(ctx, c)
 }
 
+func timeOrNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC()
+}
+
 // firstCheckpoint begins an epoch. Positions of the log may be lower in it than before, as those of another cluster are:
 // subscriptions that were made before it must not wait until the log has grown so far.
 func (s *Store) firstCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
@@ -65,17 +84,34 @@ func (s *Store) firstCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
 	}
 	err = s.transact(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			INSERT INTO checkpoint (slot, system_id, database_oid, timeline, environment, epoch, lsn)
-			VALUES ($1, $2, $3, $4, $5, $6, $7::text::pg_lsn) ON CONFLICT (slot) DO NOTHING`,
-			c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(max(c.Epoch, newest.Epoch+1)), c.LSN.String())
+			INSERT INTO checkpoint (slot, system_id, database_oid, timeline, environment, epoch, lsn, reach, settled_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7::text::pg_lsn, $8::text::pg_lsn, $9) ON CONFLICT (slot) DO NOTHING`,
+			c.Slot, c.SystemID, c.DatabaseOID, c.Timeline, c.Environment, int64(max(c.Epoch, newest.Epoch+1)), c.LSN.String(),
+			c.Reach.String(), timeOrNull(c.SettledAt))
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE subscription SET since = $1::text::pg_lsn WHERE since > $1::text::pg_lsn`, c.LSN.String())
-		return err
+		return lowerSince(ctx, tx, c.LSN)
 	})
 	if err != nil {
 		return fmt.Errorf("save the first checkpoint: %w", err)
+	}
+	return nil
+}
+
+// lowerSince lets subscriptions match from a position on that is lower than those at which they were made.
+func lowerSince(ctx context.Context, tx pgx.Tx, from cdc.LSN) error {
+	_, err := tx.Exec(ctx, `UPDATE subscription SET since = $1::text::pg_lsn WHERE since > $1::text::pg_lsn`, from.String())
+	return err
+}
+
+// SavePublished implements cdc.Checkpoints.
+func (s *Store) SavePublished(ctx context.Context, slot string, tables []cdc.TableName, missed *cdc.Missed) error {
+	if tables == nil {
+		tables = []cdc.TableName{}
+	}
+	if _, err := s.pool.Exec(ctx, `UPDATE checkpoint SET tables = $2, missed = $3 WHERE slot = $1`, slot, tables, missed); err != nil {
+		return fmt.Errorf("save which tables are published: %w", err)
 	}
 	return nil
 }

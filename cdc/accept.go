@@ -1,0 +1,198 @@
+package cdc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrNothingToAccept says that there is no Incident.
+var ErrNothingToAccept = errors.New("there is nothing to accept: replication is not held up by anything that needs it")
+
+// ErrStandby says that another process reads the slot, and has to be asked.
+var ErrStandby = errors.New("this process stands by: ask the one that is active")
+
+// NeedsGap says that an incident can only be accepted with the loss of changes.
+type NeedsGap struct {
+	// Reason is what the incident is, and what would be lost.
+	Reason   string
+	Incident *Incident
+}
+
+// Error names the loss.
+func (e *NeedsGap) Error() string { return "changes would be lost: " + e.Reason }
+
+// Resume makes next the slot's checkpoint, durably, and only if old is still what the store has.
+type Resume func(ctx context.Context, old, next Checkpoint, in *Incident) error
+
+// Accept goes on in spite of the Incident that holds up replication, when a person has decided so: it makes or replaces
+// what is missing at the server, and then calls save. What loses changes needs lossy, else the error is a *NeedsGap. It
+// returns the incident, with where it went on; ErrNothingToAccept and ErrStandby; or what could not be done, as an Error.
+// A session that is going on ends before, with all that it has taken settled.
+func (s *Source) Accept(ctx context.Context, lossy bool, save Resume) (*Incident, error) {
+	if s.cfg.Temporary {
+		return nil, ErrNothingToAccept
+	}
+	s.mu.Lock()
+	interrupt, phase := s.interrupt, s.status.Phase
+	s.mu.Unlock()
+	if phase == Standby {
+		return nil, ErrStandby
+	}
+	conn, err := s.cfg.connectSQL(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeConn(conn)
+	// First without disturbing a session that goes on.
+	if _, _, err := s.incident(ctx, conn, lossy); err != nil {
+		return nil, err
+	}
+	if interrupt != nil {
+		interrupt()
+	}
+	if err := s.acquire(ctx); err != nil {
+		return nil, fmt.Errorf("wait for the replication connection to end: %w", err)
+	}
+	defer s.release()
+	f, in, err := s.incident(ctx, conn, lossy)
+	if err != nil {
+		return nil, err
+	}
+	next, err := s.mend(ctx, conn, f, in)
+	if err != nil {
+		return nil, err
+	}
+	if in.To == 0 {
+		in.To = next.LSN
+	}
+	if err := conn.QueryRow(ctx, `select clock_timestamp()`).Scan(&in.ToTime); err != nil {
+		return nil, s.trouble("read the server's time", err)
+	}
+	if in.Tx != nil {
+		in.ToTime = in.Tx.Time
+	}
+	if next.LSN != f.checkpoint.LSN {
+		next.SettledAt = in.ToTime
+	}
+	if err := save(ctx, f.checkpoint, next, in); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.met = nil
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return in, nil
+}
+
+// incident finds what there is to accept.
+func (s *Source) incident(ctx context.Context, conn *pgx.Conn, lossy bool) (*found, *Incident, error) {
+	f, err := s.look(ctx, conn)
+	if err != nil {
+		return nil, nil, err
+	}
+	told := s.diagnose(f)
+	in := IncidentOf(told)
+	switch {
+	case in != nil:
+	case told != nil:
+		return nil, nil, told
+	default:
+		in, told = s.standing(f)
+	}
+	if in == nil {
+		return nil, nil, ErrNothingToAccept
+	}
+	if in.Loses() && !lossy {
+		return nil, nil, &NeedsGap{Reason: told.Error(), Incident: in}
+	}
+	copied := *in
+	return f, &copied, nil
+}
+
+// standing is an incident that the state of slot and checkpoint does not show: what a stream ran into, unless one came
+// further since, or tables that were missed.
+func (s *Source) standing(f *found) (*Incident, error) {
+	s.mu.Lock()
+	met, l, reason := s.met, s.ledger, s.status.Reason
+	s.mu.Unlock()
+	if met != nil && l != nil {
+		if received, _ := l.positions(); met.received == 0 || received <= met.received {
+			return met, errors.New(reason)
+		}
+	}
+	if f.checkpoint.Missed != nil {
+		e := s.missedTables(f.checkpoint.Missed)
+		return e.Incident, e
+	}
+	return nil, nil
+}
+
+// mend does at the server what the incident needs, and returns the checkpoint to go on from.
+func (s *Source) mend(ctx context.Context, conn *pgx.Conn, f *found, in *Incident) (Checkpoint, error) {
+	next := f.checkpoint
+	next.Slot, next.Environment, next.Epoch = s.cfg.Slot, s.cfg.Environment, max(next.Epoch, 1)
+	next.SystemID, next.DatabaseOID, next.Timeline = f.server.SystemID, f.server.DatabaseOID, f.server.Timeline
+	switch {
+	case in.Kind == OtherEnvironment:
+		return next, nil
+	case in.Kind == TablesUnpublished:
+		in.To, next.Missed = f.end, nil
+		return next, s.publish(ctx, conn)
+	case in.Tx != nil:
+		// A transaction is sent again when its commit record begins at or after the position.
+		next.LSN = in.Tx.Commit + 1
+	case in.Kind == SlotMoved:
+		next.LSN = f.slot.Confirmed
+	default:
+		// With another database, or another past, the slot may well be good.
+		keep := (in.Kind == OtherDatabase || in.Kind == DatabaseRestored) && f.slot != nil && s.usable(f) == nil
+		if keep {
+			next.LSN = f.slot.Confirmed
+			break
+		}
+		if err := s.publish(ctx, conn); err != nil {
+			return next, err
+		}
+		if f.slot != nil {
+			if _, err := conn.Exec(ctx, `select pg_drop_replication_slot($1)`, s.cfg.Slot); err != nil && SQLState(err) != "42704" {
+				return next, s.trouble("drop the replication slot "+s.cfg.Slot, err)
+			}
+		}
+		var err error
+		if next.LSN, err = s.makeSlot(ctx, conn); err != nil {
+			return next, err
+		}
+		// The new slot begins with the publication as it is now: what was missed before is part of the same gap.
+		if m := next.Missed; m != nil {
+			next.Missed = nil
+			if m.FromTime.Before(in.FromTime) {
+				in.From, in.FromTime = m.From, m.FromTime
+			}
+		}
+	}
+	next.Reach = next.LSN
+	// Positions never repeat: what comes now must sort after all that was.
+	anew := in.Kind == OtherDatabase || in.Kind == DatabaseRestored
+	if anew || next.LSN < f.checkpoint.LSN || f.horizon.Epoch == next.Epoch && next.LSN < f.horizon.Commit {
+		next.Epoch = max(next.Epoch, f.horizon.Epoch) + 1
+	}
+	return next, nil
+}
+
+// publish makes the publication, and adds tables that it lacks.
+func (s *Source) publish(ctx context.Context, conn *pgx.Conn) error {
+	tables, err := LoadTables(ctx, conn, s.cfg.Tables)
+	if err != nil {
+		return s.trouble("read the tables' definitions", err)
+	}
+	if err := checkTables(s.cfg.Tables, tables); err != nil {
+		return err
+	}
+	return s.ensurePublication(ctx, conn, &Catalog{Tables: tables})
+}

@@ -1,0 +1,75 @@
+package cdc
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// checkpointPause is the least time between checkpoints.
+	checkpointPause = time.Second
+	// leastReach is how far ahead of what is settled acknowledging is allowed, in bytes of log, by one checkpoint. It is
+	// also how far a slot can be moved by somebody else, after a crash of ours, without being found out.
+	leastReach = 1 << 20
+)
+
+// keeper writes the checkpoint of a session: after settled events, and when the log has grown so much that acknowledging
+// needs more reach. Otherwise it writes nothing: what came to nothing costs only the reading of some log again, and a
+// write for every position that a keepalive moved would itself move it, for ever.
+type keeper struct {
+	*Source
+	ledger *ledger
+	// saved is the checkpoint in the store, seen the batches that it has, last the watermark at the last look.
+	saved Checkpoint
+	seen  uint64
+	last  LSN
+}
+
+func (k *keeper) loop(ctx context.Context) {
+	tick := time.NewTicker(checkpointPause)
+	defer tick.Stop()
+	k.save(ctx, false)
+	for {
+		select {
+		case <-ctx.Done():
+			k.save(ctx, true)
+			return
+		case <-tick.C:
+			k.save(ctx, false)
+		}
+	}
+}
+
+// save writes the checkpoint if that is worth it. The last one says exactly what was acknowledged.
+func (k *keeper) save(ctx context.Context, last bool) {
+	p := k.ledger.progress()
+	// As much as is read in some pauses, so that a busy stream is not held up.
+	ahead := max(leastReach, 4*(p.watermark-k.last))
+	k.last = p.watermark
+	next := k.saved
+	if p.low > next.LSN {
+		next.LSN, next.SettledAt = p.low, p.lowTime
+	}
+	news := next.LSN > k.saved.LSN && p.settled != k.seen
+	switch {
+	case last:
+		if next.Reach = max(p.told, next.LSN); next.Reach == k.saved.Reach && !news {
+			return
+		}
+	case news || p.watermark+ahead/2 > k.saved.Reach:
+		next.Reach = max(p.watermark+ahead, k.saved.Reach)
+	default:
+		return
+	}
+	// One try: the next tick is the second one.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := k.checkpoints.SaveCheckpoint(ctx, next); err != nil {
+		k.cfg.Log.Warn("checkpoint not written", "error", cause(err))
+		return
+	}
+	k.saved, k.seen = next, p.settled
+	if !last {
+		k.ledger.allow(next.Reach)
+	}
+}

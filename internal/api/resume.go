@@ -1,0 +1,41 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/rowhook/rowhook/client"
+)
+
+// resume lets replication go on where only a person may decide so.
+func (s *Server) resume(c call) (answer, error) {
+	if !c.scope.Admin {
+		return problem(http.StatusForbidden, "only an admin's token may do that"), nil
+	}
+	var want client.Resume
+	if c.r.ContentLength != 0 {
+		b, err := readBody(c.r, "application/json")
+		if err != nil {
+			return answer{}, err
+		}
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&want); err != nil && !errors.Is(err, io.EOF) {
+			return problem(http.StatusUnprocessableEntity, `the body is not {"accept_gap": true} or {}`), nil
+		}
+	}
+	if s.config.Resume == nil {
+		return notFound("there is no such route: see the documentation of the API"), nil
+	}
+	r, err := s.config.Resume(c.r.Context(), want.AcceptGap)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(r)
+}
+
+// Conflict is an error that says, with a 409, what stands in the way of what was asked for.
+func Conflict(detail string) error { return refusal{problem(http.StatusConflict, detail)} }
