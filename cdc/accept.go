@@ -104,6 +104,9 @@ func (s *Source) incident(ctx context.Context, conn *pgx.Conn, lossy bool) (*fou
 		return nil, nil, told
 	default:
 		in, told = s.standing(f)
+		if in == nil && told != nil {
+			return nil, nil, told
+		}
 	}
 	if in == nil {
 		return nil, nil, ErrNothingToAccept
@@ -123,6 +126,9 @@ func (s *Source) standing(f *found) (*Incident, error) {
 	s.mu.Unlock()
 	if met != nil && l != nil {
 		if received, _ := l.positions(); met.received == 0 || received <= met.received {
+			if met.unsettled {
+				return nil, &Error{Class: Unavailable, What: "what came before it is not stored yet", Mend: "try again when the store takes it: " + reason}
+			}
 			return met, errors.New(reason)
 		}
 	}

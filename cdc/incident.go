@@ -45,8 +45,10 @@ type Incident struct {
 	Tables []TableName
 	// Tx is the one transaction of which changes are missing, where it is only that; else nil.
 	Tx *Tx
-	// received is how far the connection had read that ran into it.
-	received LSN
+	// received is how far the connection had read that ran into it. unsettled says that not all of what came before it
+	// is durable: accepted now, it would lose more than it says.
+	received  LSN
+	unsettled bool
 }
 
 // Loses says that changes will never be delivered when it is accepted.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -163,5 +164,49 @@ func TestAStandbyAcceptsNothing(t *testing.T) {
 	eventually(t, "the second stands by", func() bool { return second.Status().Phase == Standby })
 	if _, err := second.Accept(t.Context(), true, f.mem.resume); !errors.Is(err, ErrStandby) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// gated is a recorder whose first batch waits.
+type gated struct {
+	*recorder
+	entered, open chan struct{}
+	once          sync.Once
+}
+
+func (g *gated) Handle(ctx context.Context, b *Batch) (*Receipt, error) {
+	g.once.Do(func() { close(g.entered); <-g.open })
+	return g.recorder.Handle(ctx, b)
+}
+
+// TestWhatComesBeforeAnIncidentIsHandedOn has a transaction and the server's refusal of the next one read at once:
+// accepting the incident skips both.
+func TestWhatComesBeforeAnIncidentIsHandedOn(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, pgtest.Database(t))
+	f.exec(`create publication ` + QuoteIdent(f.cfg.Publication) + ` for table t where (10 / (id - 7) < 1000000)`)
+	g := &gated{recorder: newRecorder(), entered: make(chan struct{}), open: make(chan struct{})}
+	s, _ := f.run(g)
+	f.exec(`insert into t values (1, 'x')`)
+	<-g.entered
+	for id := 2; id <= 3; id++ {
+		f.exec(`insert into t values ($1, 'x')`, id)
+		eventually(t, "it is received", func() bool { return s.Status().Unsettled == id })
+	}
+	f.exec(`insert into t values (4, 'x')`)
+	f.exec(`insert into t values (7, 'x')`)
+	eventually(t, "the server has given up", func() bool {
+		var active bool
+		err := f.conn.QueryRow(t.Context(), `select active from pg_replication_slots where slot_name = $1`, f.cfg.Slot).Scan(&active)
+		return err == nil && !active
+	})
+	close(g.open)
+	eventually(t, "the incident is found", func() bool { in := s.Status().Incident; return in != nil && in.Kind == Undecodable })
+	if _, err := s.Accept(t.Context(), true, f.mem.resume); err != nil {
+		t.Fatal(err)
+	}
+	f.exec(`insert into t values (8, 'x')`)
+	if got := g.wait(t, 5); !slices.Equal(got, []string{"insert t 1 x", "insert t 2 x", "insert t 3 x", "insert t 4 x", "insert t 8 x"}) {
+		t.Errorf("got %q", got)
 	}
 }

@@ -294,6 +294,9 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	// What was taken is settled before the next connection is made, so that nothing is under way twice; and before the
 	// last word to the server, so that nothing comes again after a clean stop.
 	r.drain(ctx, alive)
+	if in := IncidentOf(err); in != nil {
+		in.unsettled = l.unsettled() > 0
+	}
 	stopWork()
 	wg.Wait()
 	r.probes.Wait()

@@ -239,7 +239,14 @@ func (r *reader) run(ctx context.Context) error {
 			if errors.Is(err, errInterrupted) {
 				return err
 			}
-			return &streamEnded{lived: time.Since(r.started), err: r.lost(ctx, err)}
+			err = r.lost(ctx, err)
+			if IncidentOf(err) != nil && !r.handlerDone {
+				// What came before it would not come again if the incident is accepted.
+				if failed := r.hand(ctx, true); failed != nil {
+					err = failed
+				}
+			}
+			return &streamEnded{lived: time.Since(r.started), err: err}
 		}
 	}
 	return nil
@@ -247,7 +254,7 @@ func (r *reader) run(ctx context.Context) error {
 
 // step hands on what is there, reports, and receives once.
 func (r *reader) step(ctx context.Context) error {
-	if err := r.hand(ctx); err != nil {
+	if err := r.hand(ctx, false); err != nil {
 		return err
 	}
 	if err := r.report(); err != nil {
@@ -274,8 +281,8 @@ func (r *reader) step(ctx context.Context) error {
 }
 
 // hand gives the batch to the handler as soon as nothing more has arrived already, or the batch is full. While the
-// handler is busy it waits, and the server hears from us.
-func (r *reader) hand(ctx context.Context) error {
+// handler is busy it waits, and the server hears from us. The rest is what there is when nothing more will come.
+func (r *reader) hand(ctx context.Context, rest bool) error {
 	select {
 	case err := <-r.handlerErr:
 		r.handlerDone = true
@@ -284,7 +291,7 @@ func (r *reader) hand(ctx context.Context) error {
 		return errInterrupted
 	default:
 	}
-	if r.assemble.batch == nil || !r.assemble.full() && r.stream.buffered() {
+	if r.assemble.batch == nil || !rest && !r.assemble.full() && r.stream.buffered() {
 		return nil
 	}
 	b, e := r.assemble.take()
@@ -319,6 +326,9 @@ func (r *reader) hand(ctx context.Context) error {
 		case <-tick.C:
 			if r.ledger.abandoned() {
 				return errAbandoned
+			}
+			if rest {
+				continue // the connection is over
 			}
 			if err := r.report(); err != nil {
 				return err
@@ -497,7 +507,7 @@ func (r *reader) undecodable(err error, who string) error {
 
 func (r *reader) leaveOut(in Incident) string {
 	if in.Tx != nil {
-		return "To leave out this one transaction, with all that it changed, and go on after it: " + acceptCommand
+		return "To go on after this transaction, without what it changed from there on: " + acceptCommand
 	}
 	return "It is not known where its transaction ends. To leave out everything up to now, and go on with what happens from now on: " + acceptCommand
 }

@@ -400,32 +400,35 @@ func TestAPoisonedTransactionIsLeftOut(t *testing.T) {
 			if c.prepare != "" {
 				r.exec(c.prepare)
 			}
-			r.start()
+			stop := r.start()
 			r.subscribe("/")
+			// Everything is there at once when rowhook starts again: what stands before the poison must be handed on.
+			stop()
 			r.insertContact(1, 1)
 			r.exec(`update contacts set score = 1`)
 			if c.unknown {
-				r.recv.WaitFor(t, arrived("/", "contact/1", 1))
 				r.exec(c.poison)
+				_, _, _ = r.launch()
 				r.isRed(c.red)
-				r.accept(c.kind, 1)
-				r.isGreen()
+			} else {
+				// The first change of the transaction arrives, the second one does not.
+				r.exec(`with a as (insert into notes values (1, 'first') returning id) ` + strings.Replace(c.poison, " where id = 1", " from a where contacts.id = a.id", 1))
 				r.insertContact(2, 1)
 				r.exec(`update contacts set score = 1 where id = 2`)
-				r.recv.WaitFor(t, func(q []hooktest.Request) bool { return arrived("/", "contact/2", 1)(q) && len(gaps(q, "/")) == 1 })
-				return
+				_, _, _ = r.launch()
+				r.isRed(c.red)
 			}
-			// The first change of the transaction arrives, the second one does not.
-			r.exec(`with a as (insert into notes values (1, 'first') returning id) ` + strings.Replace(c.poison, " where id = 1", " from a where contacts.id = a.id", 1))
-			r.insertContact(2, 1)
-			r.exec(`update contacts set score = 1 where id = 2`)
-			r.isRed(c.red)
+			r.recv.WaitFor(t, arrived("/", "contact/1", c.sent))
 			r.accept(c.kind, 1)
 			r.isGreen()
+			if c.unknown {
+				r.insertContact(2, 1)
+				r.exec(`update contacts set score = 1 where id = 2`)
+			}
 			all := r.recv.WaitFor(t, func(q []hooktest.Request) bool {
 				return arrived("/", "contact/2", c.sent)(q) && len(gaps(q, "/")) == 1
 			})
-			if g := gapOf(t, gaps(all, "/")[0]); g.From == nil || g.To == nil || !g.From.Equal(*g.To) {
+			if g := gapOf(t, gaps(all, "/")[0]); !c.unknown && (g.From == nil || g.To == nil || !g.From.Equal(*g.To)) {
 				t.Errorf("the gap is of one transaction, got %+v", g)
 			}
 			if n := len(hooktest.ByInstance(hooktest.Delivered(all))["contact/1"]); n != c.sent {
