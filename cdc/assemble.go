@@ -112,7 +112,7 @@ func (a *assembler) row(m *rowMessage, size int) error {
 		}
 	}
 	a.count(size)
-	a.append(Change{Op: m.op, Relation: rel, New: m.new, Old: m.old, OldWhole: m.oldWhole}, size)
+	a.append(Change{Op: m.op, Relation: rel, New: m.new, Old: m.old, OldWhole: m.oldWhole, Unchanged: m.unchanged}, size)
 	return nil
 }
 

@@ -94,6 +94,8 @@ type Change struct {
 	// changed or is TOASTed.
 	Old      Row
 	OldWhole bool
+	// Unchanged says that New has values of the kind Unchanged.
+	Unchanged bool
 	// Prefix and Content are those of a Message. Content belongs to the Batch.
 	Prefix  string
 	Content []byte

@@ -15,6 +15,8 @@ type rowMessage struct {
 	relation uint32
 	old, new Row
 	oldWhole bool
+	// unchanged says that new has values that were not sent.
+	unchanged bool
 }
 
 // ignored is a message that carries nothing for us: Origin, Type, and a stray Stream Abort, which some servers send
@@ -91,7 +93,7 @@ func decodeRow(data []byte) (*rowMessage, error) {
 	}
 	if m.op != Insert && (rest[0] == 'K' || rest[0] == 'O') {
 		m.oldWhole = rest[0] == 'O'
-		if m.old, rest, err = decodeRowImage(rest[1:], m.oldWhole); err != nil {
+		if m.old, rest, _, err = decodeRowImage(rest[1:], m.oldWhole); err != nil {
 			return nil, err
 		}
 	} else if m.op == Delete {
@@ -101,7 +103,7 @@ func decodeRow(data []byte) (*rowMessage, error) {
 		if len(rest) == 0 || rest[0] != 'N' {
 			return nil, errors.New("no new row")
 		}
-		if m.new, rest, err = decodeRowImage(rest[1:], true); err != nil {
+		if m.new, rest, m.unchanged, err = decodeRowImage(rest[1:], true); err != nil {
 			return nil, err
 		}
 	}
@@ -111,20 +113,21 @@ func decodeRow(data []byte) (*rowMessage, error) {
 	return m, nil
 }
 
-// decodeRowImage reads a TupleData. In an image that is not whole, null means that the stream does not say.
-func decodeRowImage(data []byte, whole bool) (Row, []byte, error) {
+// decodeRowImage reads a TupleData. In an image that is not whole, null means that the stream does not say. Unchanged
+// says that there are values which were not sent.
+func decodeRowImage(data []byte, whole bool) (row Row, rest []byte, unchanged bool, err error) {
 	if len(data) < 2 {
-		return nil, nil, errors.New("cut short")
+		return nil, nil, false, errors.New("cut short")
 	}
 	n := int(binary.BigEndian.Uint16(data))
 	data = data[2:]
 	if n > len(data) {
-		return nil, nil, errors.New("cut short")
+		return nil, nil, false, errors.New("cut short")
 	}
-	row := make(Row, n)
+	row = make(Row, n)
 	for i := range row {
 		if len(data) == 0 {
-			return nil, nil, errors.New("cut short")
+			return nil, nil, false, errors.New("cut short")
 		}
 		kind := data[0]
 		data = data[1:]
@@ -135,20 +138,21 @@ func decodeRowImage(data []byte, whole bool) (Row, []byte, error) {
 			}
 		case 'u':
 			row[i].Kind = Unchanged
+			unchanged = true
 		case 't':
 			if len(data) < 4 {
-				return nil, nil, errors.New("cut short")
+				return nil, nil, false, errors.New("cut short")
 			}
 			size := uint64(binary.BigEndian.Uint32(data))
 			data = data[4:]
 			if size > uint64(len(data)) {
-				return nil, nil, errors.New("cut short")
+				return nil, nil, false, errors.New("cut short")
 			}
 			row[i] = Value{Kind: Text, Data: data[:size:size]}
 			data = data[size:]
 		default:
-			return nil, nil, fmt.Errorf("value of kind %q", kind)
+			return nil, nil, false, fmt.Errorf("value of kind %q", kind)
 		}
 	}
-	return row, data, nil
+	return row, data, unchanged, nil
 }
