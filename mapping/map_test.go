@@ -293,3 +293,34 @@ func TestKeyOrderIsKept(t *testing.T) {
 		}
 	}
 }
+
+// TestColumnsAreThoseThatTheMappingUses, over all resources of the table; none of one that does not fit.
+func TestColumnsAreThoseThatTheMappingUses(t *testing.T) {
+	t.Parallel()
+	d, problems := Parse(loadConfig(t, `
+a: {table: public.t, account: meta.owner, representation: {label: "${first + last} of ${city}", list: ["${tags}"], kind: plain}}
+b: {table: public.t, columns: [city, big]}
+`))
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	tables, relations := loadTables(t, `
+public.t: {key: [id], columns: {unused: text, id: int8, meta: jsonb, first: text, last: text, city: text, tags: "text[]", big: text, also: text}}
+public.t@later: {key: [id], columns: {id: int8, city: text, big: text}}
+public.other: {key: [id], columns: {id: int8}}
+`)
+	m, problems := d.Compile(tables, "test")
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	for name, want := range map[string]string{"public.t": "big city first id last meta tags", "public.t@later": "big city id", "public.other": ""} {
+		var got []string
+		for _, i := range m.Columns(relations[name]) {
+			got = append(got, relations[name].Columns[i].Name)
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: got %v, want %s", name, got, want)
+		}
+	}
+}

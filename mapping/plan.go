@@ -3,6 +3,7 @@ package mapping
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -12,6 +13,8 @@ import (
 // plan is what becomes of the changes of one relation. It has no resources where the table is not mapped.
 type plan struct {
 	resources []planned
+	// columns are those that the resources use, each once.
+	columns []int
 }
 
 // planned is a resource for the columns of a relation.
@@ -21,6 +24,10 @@ type planned struct {
 	// broken says why the resource does not fit the relation; its changes are dead letters then.
 	broken string
 }
+
+// Columns are the indexes of the relation's columns that the mapping of its rows uses: key, account and representation.
+// The slice is shared and must not be changed. Like Map it is for one goroutine at a time.
+func (m *Mapper) Columns(r *cdc.Relation) []int { return m.planOf(r).columns }
 
 // planOf is the plan for a relation. A table that changes under us comes as a new pointer and is bound anew, by name.
 func (m *Mapper) planOf(r *cdc.Relation) *plan {
@@ -45,6 +52,9 @@ func (m *Mapper) bindRelation(r *cdc.Relation) *plan {
 	for _, c := range m.byTable[r.Table] {
 		p.resources = append(p.resources, m.bindResource(c, r))
 	}
+	for i := range p.resources {
+		p.columns = p.resources[i].columnsOf(p.columns)
+	}
 	if len(p.resources) > 0 {
 		return p
 	}
@@ -65,6 +75,23 @@ func (m *Mapper) bindResource(c *compiled, r *cdc.Relation) planned {
 		return planned{compiled: c, broken: reasonOf(problems)}
 	}
 	return planned{compiled: c, bound: b}
+}
+
+// columnsOf are the columns that the resource uses, each once; none where it does not fit.
+func (p *planned) columnsOf(into []int) []int {
+	if p.bound == nil {
+		return into
+	}
+	into = p.root.columnsOf(into)
+	if p.bound.account != nil {
+		into = p.bound.account.columnsOf(into)
+	}
+	for _, k := range p.key {
+		if !slices.Contains(into, k) {
+			into = append(into, k)
+		}
+	}
+	return into
 }
 
 // relationKey finds the key by its columns' names: an instance keeps its name while these are there, whatever becomes
