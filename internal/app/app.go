@@ -44,6 +44,8 @@ type App struct {
 	owner    string
 	metrics  *metrics
 	listener net.Listener
+	// rows reads what the stream leaves out.
+	rows *cdc.RowReader
 
 	// What is known from which stage on; nil before.
 	store      atomic.Pointer[store.Store]
@@ -74,6 +76,7 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text()}
+	a.rows = cdc.NewRowReader(cfg.Database.URL, cfg.Limits.MaxRow, opts.Log)
 	a.metrics = newMetrics(a)
 	return a, nil
 }
@@ -186,6 +189,7 @@ func (a *App) run(ctx context.Context) error {
 		return err
 	}
 	h.mapper = mapper
+	h.filler = filler{rows: a.rows, columns: mapper.Columns}
 	a.tellStart(cat, mapper)
 
 	d := sender.New(a.senderConfig(), st)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -21,6 +22,8 @@ type handler struct {
 	mapper     *mapping.Mapper
 	index      *subscriptions.Index
 	dispatcher *sender.Dispatcher
+	// filler puts in what the stream leaves out.
+	filler filler
 
 	begun bool
 	// horizon is the newest position in the store when the connection was made: what is not beyond it may have been
@@ -68,23 +71,58 @@ func (h *handler) Begin(ctx context.Context) error {
 }
 
 // End implements cdc.Handler.
-func (h *handler) End() { h.dispatcher.Suspend() }
+func (h *handler) End() {
+	h.dispatcher.Suspend()
+	h.app.rows.Close()
+}
 
-// Handle implements cdc.Handler.
+// Handle implements cdc.Handler. It takes the batch in one part, unless values that are read again make it too large.
 func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error) {
-	h.letters, h.matched, h.jobs, h.forget = h.letters[:0], h.matched[:0], h.jobs[:0], h.forget[:0]
+	h.forget = h.forget[:0]
 	if err := h.catchUp(ctx); err != nil {
 		return nil, err
 	}
-	for i := range b.Changes {
-		c := &b.Changes[i]
+	h.app.metrics.changes(b)
+	h.filler.plan(b, h.anybody(b))
+	defer h.filler.release(b)
+	var receipt *cdc.Receipt
+	for from := 0; ; {
+		to, err := h.filler.part(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		last, several := to == len(b.Changes), receipt != nil
+		if receipt, err = h.take(ctx, b.Epoch, b.Changes[from:to], receipt, last); err != nil {
+			return nil, err
+		}
+		if last {
+			if several {
+				receipt.Done()
+			}
+			return receipt, nil
+		}
+		from = to
+	}
+}
+
+// anybody says whether there may be a subscription: else nothing needs to be read.
+func (h *handler) anybody(b *cdc.Batch) bool {
+	return h.index.Len() > 0 || slices.ContainsFunc(b.Changes, func(c cdc.Change) bool { return c.Op == cdc.Message })
+}
+
+// take takes a part of a batch, with the receipt of the parts before it. When it fails after the first one, which is
+// only when ctx ends, the receipt is not handed out, and the batch comes again.
+func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, receipt *cdc.Receipt, last bool) (*cdc.Receipt, error) {
+	h.letters, h.matched, h.jobs = h.letters[:0], h.matched[:0], h.jobs[:0]
+	for i := range changes {
+		c := &changes[i]
 		if c.Op == cdc.Message {
 			if err := h.announced(ctx, c); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		h.events, h.letters = h.mapper.Map(h.events[:0], h.letters, b.Epoch, c)
+		h.events, h.letters = h.mapper.Map(h.events[:0], h.letters, epoch, c)
 		for _, ev := range h.events {
 			from := len(h.matched)
 			h.matched = h.index.Match(h.matched, ev)
@@ -93,7 +131,6 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 			}
 		}
 	}
-	h.app.metrics.changes(b)
 	if err := h.leaveOutRecorded(ctx); err != nil {
 		return nil, err
 	}
@@ -101,7 +138,14 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 	for _, j := range h.jobs {
 		n += len(j.To)
 	}
-	receipt := cdc.NewReceipt(n)
+	switch {
+	case receipt != nil:
+		receipt.Add(n)
+	case last:
+		receipt = cdc.NewReceipt(n)
+	default:
+		receipt = cdc.NewReceipt(n + 1) // held until the last part
+	}
 	if len(h.jobs) > 0 {
 		if err := h.dispatcher.Submit(ctx, h.jobs, receipt); err != nil {
 			return nil, err
@@ -119,6 +163,7 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 	for _, key := range h.forget {
 		h.dispatcher.Forget(key)
 	}
+	h.forget = h.forget[:0]
 	h.app.metrics.buried(len(h.letters))
 	clear(h.jobs[:cap(h.jobs)])
 	clear(h.events[:cap(h.events)])

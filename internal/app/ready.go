@@ -37,7 +37,12 @@ func (a *App) readiness() client.Readiness {
 	switch s := a.source.Load().Status(); s.Phase {
 	case cdc.Streaming:
 		r.Role = "active"
-		add("replication", string(s.Phase), s.Degraded, s.Degraded == "")
+		if reason := s.Degraded; reason != "" {
+			add("replication", string(s.Phase), reason, false)
+		} else {
+			reason = a.rows.Waiting()
+			add("replication", string(s.Phase), reason, reason == "")
+		}
 	case cdc.Standby:
 		r.Role = "standby"
 		add("replication", string(s.Phase), "", true)
