@@ -9,7 +9,8 @@
 -- Amazon RDS and Aurora: leave REPLICATION out, and GRANT rds_replication TO rowhook; instead.
 CREATE ROLE rowhook LOGIN REPLICATION PASSWORD :'password';
 
--- What is mapped can be read. The stream itself asks for no privilege on tables.
+-- What is mapped can be read: for preview, and for large values that an update did not touch, which are not in the log.
+-- The stream itself asks for no privilege on tables.
 GRANT USAGE ON SCHEMA public TO rowhook;
 GRANT SELECT ON public.companies, public.contacts, public.deals TO rowhook;
 
