@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pglogrepl"
 )
@@ -18,6 +19,8 @@ type rowMessage struct {
 	// unchanged says that new has values that were not sent.
 	unchanged bool
 }
+
+func isUnchanged(v Value) bool { return v.Kind == Unchanged }
 
 // ignored is a message that carries nothing for us: Origin, Type, and a stray Stream Abort, which some servers send
 // without a stream.
@@ -93,7 +96,7 @@ func decodeRow(data []byte) (*rowMessage, error) {
 	}
 	if m.op != Insert && (rest[0] == 'K' || rest[0] == 'O') {
 		m.oldWhole = rest[0] == 'O'
-		if m.old, rest, _, err = decodeRowImage(rest[1:], m.oldWhole); err != nil {
+		if m.old, rest, err = decodeRowImage(rest[1:], m.oldWhole); err != nil {
 			return nil, err
 		}
 	} else if m.op == Delete {
@@ -103,31 +106,31 @@ func decodeRow(data []byte) (*rowMessage, error) {
 		if len(rest) == 0 || rest[0] != 'N' {
 			return nil, errors.New("no new row")
 		}
-		if m.new, rest, m.unchanged, err = decodeRowImage(rest[1:], true); err != nil {
+		if m.new, rest, err = decodeRowImage(rest[1:], true); err != nil {
 			return nil, err
 		}
 	}
+	m.unchanged = m.op == Update && slices.ContainsFunc(m.new, isUnchanged)
 	if len(rest) != 0 {
 		return nil, fmt.Errorf("%d bytes too many", len(rest))
 	}
 	return m, nil
 }
 
-// decodeRowImage reads a TupleData. In an image that is not whole, null means that the stream does not say. Unchanged
-// says that there are values which were not sent.
-func decodeRowImage(data []byte, whole bool) (row Row, rest []byte, unchanged bool, err error) {
+// decodeRowImage reads a TupleData. In an image that is not whole, null means that the stream does not say.
+func decodeRowImage(data []byte, whole bool) (Row, []byte, error) {
 	if len(data) < 2 {
-		return nil, nil, false, errors.New("cut short")
+		return nil, nil, errors.New("cut short")
 	}
 	n := int(binary.BigEndian.Uint16(data))
 	data = data[2:]
 	if n > len(data) {
-		return nil, nil, false, errors.New("cut short")
+		return nil, nil, errors.New("cut short")
 	}
-	row = make(Row, n)
+	row := make(Row, n)
 	for i := range row {
 		if len(data) == 0 {
-			return nil, nil, false, errors.New("cut short")
+			return nil, nil, errors.New("cut short")
 		}
 		kind := data[0]
 		data = data[1:]
@@ -138,21 +141,20 @@ func decodeRowImage(data []byte, whole bool) (row Row, rest []byte, unchanged bo
 			}
 		case 'u':
 			row[i].Kind = Unchanged
-			unchanged = true
 		case 't':
 			if len(data) < 4 {
-				return nil, nil, false, errors.New("cut short")
+				return nil, nil, errors.New("cut short")
 			}
 			size := uint64(binary.BigEndian.Uint32(data))
 			data = data[4:]
 			if size > uint64(len(data)) {
-				return nil, nil, false, errors.New("cut short")
+				return nil, nil, errors.New("cut short")
 			}
 			row[i] = Value{Kind: Text, Data: data[:size:size]}
 			data = data[size:]
 		default:
-			return nil, nil, false, fmt.Errorf("value of kind %q", kind)
+			return nil, nil, fmt.Errorf("value of kind %q", kind)
 		}
 	}
-	return row, data, unchanged, nil
+	return row, data, nil
 }
