@@ -297,11 +297,14 @@ func (a *App) tellReady(ctx context.Context) {
 
 func (a *App) storeConfig() store.Config {
 	c := store.Config{URL: a.cfg.Store.URL, Schema: a.cfg.Store.Schema, Log: a.log}
-	if a.cfg.Store.URL != a.cfg.Database.URL {
+	if a.storeApart() {
 		c.SourceURL = a.cfg.Database.URL
 	}
 	return c
 }
+
+// storeApart says that the store is not in the source's database.
+func (a *App) storeApart() bool { return a.cfg.Store.URL != a.cfg.Database.URL }
 
 func (a *App) sourceConfig() cdc.Config {
 	return cdc.Config{

@@ -227,9 +227,9 @@ func retry[A, B any](ctx context.Context, h *handler, what string, try func() (A
 }
 
 const (
-	// visibleWithin is how long a change of a subscription that was read from the stream is waited for. Longer it takes
-	// only behind a synchronous standby that does not answer, or when the change was never made: then it is left for
-	// later, and looked for every lateEvery.
+	// visibleWithin is how long a change of a subscription that was read from the stream is waited for, where the store is
+	// not in the source's database: the announcement comes before the change, and nobody can tell whether it will be made.
+	// After that it is left for later, and looked for every lateEvery.
 	visibleWithin = 5 * time.Second
 	visiblePoll   = 20 * time.Millisecond
 	lateEvery     = time.Second
@@ -247,6 +247,9 @@ func (h *handler) announced(ctx context.Context, c *cdc.Change) error {
 	}
 	if a.Store != h.store.ID() || !h.index.Behind(a) {
 		return nil
+	}
+	if !h.app.storeApart() {
+		return h.awaitAnnounced(ctx, c.Tx, a)
 	}
 	for deadline := time.Now().Add(visibleWithin); ; {
 		applied, err := h.apply(ctx, a)
@@ -268,6 +271,22 @@ func (h *handler) announced(ctx context.Context, c *cdc.Change) error {
 		h.late[a.ID] = a
 	}
 	return nil
+}
+
+// awaitAnnounced applies an announcement that was written in the transaction of the change itself: once that is visible
+// the change is there, or was never made.
+func (h *handler) awaitAnnounced(ctx context.Context, tx *cdc.Tx, a subscriptions.Announcement) error {
+	applied, err := h.apply(ctx, a)
+	if err != nil || applied {
+		return err
+	}
+	if err := h.app.rows.AwaitVisible(ctx, tx); err != nil {
+		return err
+	}
+	if applied, err = h.apply(ctx, a); err == nil && !applied {
+		h.app.log.Warn("a change of a subscription was announced and never made: it is left out", "subscription", a.ID)
+	}
+	return err
 }
 
 // catchUp applies what was late.

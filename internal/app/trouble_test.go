@@ -115,13 +115,20 @@ func TestAnAnnouncementThatDoesNotComeTrueChangesNothing(t *testing.T) {
 func TestADeletionInTheSameBatch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	own := pgtest.Database(t)
+	r.text = strings.Replace(r.text, "api:\n", "store: {url: '"+own+"', schema: hooks}\napi:\n", 1)
 	r.start()
 	s := r.subscribe("/deleted")
 	r.subscribe("/stays")
 	r.insertContact(1, 1)
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(q) == 2 })
+	conn, err := pgx.Connect(t.Context(), own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
 	var id string
-	if err := r.conn.QueryRow(t.Context(), `select id::text from rowhook.store`).Scan(&id); err != nil {
+	if err := conn.QueryRow(t.Context(), `select id::text from hooks.store`).Scan(&id); err != nil {
 		t.Fatal(err)
 	}
 	// Of a subscription that nobody made: it is waited for.
@@ -136,6 +143,24 @@ func TestADeletionInTheSameBatch(t *testing.T) {
 	got := r.recv.WaitFor(t, arrived("/stays", "contact/6", 1))
 	if n := len(hooktest.ByPath(got)["/deleted"]); n != 1 {
 		t.Errorf("%d requests, want 1: something was sent after the deletion was answered", n)
+	}
+}
+
+// TestAnAnnouncementOfNothingHoldsUpNothing: in the source's own database it is known whether a change was made.
+func TestAnAnnouncementOfNothingHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start()
+	r.subscribe("/")
+	var id string
+	if err := r.conn.QueryRow(t.Context(), `select id::text from rowhook.store`).Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	r.exec(`select pg_logical_emit_message(true, 'rowhook.subscription', $1)`, `{"store":"`+id+`","id":"sub_none","version":1}`)
+	r.insertContact(1, 1)
+	r.recv.WaitFor(t, arrived("/", "contact/1", 1))
+	if !strings.Contains(r.log.String(), "never made") {
+		t.Error("the log does not say that it was never made")
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -342,92 +341,4 @@ func TestLargeRowsAreReadInParts(t *testing.T) {
 		t.Errorf("got %s", line)
 	}
 	eventually(t, "everything is acknowledged", func() bool { return r.metric("rowhook_replication_unsettled_batches") == 0 })
-}
-
-// TestReadsWaitUntilTheCommitIsVisible lets a commit wait for a standby that is not there: it is in the stream then, and
-// nobody sees its row.
-func TestReadsWaitUntilTheCommitIsVisible(t *testing.T) {
-	t.Parallel()
-	srv := pgtest.Cluster(t, nil)
-	r := docsOn(newRigAt(t, srv.Database(t)))
-	// What rowhook itself writes must not wait for the standby.
-	r.exec(`create role hooks superuser login password 'secret'; alter role hooks set synchronous_commit = local`)
-	u, err := url.Parse(r.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.UserPassword("hooks", "secret")
-	r.text = strings.Replace(r.text, "${env:DATABASE_URL}", u.String(), 1)
-	r.start()
-	r.subscribe("/", "doc.*")
-	r.exec(`insert into docs (id, title, body) values (1, 'a', $1)`, large("one"))
-	r.wantDocs("doc.create id=1 title=a body=one")
-	standby := func(name string) {
-		t.Helper()
-		if err := srv.Set(map[string]string{"synchronous_standby_names": name}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	hang := func(sql string, args ...any) <-chan error {
-		ended := make(chan error, 1)
-		go func() {
-			conn, err := pgx.Connect(context.Background(), r.url)
-			if err == nil {
-				_, err = conn.Exec(context.Background(), sql, args...)
-				_ = conn.Close(context.Background())
-			}
-			ended <- err
-		}()
-		eventually(t, "the commit waits", func() bool {
-			var n int
-			err := r.conn.QueryRow(t.Context(), `select count(*) from pg_stat_activity where wait_event = 'SyncRep'`).Scan(&n)
-			return err == nil && n > 0
-		})
-		return ended
-	}
-	red := func() {
-		t.Helper()
-		eventually(t, "readiness says what is waited for", func() bool {
-			ready, err := r.admin().Ready(t.Context())
-			return err == nil && !ready.Ready && strings.Contains(ready.Reason, "synchronous standby")
-		})
-	}
-	standby("nobody")
-	eventually(t, "the setting is loaded", func() bool {
-		var name string
-		return r.conn.QueryRow(t.Context(), `show synchronous_standby_names`).Scan(&name) == nil && name == "nobody"
-	})
-	r.recv.Forget()
-	ended := hang(`with small as (select 1) update docs set title = 'b' where id = 1`)
-	red()
-	if n := len(r.recv.Requests()); n != 0 {
-		t.Errorf("%d deliveries before the commit was visible", n)
-	}
-	standby("")
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	r.wantDocs("doc.update id=1 title=b body=one")
-	eventually(t, "it is ready again", func() bool {
-		ready, err := r.admin().Ready(t.Context())
-		return err == nil && ready.Ready
-	})
-
-	standby("nobody")
-	eventually(t, "the setting is loaded", func() bool {
-		var name string
-		return r.conn.QueryRow(t.Context(), `show synchronous_standby_names`).Scan(&name) == nil && name == "nobody"
-	})
-	r.recv.Forget()
-	ended = hang(`update docs set title = 'c' where id = 1`)
-	red()
-	if err := srv.Shutdown(pgtest.Fast, 15*time.Second); err != nil {
-		t.Fatalf("the server does not stop: %v", err)
-	}
-	<-ended
-	standby("")
-	if err := srv.StartAgain(); err != nil {
-		t.Fatal(err)
-	}
-	r.wantDocs("doc.update id=1 title=c body=one")
 }
