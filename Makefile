@@ -31,6 +31,9 @@ bench: ## run the Go benchmarks
 latency: ## measure commit to receipt, one row at a time
 	go run ./cmd/rowhook demo --latency 2000
 
+memory: ## measure the peak of memory: a transaction of a million rows, a backlog, slow receivers
+	ROWHOOK_MEMORY=large go test -run '^TestMemoryIsBounded$$' -count=1 -timeout 30m -v ./internal/app | grep -E 'peak|^(ok|FAIL|---)'
+
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go vet ./...
@@ -39,4 +42,4 @@ lint: ## gofmt, vet, staticcheck
 ci: ## what CI runs
 	bash .ci/run
 
-.PHONY: help demo build test race fuzz bench latency lint ci
+.PHONY: help demo build test race fuzz bench latency memory lint ci

@@ -3,7 +3,7 @@ package sender
 // The price of what is under way, in bytes, beside the bodies themselves: what the structures around them take.
 const (
 	eventOverhead    = 400
-	deliveryOverhead = 240
+	deliveryOverhead = 440
 )
 
 // priceOf is what a job is charged for.

@@ -41,8 +41,9 @@ func newClient(g Guard, userAgent string, perHost int) *client {
 		IdleConnTimeout:        90 * time.Second,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: answerHeader,
-		WriteBufferSize:        16 << 10,
-		ReadBufferSize:         4 << 10,
+		// What they take is taken for each connection. A larger body is written past the buffer.
+		WriteBufferSize: 4 << 10,
+		ReadBufferSize:  2 << 10,
 	}
 	c := &retryablehttp.Client{
 		HTTPClient: &http.Client{

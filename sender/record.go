@@ -87,9 +87,10 @@ func (d *Dispatcher) flush(ctx context.Context, spare []Record) ([]Record, bool)
 				return nil, false
 			}
 			d.written(batch)
+			// What is settled has been given back to the budget, so it must not be held until the rest is written.
+			clear(batch)
 			rest = rest[len(batch):]
 		}
-		clear(all)
 		if spare = all; cap(spare) > recordsKept {
 			spare = nil
 		}

@@ -42,6 +42,7 @@ func (p *program) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		boundMemory(cfg)
 		var base string
 		a, err := app.New(cfg, app.Options{Log: log, Version: versionText(), OnReady: func(role string) { log.Info("ready", "api", base, "role", role) }})
 		if err != nil {

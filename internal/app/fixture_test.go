@@ -84,6 +84,8 @@ type rig struct {
 	recv *hooktest.Receiver
 	log  *lockedBuffer
 	api  string
+	// listen is the API's address where the config names it.
+	listen string
 }
 
 type lockedBuffer struct {
