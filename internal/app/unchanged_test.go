@@ -89,8 +89,8 @@ func (r *rig) wantDocs(want ...string) {
 	}
 }
 
-// metric is the value of an unlabelled metric.
-func (r *rig) metric(name string) int {
+// count is the value of an unlabelled metric.
+func (r *rig) count(name string) int {
 	r.t.Helper()
 	resp, err := http.Get(r.api + "/metrics")
 	if err != nil {
@@ -148,7 +148,7 @@ func TestUnchangedLargeValuesAreReadAgain(t *testing.T) {
 	r.wantDocs("doc.create id=1 title=a body=one")
 	r.exec(`update docs set title = 'b'`)
 	r.wantDocs("doc.create id=1 title=a body=one", "doc.update id=1 title=b body=one")
-	if n := r.metric("rowhook_reads_total"); n != 1 {
+	if n := r.count("rowhook_reads_total"); n != 1 {
 		t.Errorf("%d reads, want 1", n)
 	}
 	r.recv.Forget()
@@ -172,7 +172,7 @@ func TestColumnsThatNobodyNeedsAreNotRead(t *testing.T) {
 	r.exec(`insert into docs (id, title, body) values (2, 'a', $1)`, large("nobody subscribes yet"))
 	r.exec(`update docs set title = 'b'`)
 	r.exec(`delete from docs`)
-	eventually(t, "it is taken", func() bool { return r.metric("rowhook_changes_total") >= 3 })
+	eventually(t, "it is taken", func() bool { return r.count("rowhook_changes_total") >= 3 })
 	r.subscribe("/", "doc.*")
 	r.exec(`insert into docs (id, title, body, side) values (1, 'a', 'small', $1)`, large("side"))
 	r.exec(`update docs set title = 'b'`)
@@ -181,7 +181,7 @@ func TestColumnsThatNobodyNeedsAreNotRead(t *testing.T) {
 	r.exec(`update docs set title = 'c'`)
 	r.wantDocs("doc.create id=1 title=a body=small", "doc.update id=1 title=b body=small",
 		"doc.update id=1 title=b body=one", "doc.update id=1 title=c body=one")
-	if n := r.metric("rowhook_reads_total"); n != 0 {
+	if n := r.count("rowhook_reads_total"); n != 0 {
 		t.Errorf("%d reads, want none", n)
 	}
 }
@@ -309,7 +309,7 @@ func TestManyRowsAreReadTogether(t *testing.T) {
 			t.Fatalf("got %s, want %s", line, want)
 		}
 	}
-	if n := r.metric("rowhook_reads_total"); n < 4 || n > 40 {
+	if n := r.count("rowhook_reads_total"); n < 4 || n > 40 {
 		t.Errorf("%d reads for 1,000 rows", n)
 	} else {
 		t.Logf("%d reads for 1,000 rows", n)
@@ -340,5 +340,5 @@ func TestLargeRowsAreReadInParts(t *testing.T) {
 	if line := doc(t, got["doc/41"][0]); line != "doc.update id=41 title=b partial=[body]" {
 		t.Errorf("got %s", line)
 	}
-	eventually(t, "everything is acknowledged", func() bool { return r.metric("rowhook_replication_unsettled_batches") == 0 })
+	eventually(t, "everything is acknowledged", func() bool { return r.count("rowhook_replication_unsettled_batches") == 0 })
 }
