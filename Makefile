@@ -34,6 +34,9 @@ latency: ## measure commit to receipt, one row at a time
 memory: ## measure the peak of memory: a transaction of a million rows, a backlog, slow receivers
 	ROWHOOK_MEMORY=large go test -run '^TestMemoryIsBounded$$' -count=1 -timeout 30m -v ./internal/app | grep -E 'peak|^(ok|FAIL|---)'
 
+isolation: ## measure what healthy targets get beside hanging and failing ones
+	ROWHOOK_ISOLATION=1 go test -run '^TestMeasureIsolation$$' -count=1 -timeout 30m -v ./sender | grep -E '/s|ratio|^(ok|FAIL)'
+
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go vet ./...
@@ -42,4 +45,4 @@ lint: ## gofmt, vet, staticcheck
 ci: ## what CI runs
 	bash .ci/run
 
-.PHONY: help demo build test race fuzz bench latency memory lint ci
+.PHONY: help demo build test race fuzz bench latency memory isolation lint ci

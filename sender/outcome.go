@@ -87,6 +87,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 	switch out.Verdict {
 	case Delivered:
 		s.moved = now
+		s.widen()
 		dl.attempts++
 		d.finish(dl, StatusDelivered, out)
 		return time.Time{}, false
@@ -104,6 +105,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 		}
 		return time.Time{}, gone
 	}
+	s.narrow()
 	dl.attempts++
 	dl.retryReason = out.Reason
 	delay, more := nextDelay(s.retries, dl.attempts)

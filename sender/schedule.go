@@ -1,5 +1,15 @@
 package sender
 
+const (
+	// windowBegin is how many requests are sent to a target of which nothing is known, windowMin to one that fails.
+	windowBegin = 8
+	windowMin   = 2
+)
+
+// widen and narrow move the window.
+func (s *subscription) widen()  { s.window = min(2*s.window, s.slots) }
+func (s *subscription) narrow() { s.window = max(s.window/2, min(windowMin, s.slots)) }
+
 // halted says that nothing is begun.
 func (d *Dispatcher) halted() bool { return d.stopping || d.suspended }
 
@@ -17,8 +27,8 @@ func (d *Dispatcher) makeReady(s *subscription) {
 }
 
 // schedule takes what may start now, and counts it in attempts: its callers must launch it, or send it themselves. Slots
-// are shared so that some are always free: no subscription gets more than are left over, so that a few hanging targets
-// do not take them all.
+// are shared so that some are always free: no subscription gets more than are left over, nor more than its window, so
+// that hanging targets do not take them all.
 func (d *Dispatcher) schedule() []*delivery {
 	if d.halted() {
 		return nil
@@ -29,7 +39,7 @@ func (d *Dispatcher) schedule() []*delivery {
 		s.ready = false
 		for s.fresh.len()+s.due.len() > 0 && d.inFlight < d.cfg.MaxInFlight {
 			free := d.cfg.MaxInFlight - d.inFlight
-			if s.inFlight >= s.slots || s.inFlight > 0 && s.inFlight >= free {
+			if s.inFlight >= s.window || s.inFlight > 0 && s.inFlight >= free {
 				break
 			}
 			dl := d.takeNext(s)
@@ -43,7 +53,7 @@ func (d *Dispatcher) schedule() []*delivery {
 			d.attempts.Add(1)
 			start = append(start, dl)
 		}
-		if s.inFlight < s.slots {
+		if s.inFlight < s.window {
 			d.makeReady(s)
 		}
 	}

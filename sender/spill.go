@@ -139,6 +139,9 @@ func (d *Dispatcher) shed() {
 func (d *Dispatcher) expire(now time.Time) {
 	for dl := d.ages.first; dl != nil && now.Sub(dl.submitted) > d.cfg.Hold; dl = d.ages.first {
 		l := dl.lane
+		if dl.running {
+			l.sub.narrow()
+		}
 		if l.current == dl && !dl.running {
 			d.storeWhole(l.sub)
 		} else {

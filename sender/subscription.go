@@ -27,6 +27,9 @@ type subscription struct {
 	ctx      context.Context
 	cut      context.CancelFunc
 	inFlight int
+	// window is how many of its slots it may use now: it doubles with a delivery and halves with a failure, so that a
+	// target that answers nobody leaves its slots to the others.
+	window int
 	// fresh may start; due was read from the store and may start. Both may hold what has been stored or settled since.
 	fresh, due fifo[*delivery]
 	// ready says that it stands in the dispatcher's queue.
@@ -99,6 +102,7 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 		s.slots = n
 	}
 	s.slots = max(1, min(s.slots, d.cfg.MaxInFlight))
+	s.window = min(s.slots, windowBegin)
 	if to.State != subscriptions.Active {
 		d.hold(s)
 		return
