@@ -193,11 +193,11 @@ func (s *Source) mend(ctx context.Context, conn *pgx.Conn, f *found, in *Inciden
 
 // publish makes the publication, and adds tables that it lacks.
 func (s *Source) publish(ctx context.Context, conn *pgx.Conn) error {
-	tables, err := LoadTables(ctx, conn, s.cfg.Tables)
+	tables, err := LoadTables(ctx, conn, s.mapped())
 	if err != nil {
 		return s.trouble("read the tables' definitions", err)
 	}
-	if err := checkTables(s.cfg.Tables, tables); err != nil {
+	if err := checkTables(s.mapped(), tables); err != nil {
 		return err
 	}
 	return s.ensurePublication(ctx, conn, &Catalog{Tables: tables})

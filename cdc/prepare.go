@@ -61,10 +61,10 @@ func (s *Source) Inspect(ctx context.Context) (*Catalog, error) {
 	if err := s.checkServer(ctx, conn, cat); err != nil {
 		return nil, err
 	}
-	if cat.Tables, err = LoadTables(ctx, conn, s.cfg.Tables); err != nil {
+	if cat.Tables, err = LoadTables(ctx, conn, s.mapped()); err != nil {
 		return nil, s.trouble("read the tables' definitions", err)
 	}
-	if err := checkTables(s.cfg.Tables, cat.Tables); err != nil {
+	if err := checkTables(s.mapped(), cat.Tables); err != nil {
 		return nil, err
 	}
 	return cat, nil
@@ -260,7 +260,7 @@ func (s *Source) ensurePublication(ctx context.Context, conn *pgx.Conn, cat *Cat
 	p := s.cfg.Publication
 	var quoted []string
 	var partitioned bool
-	for _, t := range s.cfg.Tables {
+	for _, t := range s.mapped() {
 		quoted = append(quoted, t.Quote())
 		partitioned = partitioned || cat.Tables[t].Kind == 'p'
 	}
@@ -319,7 +319,7 @@ func (s *Source) unpublished(ctx context.Context, conn *pgx.Conn) ([]TableName, 
 		return nil, err
 	}
 	var missing []TableName
-	for _, t := range s.cfg.Tables {
+	for _, t := range s.mapped() {
 		if !slices.Contains(has, t) {
 			missing = append(missing, t)
 		}

@@ -68,6 +68,7 @@ type Source struct {
 	wake chan struct{}
 
 	mu      sync.Mutex
+	tables  []TableName
 	catalog *Catalog
 	status  Status
 	ledger  *ledger
@@ -91,7 +92,7 @@ func New(cfg Config, h Handler, c Checkpoints) (*Source, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Source{cfg: cfg, handler: h, checkpoints: c, busy: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+	return &Source{cfg: cfg, handler: h, checkpoints: c, tables: cfg.Tables, busy: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 		status: Status{Phase: Stopped, Since: time.Now()}}, nil
 }
 

@@ -60,7 +60,7 @@ func (w *watch) loop(ctx context.Context, sql *shared) {
 
 // seen takes a look's result. What is missed is durable before the look counts.
 func (w *watch) seen(ctx context.Context, missing []TableName, at LSN, now time.Time) error {
-	tables := w.cfg.Tables
+	tables := w.mapped()
 	if len(missing) > 0 {
 		tables = w.tables // what was published before, until it is again
 	}

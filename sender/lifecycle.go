@@ -23,8 +23,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	for range 3 {
 		<-done
 	}
-	d.admin.close()
-	d.accounts.close()
+	d.closeClients()
 	return nil
 }
 
@@ -151,9 +150,14 @@ func (d *Dispatcher) quiet(ctx context.Context) error {
 
 // expireLoop looks after deliveries that wait too long in memory.
 func (d *Dispatcher) expireLoop(ctx context.Context) {
-	tick := time.NewTicker(max(d.cfg.Hold/20, 10*time.Millisecond))
+	every := d.holdEvery()
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
+		if now := d.holdEvery(); now != every {
+			every = now
+			tick.Reset(every)
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -73,8 +73,23 @@ func (d *Dispatcher) subscription(to *subscriptions.Subscription) *subscription 
 
 // adopt makes a version of the subscription the one that is used.
 func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
-	s.sub = to
-	c := d.accounts
+	s.sub, s.window = to, 0
+	d.configure(s)
+	if to.State != subscriptions.Active {
+		d.hold(s)
+		return
+	}
+	s.held = false
+	if s.rows > 0 {
+		d.lookSoon(s, time.Now())
+	} else {
+		s.whole = false
+	}
+}
+
+// configure works out from the subscription and the config how to send to it.
+func (d *Dispatcher) configure(s *subscription) {
+	to, c := s.sub, d.accounts
 	if to.Admin {
 		c = d.admin
 	}
@@ -102,17 +117,10 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 		s.slots = n
 	}
 	s.slots = max(1, min(s.slots, d.cfg.MaxInFlight))
-	s.window = min(s.slots, windowBegin)
-	if to.State != subscriptions.Active {
-		d.hold(s)
-		return
+	if s.window == 0 {
+		s.window = windowBegin
 	}
-	s.held = false
-	if s.rows > 0 {
-		d.lookSoon(s, time.Now())
-	} else {
-		s.whole = false
-	}
+	s.window = min(s.window, s.slots)
 }
 
 // hold sends nothing more and keeps everything in the store. Requests under way end as they would.

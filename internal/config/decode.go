@@ -61,6 +61,8 @@ type member[T any] struct {
 	required string
 	decode   func(d *decoder, v value, to *T)
 	schema   func(def *T) jsonObject
+	// changed lists the keys that differ, the member's own path or those below it.
+	changed func(a, b *T, path string) []string
 }
 
 // key describes one key: its name, what it holds, where that goes, and what it means.
@@ -75,6 +77,7 @@ func key[T, V any](name string, k kind[V], at func(*T) *V, doc string) member[T]
 			}
 			return append(jsonObject{{"description", doc}}, k.schema(inner)...)
 		},
+		changed: func(a, b *T, path string) []string { return changedAt(k, at(a), at(b), path) },
 	}
 }
 
