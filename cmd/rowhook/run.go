@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -21,6 +24,8 @@ func (p *program) runCommand() *cobra.Command {
 		Long: "run reads the database's changes and sends the hooks until it is stopped by SIGINT or SIGTERM: then it lets requests\n" +
 			"under way end, writes down what is left, and acknowledges. A second signal ends it at once; nothing is lost, but\n" +
 			"hooks may be sent twice.\n\n" +
+			"SIGHUP reads the config again: whole, or not at all. Nothing that runs is disturbed; what is wrong is logged, and the\n" +
+			"config before goes on.\n\n" +
 			"It logs to stderr: what it found and made, then ready. A database that is away is waited for; what only a person can\n" +
 			"mend (a password, a privilege, a setting, the config) is told, and it exits with 1.",
 		Example: "  rowhook run --config config.yaml",
@@ -38,6 +43,9 @@ func (p *program) runCommand() *cobra.Command {
 		}
 		ctx, release := untilSignal(cmd.Context(), p.stderr, os.Interrupt, syscall.SIGTERM)
 		defer release()
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
 		cfg, err := config.Load(file)
 		if err != nil {
 			return err
@@ -54,9 +62,26 @@ func (p *program) runCommand() *cobra.Command {
 		}
 		base = baseURL(addr, cfg.API.BasePath)
 		log.Info("starting", "version", versionText(), "config", file, "api", base)
+		running, ended := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { reloadOn(running, hangup, a, file) })
+		defer wg.Wait()
+		defer ended()
 		return a.Run(ctx)
 	}
 	return cmd
+}
+
+// reloadOn reads the config file again for every signal; those that come meanwhile are one.
+func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, file string) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			_ = a.Reload(ctx, func() (*config.Config, error) { return config.Load(file) }) // it has told what is wrong
+		}
+	}
 }
 
 // none takes no arguments.

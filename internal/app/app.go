@@ -37,7 +37,9 @@ type Options struct {
 
 // App is one rowhook. Use New, then Run.
 type App struct {
+	// cfg is the config of the start. What a reload may change is read from live.
 	cfg      *config.Config
+	live     atomic.Pointer[config.Config]
 	opts     Options
 	log      *slog.Logger
 	def      *mapping.Definition
@@ -52,8 +54,15 @@ type App struct {
 	source     atomic.Pointer[cdc.Source]
 	dispatcher atomic.Pointer[sender.Dispatcher]
 	catalogue  atomic.Pointer[subscriptions.Catalogue]
+	// mapper is what transactions that begin now are mapped by.
+	mapper atomic.Pointer[mapping.Mapper]
+	// server answers the API's requests.
+	server atomic.Pointer[http.Handler]
 	// waiting says what the start waits for.
 	waiting atomic.Pointer[string]
+	// started is closed when a reload may begin; reloading lets in one at a time.
+	started   chan struct{}
+	reloading sync.Mutex
 }
 
 const (
@@ -75,7 +84,8 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text()}
+	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text(), started: make(chan struct{})}
+	a.live.Store(cfg)
 	a.rows = cdc.NewRowReader(cfg.Database.URL, cfg.Limits.MaxRow, opts.Log)
 	a.metrics = newMetrics(a)
 	return a, nil
@@ -111,7 +121,10 @@ func (a *App) Run(ctx context.Context) error {
 
 // serve runs the API until the function it returns is called.
 func (a *App) serve() func() {
-	s := a.api().HTTPServer("")
+	api := a.api(a.cfg)
+	a.useAPI(api)
+	s := api.HTTPServer("")
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.server.Load()).ServeHTTP(w, r) })
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := s.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -128,12 +141,18 @@ func (a *App) serve() func() {
 	}
 }
 
-func (a *App) api() *api.Server {
-	tokens := make([]api.Token, len(a.cfg.API.Tokens))
-	for i, t := range a.cfg.API.Tokens {
+// useAPI lets the server answer all requests from now on. Those under way end as they began.
+func (a *App) useAPI(s *api.Server) {
+	h := s.Handler()
+	a.server.Store(&h)
+}
+
+func (a *App) api(cfg *config.Config) *api.Server {
+	tokens := make([]api.Token, len(cfg.API.Tokens))
+	for i, t := range cfg.API.Tokens {
 		tokens[i] = api.Token{Name: t.Name, Token: t.Token, Account: t.Account}
 	}
-	admin, accounts := a.guards()
+	admin, accounts := guards(cfg)
 	return api.New(api.Config{
 		BasePath:   a.cfg.API.BasePath,
 		Tokens:     tokens,
@@ -146,7 +165,7 @@ func (a *App) api() *api.Server {
 		},
 		Admin:         subscriptions.Policy{AllowHTTP: admin.AllowHTTP, CheckAddress: admin.Check},
 		Accounts:      subscriptions.Policy{AllowHTTP: accounts.AllowHTTP, CheckAddress: accounts.Check},
-		ConfigRetries: len(a.cfg.Delivery.Retries),
+		ConfigRetries: len(cfg.Delivery.Retries),
 		Ready:         a.readiness,
 		Resume:        a.resume,
 		Metrics:       a.metrics.handler(),
@@ -155,8 +174,8 @@ func (a *App) api() *api.Server {
 	})
 }
 
-func (a *App) guards() (admin, accounts sender.Guard) {
-	d := a.cfg.Delivery
+func guards(cfg *config.Config) (admin, accounts sender.Guard) {
+	d := cfg.Delivery
 	return sender.Guard{AllowHTTP: d.Targets.AllowHTTP, AllowNetworks: d.Targets.AllowNetworks},
 		sender.Guard{AllowHTTP: d.Accounts.AllowHTTP, AllowNetworks: d.Accounts.AllowNetworks}
 }
@@ -188,11 +207,11 @@ func (a *App) run(ctx context.Context) error {
 	if _, err := wait(ctx, a, "publication and slot", func() (struct{}, error) { return struct{}{}, src.Establish(ctx, cat) }); err != nil {
 		return err
 	}
-	h.mapper = mapper
-	h.filler = filler{rows: a.rows, columns: mapper.Columns}
+	a.mapper.Store(mapper)
+	h.filler = filler{rows: a.rows, columns: func(c *cdc.Change) []int { return h.mapperOf(c).Columns(c.Relation) }}
 	a.tellStart(cat, mapper)
 
-	d := sender.New(a.senderConfig(), st)
+	d := sender.New(a.senderConfig(a.cfg), st)
 	h.dispatcher = d
 	st.OnChange(func(_ string, _ int64, deleted bool, key int64) {
 		// From when the caller has its answer, nothing is sent any more.
@@ -204,6 +223,7 @@ func (a *App) run(ctx context.Context) error {
 	offers := catalogueOf(mapper)
 	a.catalogue.Store(&offers)
 	a.waiting.Store(nil)
+	close(a.started)
 
 	// The stages end in the order in which data flows: the source first, the dispatcher when nothing comes any more.
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
@@ -256,7 +276,13 @@ func (a *App) tellStart(cat *cdc.Catalog, m *mapping.Mapper) {
 	if !a.opts.Temporary {
 		a.log.Info("replication slot "+verb(cat.MadeSlot), "slot", a.cfg.Database.Slot)
 	}
-	for _, r := range a.cfg.Mapping.Resources {
+	a.tellResources(a.cfg, m)
+	a.log.Info("API", "listen", a.listener.Addr().String(), "base_path", a.cfg.API.BasePath)
+}
+
+// tellResources says what is sent, to whom not, and who may subscribe.
+func (a *App) tellResources(cfg *config.Config, m *mapping.Mapper) {
+	for _, r := range cfg.Mapping.Resources {
 		var events []string
 		for _, t := range m.Types() {
 			if t.Resource == r.Name {
@@ -272,8 +298,7 @@ func (a *App) tellStart(cat *cdc.Catalog, m *mapping.Mapper) {
 			a.log.Warn("not offered to accounts", "event", t.Name, "reason", t.AccountReason)
 		}
 	}
-	a.log.Info("API", "listen", a.listener.Addr().String(), "base_path", a.cfg.API.BasePath)
-	if len(a.cfg.API.Tokens) == 0 {
+	if len(cfg.API.Tokens) == 0 {
 		a.log.Warn("api.tokens is empty: nobody can subscribe")
 	}
 }
@@ -314,12 +339,12 @@ func (a *App) sourceConfig() cdc.Config {
 	}
 }
 
-func (a *App) senderConfig() sender.Config {
-	admin, accounts := a.guards()
+func (a *App) senderConfig(cfg *config.Config) sender.Config {
+	admin, accounts := guards(cfg)
 	return sender.Config{
-		MaxInFlight: a.cfg.Delivery.MaxInFlight, PerSubscription: perSubscription,
-		Hold: a.cfg.Limits.Hold, Memory: a.cfg.Limits.Memory,
-		Timeout: a.cfg.Delivery.Timeout, Retries: a.cfg.Delivery.Retries, Ordering: a.cfg.Delivery.Ordering,
+		MaxInFlight: cfg.Delivery.MaxInFlight, PerSubscription: perSubscription,
+		Hold: cfg.Limits.Hold, Memory: cfg.Limits.Memory,
+		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering,
 		Admin: admin, Accounts: accounts, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
 		OnAttempt: a.observe, OnGone: a.gone,
 	}
@@ -355,7 +380,7 @@ func (a *App) expireLoop(ctx context.Context, st *store.Store) {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
 	for {
-		dropped, err := st.Expire(ctx, time.Now().Add(-a.cfg.Retention.For))
+		dropped, err := st.Expire(ctx, time.Now().Add(-a.live.Load().Retention.For))
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("what is older than the retention cannot be removed", "error", err)
 		}

@@ -86,6 +86,8 @@ type rig struct {
 	api  string
 	// listen is the API's address where the config names it.
 	listen string
+	// app is the one that was started last.
+	app *app.App
 }
 
 type lockedBuffer struct {
@@ -215,7 +217,7 @@ func (r *rig) launch() (ready <-chan struct{}, ended <-chan error, stop func()) 
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.api = "http://" + addr.String()
+	r.api, r.app = "http://"+addr.String(), a
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()

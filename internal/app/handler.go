@@ -17,11 +17,13 @@ import (
 // handler is the way of the data: changes become events, events deliveries, and these go to the dispatcher with the
 // receipt that it settles. It belongs to the source's goroutine.
 type handler struct {
-	app        *App
-	store      *store.Store
-	mapper     *mapping.Mapper
-	index      *subscriptions.Index
-	dispatcher *sender.Dispatcher
+	app   *App
+	store *store.Store
+	// mapper is that of the transaction tx, from its first change to its last; fresh that of those after it.
+	mapper, fresh *mapping.Mapper
+	tx            *cdc.Tx
+	index         *subscriptions.Index
+	dispatcher    *sender.Dispatcher
 	// filler puts in what the stream leaves out.
 	filler filler
 
@@ -82,6 +84,7 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 	if err := h.catchUp(ctx); err != nil {
 		return nil, err
 	}
+	h.fresh = h.app.mapper.Load()
 	h.app.metrics.changes(b)
 	h.filler.plan(b, h.anybody(b))
 	defer h.filler.release(b)
@@ -105,6 +108,14 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 	}
 }
 
+// mapperOf is the mapper of a change of the batch.
+func (h *handler) mapperOf(c *cdc.Change) *mapping.Mapper {
+	if c.Tx == h.tx {
+		return h.mapper
+	}
+	return h.fresh
+}
+
 // anybody says whether there may be a subscription: else nothing needs to be read.
 func (h *handler) anybody(b *cdc.Batch) bool {
 	return h.index.Len() > 0 || slices.ContainsFunc(b.Changes, func(c cdc.Change) bool { return c.Op == cdc.Message })
@@ -116,6 +127,9 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 	h.letters, h.matched, h.jobs = h.letters[:0], h.matched[:0], h.jobs[:0]
 	for i := range changes {
 		c := &changes[i]
+		if c.Tx != h.tx {
+			h.tx, h.mapper = c.Tx, h.fresh
+		}
 		if c.Op == cdc.Message {
 			if err := h.announced(ctx, c); err != nil {
 				return nil, err

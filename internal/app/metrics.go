@@ -24,6 +24,7 @@ type metrics struct {
 	attemptsTotal *prometheus.CounterVec
 	attemptTime   prometheus.Histogram
 	latency       prometheus.Histogram
+	reloads       *prometheus.CounterVec
 	gauges        map[*prometheus.Desc]func() float64
 }
 
@@ -39,6 +40,7 @@ func newMetrics(a *App) *metrics {
 		attemptTime:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_attempt_duration_seconds", Help: "Time from the start of a request to the answer's headers.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
 		latency:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_delivery_latency_seconds", Help: "Time from commit to the answer of a first attempt that delivered, by both machines' clocks.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 20)}),
 	}
+	m.reloads = newReloads()
 	m.gauges = map[*prometheus.Desc]func() float64{}
 	gauge := func(name, help string, read func() float64) {
 		m.gauges[prometheus.NewDesc(name, help, nil, nil)] = read
@@ -78,7 +80,7 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send."},
 		func() float64 { return float64(a.rows.Queries()) })
-	m.registry.MustRegister(m.changesTotal, reads, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m,
+	m.registry.MustRegister(m.changesTotal, reads, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

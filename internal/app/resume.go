@@ -95,7 +95,7 @@ type gapData struct {
 // belong to no account.
 func (a *App) gapNotices(next cdc.Checkpoint, in *cdc.Incident, all []*subscriptions.Subscription) []store.Notice {
 	var resources, accounted []string
-	for _, r := range a.cfg.Mapping.Resources {
+	for _, r := range a.live.Load().Mapping.Resources {
 		if in.Tables == nil || slices.Contains(in.Tables, r.Table) {
 			resources = append(resources, r.Name)
 			if r.Account != nil {

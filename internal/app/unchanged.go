@@ -17,7 +17,7 @@ import (
 type filler struct {
 	rows *cdc.RowReader
 	// columns are those that the mapping uses.
-	columns func(*cdc.Relation) []int
+	columns func(*cdc.Change) []int
 
 	earlier block
 	txs     []*cdc.Tx
@@ -58,7 +58,7 @@ func (f *filler) plan(b *cdc.Batch, wanted bool) {
 				f.gaps = append(f.gaps, f.gap(i, c, columns))
 			}
 		}
-		f.earlier.note(c, f.columns(c.Relation))
+		f.earlier.note(c, f.columns(c))
 	}
 	if len(f.gaps) > 0 {
 		for i := range b.Changes {
@@ -82,7 +82,7 @@ func (f *filler) lacking(b *cdc.Batch) bool {
 // lacks are the columns that the mapping uses and the change does not tell, ascending.
 func (f *filler) lacks(c *cdc.Change) []int {
 	var lacks []int
-	for _, i := range f.columns(c.Relation) {
+	for _, i := range f.columns(c) {
 		if i < len(c.New) && c.New[i].Kind == cdc.Unchanged && !known(c.Old, i) {
 			lacks = append(lacks, i)
 		}
