@@ -50,6 +50,8 @@ type Status struct {
 	Degraded string
 	// Incident is what has to be accepted to go on, nil when there is none.
 	Incident *Incident
+	// Lag is what the slot keeps of the log.
+	Lag Lag
 	// Unsettled is the number of batches whose receipts are not settled.
 	Unsettled int
 	// Connections counts the connections made.
@@ -149,6 +151,7 @@ const (
 // of an Incident: it says so in Status and goes on trying. Prepare must have succeeded once.
 func (s *Source) Run(ctx context.Context) error {
 	defer s.setPhase(Stopped, "", nil)
+	defer s.measured(ctx)()
 	if s.cfg.Temporary {
 		// Whatever is temporary is gone with the connection: it cannot be made again without a gap.
 		err := s.session(ctx, 1)
@@ -317,6 +320,9 @@ func (s *Source) position(ctx context.Context) (LSN, Checkpoint, error) {
 	f, err := s.look(ctx, conn)
 	if err != nil {
 		return 0, Checkpoint{}, err
+	}
+	if err := s.measureLag(ctx, conn); err != nil {
+		return 0, Checkpoint{}, s.trouble("measure the replication slot", err)
 	}
 	if err := s.diagnose(f); err != nil {
 		return 0, Checkpoint{}, err

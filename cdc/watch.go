@@ -42,7 +42,7 @@ func (w *watch) loop(ctx context.Context, sql *shared) {
 		now := time.Now()
 		err := sql.do(ctx, func(conn *pgx.Conn) (err error) {
 			missing, err = w.unpublished(ctx, conn)
-			return err
+			return errors.Join(err, w.measureLag(ctx, conn))
 		})
 		if err == nil {
 			err = w.seen(ctx, missing, at, now)

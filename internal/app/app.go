@@ -231,6 +231,7 @@ func (a *App) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = d.Run(work) })
 	wg.Go(func() { a.expireLoop(work, st) })
+	wg.Go(func() { a.watchWAL(work, src) })
 	if a.opts.OnReady != nil {
 		wg.Go(func() { a.tellReady(work) })
 	}

@@ -34,7 +34,8 @@ func (a *App) readiness() client.Readiness {
 		add("replication", "starting", reason, false)
 		return r
 	}
-	switch s := a.source.Load().Status(); s.Phase {
+	s := a.source.Load().Status()
+	switch s.Phase {
 	case cdc.Streaming:
 		r.Role = "active"
 		if reason := s.Degraded; reason != "" {
@@ -48,6 +49,15 @@ func (a *App) readiness() client.Readiness {
 		add("replication", string(s.Phase), "", true)
 	default:
 		add("replication", string(s.Phase), s.Reason, false)
+	}
+	switch reason, over := a.walReason(s); {
+	case !over:
+		add("wal", "within database.max_wal_lag", reason, true)
+	case s.Phase == cdc.Standby:
+		// Were it red, a roll-out that is to replace the one that is behind would wait for ever.
+		add("wal", "too much is kept", reason, true)
+	default:
+		add("wal", "too much is kept", reason, false)
 	}
 	if e := d.WriteError(); e != "" {
 		add("delivery", "outcomes cannot be stored", e, false)

@@ -31,6 +31,8 @@ type Database struct {
 	Publication string
 	// Environment names where this is. Defaults to host and database name of URL.
 	Environment string
+	// MaxWALLag is how much log the slot may keep, in bytes, until rowhook is not ready. Defaults to 8 GB.
+	MaxWALLag int64
 }
 
 // Store is where subscriptions, events and deliveries are kept.

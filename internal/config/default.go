@@ -6,7 +6,7 @@ import "time"
 // here and filled in after the file is read.
 func Default() Config {
 	return Config{
-		Database: Database{Slot: "rowhook", Publication: "rowhook"},
+		Database: Database{Slot: "rowhook", Publication: "rowhook", MaxWALLag: 8e9},
 		Store:    Store{Schema: "rowhook"},
 		API:      API{Listen: "127.0.0.1:8477", BasePath: "/api/v1"},
 		Delivery: Delivery{

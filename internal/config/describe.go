@@ -39,7 +39,7 @@ var file = object[Config]{
 
 var databaseObject = object[Database]{
 	closed: true,
-	later:  []string{"read_url", "max_wal_lag"},
+	later:  []string{"read_url"},
 	members: []member[Database]{
 		must(key("url", postgresURL("${env:DATABASE_URL}", "postgres://rowhook:secret@db.internal:5432/app"),
 			func(d *Database) *secret.String { return &d.URL },
@@ -51,6 +51,8 @@ var databaseObject = object[Database]{
 			"Name of the publication. Made at the first start, for the mapped tables, if the role may."),
 		key("environment", environmentName(), func(d *Database) *string { return &d.Environment },
 			"Where this is: production, staging. A store that was made in another environment starts paused, so that a copy of the database sends nothing. Default: host, port and name of the database."),
+		key("max_wal_lag", size(64<<20, 1<<50), func(d *Database) *int64 { return &d.MaxWALLag },
+			"How much WAL the slot may keep on the server: at least 64MiB. At half of it rowhook warns, beyond it readiness is red and says what holds it. Nothing is dropped."),
 	},
 }
 

@@ -42,6 +42,7 @@ func TestWhatAReloadTakes(t *testing.T) {
 		{"accounts: {allow_http: false}", "accounts: {allow_http: true}", "delivery.accounts.allow_http", ""},
 		{"7d", "8d", "retention.for", ""},
 		{"16MiB, hold: 5s", "17MiB, hold: 6s", "limits.memory limits.hold", ""},
+		{"slot: one", "slot: one, max_wal_lag: 1GiB", "database.max_wal_lag", ""},
 		{"columns: all", "columns: [id]", "resources", ""},
 		{"max_row: 64MiB", "max_row: 65MiB", "limits.max_row", "limits.max_row"},
 		{"8477", "8478", "api.listen", "api.listen"},

@@ -36,14 +36,15 @@ func parseSize(s string) (int64, bool) {
 	return n * unit, true
 }
 
-// showSize writes a size with the largest unit that keeps it whole.
+// showSize writes a size with the unit that makes its number the smallest.
 func showSize(n int64) string {
+	shown, least := strconv.FormatInt(n, 10), n
 	for _, u := range sizeUnits {
-		if n >= u.bytes && n%u.bytes == 0 && strings.HasSuffix(u.name, "iB") {
-			return fmt.Sprintf("%d%s", n/u.bytes, u.name)
+		if n%u.bytes == 0 && 0 < n/u.bytes && n/u.bytes < least {
+			shown, least = fmt.Sprintf("%d%s", n/u.bytes, u.name), n/u.bytes
 		}
 	}
-	return strconv.FormatInt(n, 10)
+	return shown
 }
 
 // size is a number of bytes between two bounds, both allowed.

@@ -1,0 +1,91 @@
+package cdc
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Lag is what the slot keeps of the log, in bytes, as it was measured last.
+type Lag struct {
+	// At is when; zero before the first time.
+	At time.Time
+	// Retained is the log that the server may not remove: from restart_lsn on, which a long transaction holds too. Behind
+	// is what is not acknowledged: from confirmed_flush_lsn on.
+	Retained, Behind int64
+	// Safe is how much more may be written before the slot is in danger of being lost, where max_slot_wal_keep_size bounds
+	// it (Bounded). It may be negative.
+	Safe    int64
+	Bounded bool
+	// WALStatus is the server's word: reserved, extended, unreserved, lost.
+	// https://www.postgresql.org/docs/current/view-pg-replication-slots.html
+	WALStatus string
+}
+
+// lagEvery is how often the slot is measured.
+const lagEvery = watchEvery
+
+// measureLag asks the server what the slot keeps. What cannot be asked stays as it was.
+func (s *Source) measureLag(ctx context.Context, conn *pgx.Conn) error {
+	lag := Lag{}
+	var retained, behind, safe *int64
+	err := conn.QueryRow(ctx, `
+		select pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint,
+			pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint, safe_wal_size, coalesce(wal_status, '')
+		from pg_replication_slots where slot_name = $1`, s.cfg.Slot).Scan(&retained, &behind, &safe, &lag.WALStatus)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows): // nothing is kept
+	case err != nil:
+		return err
+	}
+	if retained != nil {
+		lag.Retained = max(*retained, 0)
+	}
+	if behind != nil {
+		lag.Behind = max(*behind, 0)
+	}
+	if safe != nil {
+		lag.Safe, lag.Bounded = *safe, true
+	}
+	lag.At = time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.Lag = lag
+	return nil
+}
+
+// lagLoop measures when the stream does not: a reader that stands still is what lets the log grow. It makes a connection
+// for that each time; while streaming, watchLoop measures on the one that it has.
+func (s *Source) lagLoop(ctx context.Context) {
+	tick := time.NewTicker(lagEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		st := s.Status()
+		if age := time.Since(st.Lag.At); age < lagEvery/2 || st.Phase == Streaming && age < 3*lagEvery && !st.Lag.At.IsZero() {
+			continue
+		}
+		conn, err := s.cfg.connectSQL(ctx)
+		if err == nil {
+			err = s.measureLag(ctx, conn)
+			closeConn(conn)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.cfg.Log.Debug("the slot cannot be measured", "error", cause(err))
+		}
+	}
+}
+
+// measured runs lagLoop until what it returns is called.
+func (s *Source) measured(ctx context.Context) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); s.lagLoop(ctx) }()
+	return func() { cancel(); <-done }
+}
