@@ -54,10 +54,10 @@ type relationColumn struct {
 const (
 	// askMax is how many rows one statement asks for at most.
 	askMax = BatchRows
-	// readTimeout and lockTimeout bound a statement; answerTimeout, beyond them, a connection that is dead.
-	readTimeout   = 5 * time.Second
+	// readTimeout and lockTimeout bound a statement; answerTimeout beyond that is a connection that is dead.
+	readTimeout   = 10 * time.Second
 	lockTimeout   = 2 * time.Second
-	answerTimeout = 15 * time.Second
+	answerTimeout = 10 * time.Second
 	// visibleMin and visibleMax are the pauses before a read is repeated; toldAfter is when a long wait is told.
 	visibleMin = 10 * time.Millisecond
 	visibleMax = 250 * time.Millisecond
@@ -119,7 +119,7 @@ func (r *RowReader) Read(ctx context.Context, txs []*Tx, requests []RowRequest, 
 			}
 			if read.failed == nil {
 				rows = read.result()
-				r.pace(len(asked), len(rows))
+				r.pace(len(rows), read.blown)
 				return nil, nil
 			}
 			again, err := r.without(read, len(asked))
@@ -151,15 +151,13 @@ func (r *RowReader) repeat(ctx context.Context, txs []*Tx, try func(context.Cont
 	for pause := visibleMin; ; pause = min(2*pause, visibleMax) {
 		var unseen *Tx
 		err := r.sql.do(ctx, func(conn *pgx.Conn) (err error) {
-			limited, cancel := context.WithTimeout(ctx, answerTimeout)
-			defer cancel()
 			if !visible {
 				// While it waits it does not read rows in vain.
-				if unseen, err = newReading(r, nil, 0).run(limited, conn, txs); err != nil || unseen != nil {
+				if unseen, err = newReading(r, nil, 0).run(ctx, conn, txs); err != nil || unseen != nil {
 					return err
 				}
 			}
-			unseen, err = try(limited, conn)
+			unseen, err = try(ctx, conn)
 			return err
 		})
 		if ctx.Err() != nil {
@@ -193,10 +191,10 @@ func (r *RowReader) repeat(ctx context.Context, txs []*Tx, try func(context.Cont
 }
 
 // pace asks for fewer rows at once after a read that was too large, and for more after one that was not.
-func (r *RowReader) pace(asked, got int) {
-	if got < asked {
+func (r *RowReader) pace(got int, blown bool) {
+	if blown {
 		r.ask = max(got, 1)
-	} else if asked == r.ask {
+	} else if got >= r.ask {
 		r.ask = min(2*r.ask, askMax)
 	}
 }
@@ -217,7 +215,7 @@ func (r *RowReader) without(read *reading, asked int) (again bool, err error) {
 		return false, f.err
 	}
 	switch code := SQLState(f.err); {
-	case !settled(code):
+	case !permanent(code):
 		return false, f.err
 	case code == "57014" || code == "55P03":
 		r.leaveOut(f.relation, f.columns, unansweredFor)
@@ -226,13 +224,15 @@ func (r *RowReader) without(read *reading, asked int) (again bool, err error) {
 		return true, nil
 	default:
 		r.leaveOut(f.relation, f.columns, unreadableFor)
+		// The others may do together.
+		r.shapes[f.relation].apart = false
 	}
 	r.tell(f.relation, cause(f.err).Error())
 	return true, nil
 }
 
-// settled says that an error would come again: it is not of the connection, nor of a server that stops or is full.
-func settled(code string) bool {
+// permanent says that an error would come again: it is not of the connection, nor of a server that stops or is full.
+func permanent(code string) bool {
 	switch {
 	case code == "", strings.HasPrefix(code, "08"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "40"), strings.HasPrefix(code, "57P"):
 		return false
@@ -283,7 +283,7 @@ func (r *RowReader) tell(rel *Relation, reason string) {
 type tableShape struct {
 	// gone says that the catalog does not know the table, or a type of its key, any more.
 	gone bool
-	// apart reads each column by itself, since one of them cannot be read.
+	// apart reads each column by itself, to find the one that cannot be read.
 	apart bool
 	// from is the table; casts are the types of the key's columns, equals their operators.
 	from          string
@@ -345,12 +345,21 @@ func (r *RowReader) shape(ctx context.Context, conn *pgx.Conn, rel *Relation) (*
 }
 
 // statement selects columns of rows by their keys; the first parameter is the rows' numbers. It finds nothing where the
-// name belongs to another table by now.
-func (s *tableShape) statement(rel *Relation, columns []int) string {
+// name belongs to another table by now. Rows beyond maxBytes come without values: the size of a value that is kept out of
+// its row is known without fetching it, but as it is stored, perhaps compressed.
+func (s *tableShape) statement(rel *Relation, columns []int, maxBytes int) string {
 	var b strings.Builder
-	b.WriteString("select k.n")
+	b.WriteString("select n, fits")
+	for i := range columns {
+		fmt.Fprintf(&b, ", case when fits then c%d end", i)
+	}
+	b.WriteString(" from (select k.n, row_number() over w = 1 or sum(0")
 	for _, c := range columns {
-		b.WriteString(", t." + QuoteIdent(rel.Columns[c].Name))
+		fmt.Fprintf(&b, " + coalesce(pg_column_size(t.%s), 0)", QuoteIdent(rel.Columns[c].Name))
+	}
+	fmt.Fprintf(&b, ") over w <= %d as fits", maxBytes)
+	for i, c := range columns {
+		fmt.Fprintf(&b, ", t.%s as c%d", QuoteIdent(rel.Columns[c].Name), i)
 	}
 	b.WriteString(" from unnest($1::int8[]")
 	names := "n"
@@ -365,7 +374,7 @@ func (s *tableShape) statement(rel *Relation, columns []int) string {
 		}
 		fmt.Fprintf(&b, "t.%s %s k.k%d::%s", QuoteIdent(rel.Columns[k].Name), s.equals[i], i, s.casts[i])
 	}
-	fmt.Fprintf(&b, " where to_regclass(%s)::oid = %d order by k.n", QuoteLiteral(rel.Table.Quote()), rel.OID)
+	fmt.Fprintf(&b, " where to_regclass(%s)::oid = %d window w as (order by k.n)) x order by n", QuoteLiteral(rel.Table.Quote()), rel.OID)
 	return b.String()
 }
 
@@ -380,8 +389,9 @@ type reading struct {
 	first []int
 	rows  []map[int]Value
 	used  int
-	// limit is the first request whose row did not fit any more.
+	// limit is the first request whose row did not fit any more; blown says that the server took it for smaller.
 	limit  int
+	blown  bool
 	failed *rowQuery
 }
 
@@ -400,6 +410,8 @@ func newReading(r *RowReader, requests []RowRequest, maxBytes int) *reading {
 
 // plan makes the statements: one for a table, unless its columns have to be read apart.
 func (x *reading) plan(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	type rowKey struct {
 		relation *Relation
 		key      string
@@ -458,10 +470,12 @@ func (x *reading) run(ctx context.Context, conn *pgx.Conn, txs []*Tx) (unseen *T
 	if err := x.plan(ctx); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout+time.Duration(len(x.queries))*readTimeout)
+	defer cancel()
 	batch := &pgconn.Batch{}
 	batch.ExecParams("select pg_current_snapshot()::text", nil, nil, nil, nil)
 	for _, q := range x.queries {
-		batch.ExecParams(x.reader.shapes[q.relation].statement(q.relation, q.columns), x.arguments(q), nil, nil, nil)
+		batch.ExecParams(x.reader.shapes[q.relation].statement(q.relation, q.columns, x.max), x.arguments(q), nil, nil, nil)
 	}
 	results := conn.PgConn().ExecBatch(ctx, batch)
 	n := -1
@@ -486,7 +500,7 @@ func (x *reading) run(ctx context.Context, conn *pgx.Conn, txs []*Tx) (unseen *T
 	err = results.Close()
 	x.reader.queries.Add(uint64(len(x.queries)))
 	if unseen != nil || err == nil {
-		if err != nil && !settled(SQLState(err)) {
+		if err != nil && !permanent(SQLState(err)) {
 			return nil, err
 		}
 		return unseen, nil
@@ -521,7 +535,7 @@ func (x *reading) collect(q *rowQuery, rr *pgconn.ResultReader) {
 	fits := make([]bool, len(q.columns))
 	for i, c := range q.columns {
 		// A value of another type than the stream's would be read wrongly.
-		fits[i] = rr.FieldDescriptions()[i+1].DataTypeOID == x.reader.shapes[q.relation].columnTypes[c]
+		fits[i] = rr.FieldDescriptions()[i+2].DataTypeOID == x.reader.shapes[q.relation].columnTypes[c]
 		if !fits[i] {
 			x.reader.tell(q.relation, "column "+q.relation.Columns[c].Name+" has another type by now")
 		}
@@ -533,11 +547,14 @@ func (x *reading) collect(q *rowQuery, rr *pgconn.ResultReader) {
 			n = n*10 + int(digit-'0')
 		}
 		size := 0
-		for _, v := range values[1:] {
+		for _, v := range values[2:] {
 			size += len(v)
 		}
-		if n > 0 && x.used+size > x.max {
+		switch {
+		case values[1][0] != 't':
 			x.limit = min(x.limit, n)
+		case n > 0 && x.used+size > x.max:
+			x.limit, x.blown = min(x.limit, n), true
 		}
 		if n >= x.limit {
 			continue
@@ -549,7 +566,7 @@ func (x *reading) collect(q *rowQuery, rr *pgconn.ResultReader) {
 			x.rows[n] = row
 		}
 		for i, c := range q.columns {
-			switch v := values[i+1]; {
+			switch v := values[i+2]; {
 			case !fits[i]:
 			case v == nil:
 				row[c] = Value{Kind: Null}

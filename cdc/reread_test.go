@@ -214,6 +214,19 @@ func TestReadsAreBounded(t *testing.T) {
 	if got := f.read(1, all[0]); got != x {
 		t.Error("a row that is too large by itself does not come")
 	}
+	// Compressed, which the server does not look behind.
+	f.exec(`insert into t select n, repeat('z', 100000), 'w' from generate_series(101, 110) n`)
+	var blown []RowRequest
+	for n := 101; n <= 110; n++ {
+		blown = append(blown, f.request(t1, "v", fmt.Sprint(n)))
+	}
+	for _, want := range []int{2, 2, 2} {
+		rows, err := f.r.Read(t.Context(), nil, blown, 250_000)
+		if err != nil || len(rows) != want || len(rows[1][0].Data) != 100_000 {
+			t.Fatalf("%d rows, %v", len(rows), err)
+		}
+		blown = blown[len(rows):]
+	}
 }
 
 // TestPrivilegesOnColumns leaves out what the role may not read, says so once, and reads it when it may.
