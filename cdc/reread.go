@@ -172,7 +172,7 @@ func (r *RowReader) repeat(ctx context.Context, txs []*Tx, try func(context.Cont
 			if err != nil {
 				reason = "rows cannot be read again: " + cause(err).Error()
 			} else {
-				reason = fmt.Sprintf("commit %s is not visible yet: a synchronous standby does not answer (see synchronous_standby_names and pg_stat_replication)", unseen.Commit)
+				reason = fmt.Sprintf("commit %s is not visible yet: a synchronous standby does not answer; see pg_stat_replication, and that synchronous_standby_names does not match rowhook itself, as * does", unseen.Commit)
 			}
 			r.waiting.Store(&reason)
 			if reason != warned {
