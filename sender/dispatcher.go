@@ -44,6 +44,8 @@ type Dispatcher struct {
 	inMemory int
 	// writeError is why the store does not take records.
 	writeError string
+	// writingSince is when the write that is under way began, zero when none is.
+	writingSince time.Time
 
 	// wakeRecorder and wakeFetcher say that there is something to do.
 	wakeRecorder, wakeFetcher chan struct{}

@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -110,6 +111,8 @@ func (d *Dispatcher) write(ctx context.Context, batch []Record) bool {
 			r.InsertEvent, inserted[b] = true, struct{}{}
 		}
 	}
+	d.setWriting(time.Now())
+	defer d.setWriting(time.Time{})
 	pause, last := writePauseMin, ""
 	for {
 		wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
@@ -167,10 +170,23 @@ func (d *Dispatcher) setWriteError(text string) {
 	d.writeError = text
 }
 
-// WriteError is why the store does not take outcomes, or empty.
+// silentAfter is how long a write may take before the store is said not to answer: much longer than one takes that is
+// only slow.
+const silentAfter = 5 * time.Second
+
+func (d *Dispatcher) setWriting(since time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.writingSince = since
+}
+
+// WriteError is why the store does not take outcomes, also that it does not answer; or empty.
 func (d *Dispatcher) WriteError() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if since := d.writingSince; d.writeError == "" && !since.IsZero() && time.Since(since) > silentAfter {
+		return fmt.Sprintf("the store has not answered for %s: a lock, or a server that is overloaded or out of reach", time.Since(since).Round(time.Second))
+	}
 	return d.writeError
 }
 
