@@ -166,10 +166,10 @@ func loadConfig(t testing.TB, text, url, slot string) *config.Config {
 // start runs rowhook until the function it returns is called, which waits for its end.
 func (r *rig) start() (stop func()) {
 	r.t.Helper()
-	ready, ended, stop := r.launch()
+	ready, done, stop := r.begin()
 	select {
 	case <-ready:
-	case err := <-ended:
+	case err := <-done:
 		r.t.Fatalf("rowhook ended: %v", err)
 	case <-time.After(30 * time.Second):
 		r.t.Fatal("rowhook is not ready")
@@ -180,7 +180,7 @@ func (r *rig) start() (stop func()) {
 // startRed runs rowhook and waits until it is not ready for a reason that has the text.
 func (r *rig) startRed(text string) (stop func()) {
 	r.t.Helper()
-	_, _, stop = r.launch()
+	_, _, stop = r.begin()
 	r.isRed(text)
 	return stop
 }
@@ -201,14 +201,15 @@ func (r *rig) isGreen() {
 	})
 }
 
-// launch runs rowhook. ended tells how it ended, unless stop was called.
-func (r *rig) launch() (ready <-chan struct{}, ended <-chan error, stop func()) {
+// begin is start without waiting for it: ready is closed when it is, and done has what Run returned if it ended before
+// stop was called.
+func (r *rig) begin() (ready chan struct{}, done chan error, stop func()) {
 	r.t.Helper()
-	isReady := make(chan struct{})
+	ready, done = make(chan struct{}), make(chan error, 1)
 	a, err := app.New(r.load(), app.Options{
 		Log:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		Version: "test",
-		OnReady: func(string) { close(isReady) },
+		OnReady: func(string) { close(ready) },
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -219,21 +220,25 @@ func (r *rig) launch() (ready <-chan struct{}, ended <-chan error, stop func()) 
 	}
 	r.api, r.app = "http://"+addr.String(), a
 	ctx, cancel := context.WithCancel(r.t.Context())
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := a.Run(ctx); ctx.Err() == nil {
+			done <- err
+		} else if err != nil {
+			r.t.Errorf("Run: %v", err)
+		}
+	}()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		select {
-		case err := <-done:
-			if err != nil {
-				r.t.Errorf("Run: %v", err)
-			}
+		case <-ended:
 		case <-time.After(60 * time.Second):
 			r.t.Error("rowhook does not stop")
 		}
 	})
 	r.t.Cleanup(stop)
-	return isReady, done, stop
+	return ready, done, stop
 }
 
 func (r *rig) client(token string) *client.Client {

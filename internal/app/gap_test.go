@@ -348,7 +348,7 @@ func TestTablesThatWereNotPublishedAreAGap(t *testing.T) {
 			r.exec(`insert into notes values (1, 'lost')`)
 			if restart {
 				// It is published again by the start, and not forgotten.
-				_, _, _ = r.launch()
+				_, _, _ = r.begin()
 			} else {
 				r.isRed("does not have public.notes any more")
 				r.insertContact(1, 1)
@@ -408,14 +408,14 @@ func TestAPoisonedTransactionIsLeftOut(t *testing.T) {
 			r.exec(`update contacts set score = 1`)
 			if c.unknown {
 				r.exec(c.poison)
-				_, _, _ = r.launch()
+				_, _, _ = r.begin()
 				r.isRed(c.red)
 			} else {
 				// The first change of the transaction arrives, the second one does not.
 				r.exec(`with a as (insert into notes values (1, 'first') returning id) ` + strings.Replace(c.poison, " where id = 1", " from a where contacts.id = a.id", 1))
 				r.insertContact(2, 1)
 				r.exec(`update contacts set score = 1 where id = 2`)
-				_, _, _ = r.launch()
+				_, _, _ = r.begin()
 				r.isRed(c.red)
 			}
 			r.recv.WaitFor(t, arrived("/", "contact/1", c.sent))

@@ -134,8 +134,8 @@ func testStoreTrouble(t *testing.T, trouble storeTrouble) {
 	r.subscribe("/")
 	r.exec(`insert into contacts (id, account_id, score) select i, 1, 0 from generate_series(1, $1::int) i`, instances)
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(q) == instances })
-	eventually(t, "the beginning is acknowledged", func() bool { return r.behind() < 1000 && r.metric("rowhook_deliveries_in_memory") == "0" })
-	connections := r.metric("rowhook_replication_connections")
+	eventually(t, "the beginning is acknowledged", func() bool { return r.behind() < 1000 && r.sample("rowhook_deliveries_in_memory") == "0" })
+	connections := r.sample("rowhook_replication_connections")
 
 	trouble.begin(t, server, admin)
 	// ends are where the log was after each commit.
@@ -176,8 +176,8 @@ func testStoreTrouble(t *testing.T, trouble storeTrouble) {
 		ready, err := r.admin().Ready(context.Background())
 		return err == nil && ready.Ready
 	})
-	eventually(t, "everything is acknowledged", func() bool { return r.behind() < 1000 && r.metric("rowhook_deliveries_in_memory") == "0" })
-	if now := r.metric("rowhook_replication_connections"); now != connections {
+	eventually(t, "everything is acknowledged", func() bool { return r.behind() < 1000 && r.sample("rowhook_deliveries_in_memory") == "0" })
+	if now := r.sample("rowhook_replication_connections"); now != connections {
 		t.Errorf("%s replication connections, before %s", now, connections)
 	}
 	var kept int
@@ -222,7 +222,7 @@ func (r *rig) lsn(sql string, args ...any) (at cdc.LSN) {
 }
 
 func (r *rig) gauge(name string) float64 {
-	v, err := strconv.ParseFloat(r.metric(name), 64)
+	v, err := strconv.ParseFloat(r.sample(name), 64)
 	if err != nil {
 		r.t.Fatalf("%s: %v", name, err)
 	}

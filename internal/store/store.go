@@ -202,6 +202,10 @@ func (s *Store) setupError(what string, err error) error {
 		e.Mend = "this looks like a connection pooler: give the direct, unpooled address of the server"
 	case "25006":
 		e.Mend = "the server is read-only, a standby perhaps: give the address of the primary, or wait until it is one"
+	case "53300":
+		e.Mend = "the server has no free connection: raise max_connections or the role's or database's limit, or end idle ones"
+	case "57P03":
+		e.Mend = "the server is starting or stopping"
 	case "":
 		e.Mend = "check that Postgres runs there and that host and port are right"
 	}
