@@ -17,6 +17,9 @@ test: ## run all tests
 race: ## run all tests with the race detector
 	go test -race ./...
 
+chaos: ## kill rowhook 100 times and Postgres 20 times under load; CHAOS_SEED plays a schedule again
+	CHAOS_LONG=1 go test -count=1 -timeout 3h -v -run '^TestChaosLong$$' ./internal/chaos
+
 fuzz: ## fuzz everything that reads bytes from outside, FUZZTIME each (30s)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for n in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$f); do \
@@ -45,4 +48,4 @@ lint: ## gofmt, vet, staticcheck
 ci: ## what CI runs
 	bash .ci/run
 
-.PHONY: help demo build test race fuzz bench latency memory isolation lint ci
+.PHONY: help demo build test race chaos fuzz bench latency memory isolation lint ci

@@ -1,0 +1,132 @@
+//go:build unix
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// program is rowhook, built once.
+var program struct {
+	once sync.Once
+	dir  string
+	path string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if program.dir != "" {
+		_ = os.RemoveAll(program.dir)
+	}
+	os.Exit(code)
+}
+
+func built(t *testing.T) string {
+	t.Helper()
+	program.once.Do(func() {
+		if program.dir, program.err = os.MkdirTemp("", "rowhook-chaos-"); program.err == nil {
+			program.path, program.err = Build(context.Background(), program.dir, os.Getenv("CHAOS_RACE") != "")
+		}
+	})
+	if program.err != nil {
+		t.Fatal(program.err)
+	}
+	return program.path
+}
+
+// number reads a setting of a long run from the environment.
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		t.Fatalf("%s is %q: give a number", name, text)
+	}
+	return n
+}
+
+// breakIt runs with the options, prints the figures, and fails for every promise that was not kept. margin is how long
+// before a kill what was answered may come again.
+func breakIt(t *testing.T, o Options, margin time.Duration) *Report {
+	t.Helper()
+	o.Program, o.Dir, o.Log = built(t), t.TempDir(), t.Logf
+	o.Seed = uint64(number(t, "CHAOS_SEED", int(time.Now().UnixNano()&(1<<40-1))))
+	t.Logf("CHAOS_SEED=%d", o.Seed)
+	rep, err := Run(t.Context(), o)
+	t.Logf("\n%s", rep)
+	if err != nil {
+		t.Error(err)
+	}
+	if rep.Wrong > 0 {
+		t.Errorf("%d promises were broken", rep.Wrong)
+	}
+	if n := rep.Beyond(); n > 0 {
+		t.Errorf("after %d kills more came again than was in flight", n)
+	}
+	if oldest := rep.Oldest(); oldest > margin {
+		t.Errorf("what was answered %s before a kill came again, want at most %s", oldest, margin)
+	}
+	for _, kind := range []string{stopped, crashed} {
+		if n := rep.Repeats(kind); n > 0 {
+			t.Errorf("%d events came again after a %s", n, kind)
+		}
+	}
+	if t.Failed() {
+		keepLog(t, o)
+	}
+	return rep
+}
+
+// keepLog saves what rowhook said, for a failure that is hard to repeat.
+func keepLog(t *testing.T, o Options) {
+	text, err := os.ReadFile(filepath.Join(o.Dir, "rowhook.log"))
+	if err != nil {
+		return
+	}
+	kept := filepath.Join(os.TempDir(), fmt.Sprintf("rowhook-chaos-%d.log", o.Seed))
+	if os.WriteFile(kept, text, 0o600) == nil {
+		t.Logf("rowhook's log: %s", kept)
+	}
+}
+
+// The margin of the short runs is for machines that are busy with other tests.
+const shortMargin = 2 * time.Second
+
+// TestChaos is a short run of everything: make chaos is the long one.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("CHAOS_LONG") != "" {
+		t.Skip("the long run is asked for")
+	}
+	breakIt(t, Options{Rate: 100, Writers: 4, Keys: 150, Bulk: 1000, Kills: 6, Stops: 2, Restarts: 2, Freezes: 2, Changes: 6,
+		Gap: 700 * time.Millisecond}, shortMargin)
+}
+
+// TestChaosLong is the acceptance run, for make chaos.
+func TestChaosLong(t *testing.T) {
+	if os.Getenv("CHAOS_LONG") == "" {
+		t.Skip("make chaos runs it: it takes a quarter of an hour")
+	}
+	o := Options{
+		Rate: number(t, "CHAOS_RATE", 220), Writers: 8, Keys: 400, Bulk: number(t, "CHAOS_BULK", 3000),
+		Kills: number(t, "CHAOS_KILLS", 100), Restarts: number(t, "CHAOS_RESTARTS", 20), Stops: number(t, "CHAOS_STOPS", 15),
+		Freezes: number(t, "CHAOS_FREEZES", 15), Changes: number(t, "CHAOS_CHANGES", 25), Outages: number(t, "CHAOS_OUTAGES", 0),
+		Standby: os.Getenv("CHAOS_STANDBY") != "",
+	}
+	o.OwnStore = o.Outages > 0
+	actions := o.Kills + o.Restarts + o.Stops + o.Freezes + o.Changes + o.Outages
+	// The pauses are even between nothing and the gap.
+	o.Gap = 2 * time.Duration(number(t, "CHAOS_SECONDS", 400)) * time.Second / time.Duration(max(1, actions))
+	breakIt(t, o, time.Duration(number(t, "CHAOS_MARGIN_MS", 2000))*time.Millisecond)
+}

@@ -1,0 +1,322 @@
+//go:build unix
+
+package chaos
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rowhook/rowhook/internal/hooktest"
+)
+
+// arrival is what is kept of an event at a target.
+type arrival struct {
+	id  uint64 // a hash of webhook-id; 0 before it has arrived
+	sum uint64 // of the mark and the operation, as in the journal
+	// came is when the latest request of it that was a success arrived, done when that was answered: in nanoseconds since
+	// the begin of the run, 0 before.
+	came, done int64
+}
+
+// history is what a target has got of a key, by number: entry 0 is that of number from.
+type history struct {
+	from    int64
+	entries []arrival
+	// newest is the highest number that arrived, done the highest that was delivered, last that of the latest success.
+	newest, done, last int64
+}
+
+func (h *history) at(seq int64) *arrival {
+	if len(h.entries) == 0 {
+		h.from = seq
+	}
+	for seq < h.from {
+		h.entries = append(make([]arrival, 1, len(h.entries)+1), h.entries...)
+		h.from--
+	}
+	for seq >= h.from+int64(len(h.entries)) {
+		h.entries = append(h.entries, arrival{})
+	}
+	return &h.entries[seq-h.from]
+}
+
+// find is nil for what has not arrived.
+func (h *history) find(seq int64) *arrival {
+	if h == nil || seq < h.from || seq >= h.from+int64(len(h.entries)) || h.entries[seq-h.from].id == 0 {
+		return nil
+	}
+	return &h.entries[seq-h.from]
+}
+
+func sumOf(op int, mark int64) uint64 { return uint64(mark)<<2 | uint64(op) }
+
+// Breakage is something that was done to rowhook or its surroundings, and what came twice because of it.
+type Breakage struct {
+	Kind string
+	// At is when it began. Until, when it is over: of an end of rowhook, when the next life can begin to send.
+	At, Until time.Time
+	// Repeated counts the events that were sent again though their success had been answered. InFlight of these were
+	// answered after the moment, or arrived after it; Oldest is how long before it the earliest of the others was answered.
+	Repeated, InFlight int
+	Oldest             time.Duration
+	// Window are the successes that were answered in the last 20 ms before.
+	Window int
+	// Double says that Postgres, the store or rowhook itself had been away just before: then what was answered could not
+	// be written down as quickly as otherwise.
+	Double bool
+}
+
+const (
+	killed  = "kill"
+	stopped = "stop"
+	frozen  = "freeze"
+	crashed = "restart"
+)
+
+// ledger keeps what arrived, at all targets. It is the receiver's script: it is asked about one request at a time.
+type ledger struct {
+	began time.Time
+
+	mu       sync.Mutex
+	targets  map[string]*target // by the first part of the path
+	requests int
+	failed   int // requests that were not answered with a success
+	wrong    []string
+	wrongs   int
+	breaks   []*Breakage
+	// recent are the moments at which the last successes were answered.
+	recent [4096]time.Time
+	next   int
+	// tooLate counts repetitions without a breakage in between that rowhook gave a reason of the network for: it had not
+	// seen the answer in time. unexplained are those without.
+	tooLate, unexplained int
+}
+
+func newLedger() *ledger {
+	return &ledger{began: time.Now(), targets: map[string]*target{}}
+}
+
+func (l *ledger) add(t *target) *target {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.keys = map[int64]*history{}
+	l.targets[t.name] = t
+	return t
+}
+
+// close says that nothing may arrive for a target any more from a moment on.
+func (l *ledger) close(t *target, from time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.closed = from
+}
+
+const wrongsShown = 40
+
+// accuse notes something that was promised not to happen. It is called with the mutex held.
+func (l *ledger) accuse(format string, args ...any) {
+	if l.wrongs++; l.wrongs <= wrongsShown {
+		l.wrong = append(l.wrong, fmt.Sprintf("%8.3fs ", time.Since(l.began).Seconds())+fmt.Sprintf(format, args...))
+	}
+}
+
+// broke notes a breakage that has just been done.
+func (l *ledger) broke(kind string, at time.Time) *Breakage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := &Breakage{Kind: kind, At: at}
+	for _, before := range l.breaks {
+		if (before.Kind == crashed || before.Kind == frozen) && (before.Until.IsZero() || at.Sub(before.Until) < recovering) {
+			b.Double = true
+		}
+	}
+	for _, t := range l.recent {
+		if !t.After(at) && at.Sub(t) <= window {
+			b.Window++
+		}
+	}
+	l.breaks = append(l.breaks, b)
+	return b
+}
+
+// recovering is how long after an outage rowhook may take to connect and write what it kept meanwhile.
+const recovering = 3 * time.Second
+
+// over says that a breakage has ended.
+func (l *ledger) over(b *Breakage) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.Until = time.Now()
+}
+
+// sending says that another life of rowhook sends from a moment on: what arrived before was sent by the one before.
+func (l *ledger) sending(from time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range l.breaks {
+		if ends(b) && b.Until.IsZero() {
+			b.Until = from
+		}
+	}
+}
+
+func ends(b *Breakage) bool { return b.Kind == killed || b.Kind == stopped }
+
+// window is how long before a kill what was answered may come again: records are written every few milliseconds.
+const window = 20 * time.Millisecond
+
+// message is what is read of a request.
+type message struct {
+	Type string `json:"type"`
+	Data struct {
+		ID   int64  `json:"id"`
+		Seq  int64  `json:"seq"`
+		Mark int64  `json:"mark"`
+		Body string `json:"body"`
+	} `json:"data"`
+}
+
+// answer is the receiver's script.
+func (l *ledger) answer(q hooktest.Request) hooktest.Answer {
+	var m message
+	err := json.Unmarshal(q.Body, &m)
+	name, _, _ := strings.Cut(strings.TrimPrefix(q.Path, "/"), "/")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if q.BodyErr != nil {
+		return hooktest.Reset() // rowhook was killed while it sent
+	}
+	l.requests++
+	t := l.targets[name]
+	op := map[string]int{"item.create": insert, "item.update": update, "item.delete": remove}[m.Type]
+	sum := md5.Sum(strconv.AppendInt(nil, m.Data.Mark, 10))
+	switch {
+	case err != nil || op == 0 || t == nil || m.Data.Seq < 1 || q.Attempt < 1 || q.ID == "":
+		l.accuse("a request nobody asked for: %s (%v)", q, err)
+		return hooktest.OK()
+	case !strings.HasPrefix(m.Data.Body, hex.EncodeToString(sum[:])):
+		l.accuse("%s: the body of %s is not the row's", name, q)
+	}
+	seq := m.Data.Seq
+	if op == remove {
+		seq++ // the row is what it was before
+	}
+	a := t.temper(t, m.Data.ID, q.ID, q.Attempt)
+	ok := a.Status < 300 && a.Break == 0 && a.Raw == "" && !a.Hang
+	if !ok {
+		l.failed++
+	}
+	l.take(t, &q, m.Data.ID, seq, sumOf(op, m.Data.Mark), ok, q.At.Add(a.Delay))
+	return a
+}
+
+// take notes an arrival of an event that is answered at a moment, with success or not.
+func (l *ledger) take(t *target, q *hooktest.Request, key, seq int64, sum uint64, ok bool, answered time.Time) {
+	t.last = q.At
+	if !t.closed.IsZero() && q.At.After(t.closed) {
+		l.accuse("%s: number %d of key %d arrived %s after the subscription was deleted", t.name, seq, key, q.At.Sub(t.closed))
+	}
+	h := t.keys[key]
+	if h == nil {
+		h = &history{}
+		t.keys[key] = h
+	}
+	id := hashOf(q.ID)
+	var before *arrival
+	if h.newest > 0 {
+		before = h.find(h.newest)
+	}
+	e := h.at(seq)
+	if e.id == 0 {
+		e.id, e.sum = id, sum
+		if !t.unordered {
+			switch {
+			case seq < h.newest:
+				l.accuse("%s: number %d of key %d arrived first after number %d", t.name, seq, key, h.newest)
+			case before != nil && before.done == 0:
+				l.accuse("%s: number %d of key %d overtook number %d, which was not delivered", t.name, seq, key, h.newest)
+			case before == nil && !t.late && !t.updatesOnly && seq != 1:
+				l.accuse("%s: the first arrival of key %d is number %d", t.name, key, seq)
+			}
+		}
+	} else if e.id != id || e.sum != sum {
+		l.accuse("%s: number %d of key %d is two events", t.name, seq, key)
+	}
+	h.newest = max(h.newest, seq)
+	if !ok {
+		return // if it is a repetition it comes again, and is counted then
+	}
+	if e.done == 0 {
+		t.first[sum&3]++
+	} else {
+		t.repeated++
+		l.repeated(t, q, key, seq, e)
+	}
+	h.last, h.done = seq, max(h.done, seq)
+	e.came, e.done = int64(q.At.Sub(l.began)), max(1, int64(answered.Sub(l.began)))
+	l.recent[l.next%len(l.recent)] = answered
+	l.next++
+}
+
+// repeated finds what a repetition comes from: the end of the life of rowhook that had sent the event before.
+func (l *ledger) repeated(t *target, q *hooktest.Request, key, seq int64, e *arrival) {
+	came, done := l.began.Add(time.Duration(e.came)), l.began.Add(time.Duration(e.done))
+	b := l.cause(came, ends)
+	if b == nil && (q.RetryReason == "timeout" || strings.HasPrefix(q.RetryReason, "connection")) {
+		l.tooLate++
+		return
+	}
+	if b == nil {
+		b = l.cause(came, func(b *Breakage) bool { return !ends(b) })
+	}
+	if b == nil {
+		l.unexplained++
+		l.accuse("%s: number %d of key %d came again %s after its success, for no reason: %s", t.name, seq, key, q.At.Sub(done), q)
+		return
+	}
+	if b.Kind == stopped {
+		l.stopRepeated(t, q, key, seq, b, came)
+	}
+	b.Repeated++
+	if age := b.At.Sub(done); age <= 0 {
+		b.InFlight++
+	} else {
+		b.Oldest = max(b.Oldest, age)
+	}
+}
+
+// stopRepeated tells what came again after a clean stop: that is promised not to happen.
+func (l *ledger) stopRepeated(t *target, q *hooktest.Request, key, seq int64, b *Breakage, came time.Time) {
+	l.accuse("%s: number %d of key %d came again though rowhook had been stopped cleanly %.3fs after its success: %s",
+		t.name, seq, key, b.At.Sub(came).Seconds(), q)
+}
+
+// cause is the first breakage of a kind that was not over when a request arrived.
+func (l *ledger) cause(came time.Time, kind func(*Breakage) bool) *Breakage {
+	for _, b := range l.breaks {
+		if kind(b) && (b.Until.IsZero() || !b.Until.Before(came)) {
+			return b
+		}
+	}
+	return nil
+}
+
+func hashOf(id string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(id))
+	return max(1, h.Sum64())
+}
+
+// delivered says how many events of each operation a target has got.
+func (l *ledger) delivered(t *target) [4]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return t.first
+}
