@@ -188,7 +188,7 @@ func TestTheStreamSurvives(t *testing.T) {
 					}
 				}
 				if n := r.metric("rowhook_replication_connections"); n != 1 {
-					t.Errorf("%d connections: the stream ended", n)
+					t.Errorf("%g connections: the stream ended", n)
 				}
 			})
 		}

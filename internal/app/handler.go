@@ -266,7 +266,7 @@ func (h *handler) announced(ctx context.Context, c *cdc.Change) error {
 		return h.awaitAnnounced(ctx, c.Tx, a)
 	}
 	for deadline := time.Now().Add(visibleWithin); ; {
-		applied, err := h.apply(ctx, a)
+		applied, err := h.apply(ctx, a, c.Tx.Commit)
 		if err != nil || applied {
 			return err
 		}
@@ -290,14 +290,14 @@ func (h *handler) announced(ctx context.Context, c *cdc.Change) error {
 // awaitAnnounced applies an announcement that was written in the transaction of the change itself: once that is visible
 // the change is there, or was never made.
 func (h *handler) awaitAnnounced(ctx context.Context, tx *cdc.Tx, a subscriptions.Announcement) error {
-	applied, err := h.apply(ctx, a)
+	applied, err := h.apply(ctx, a, tx.Commit)
 	if err != nil || applied {
 		return err
 	}
 	if err := h.app.rows.AwaitVisible(ctx, tx); err != nil {
 		return err
 	}
-	if applied, err = h.apply(ctx, a); err == nil && !applied {
+	if applied, err = h.apply(ctx, a, tx.Commit); err == nil && !applied {
 		h.app.log.Warn("a change of a subscription was announced and never made: it is left out", "subscription", a.ID)
 	}
 	return err
@@ -313,7 +313,7 @@ func (h *handler) catchUp(ctx context.Context) error {
 		applied := !h.index.Behind(a)
 		if !applied {
 			var err error
-			if applied, err = h.apply(ctx, a); err != nil {
+			if applied, err = h.apply(ctx, a, 0); err != nil {
 				return err
 			}
 		}
@@ -324,9 +324,9 @@ func (h *handler) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// apply brings index and dispatcher to the announcement, when the store has got there.
-func (h *handler) apply(ctx context.Context, a subscriptions.Announcement) (bool, error) {
-	row, err := h.announcedRow(ctx, a)
+// apply brings index and dispatcher to the announcement, when the store has got there. at is its place in the log.
+func (h *handler) apply(ctx context.Context, a subscriptions.Announcement, at cdc.LSN) (bool, error) {
+	row, err := h.announcedRow(ctx, a, at)
 	if errors.Is(err, subscriptions.ErrNotFound) {
 		return false, nil
 	}
@@ -349,10 +349,15 @@ func (h *handler) apply(ctx context.Context, a subscriptions.Announcement) (bool
 	return true, nil
 }
 
-// announcedRow reads the row, as often as it takes for the store to answer.
-func (h *handler) announcedRow(ctx context.Context, a subscriptions.Announcement) (*subscriptions.Subscription, error) {
+// announcedRow reads the row, as often as it takes for the store to answer. A new subscription begins at its announcement
+// from then on, also for whoever reads this part of the log again: what was passed over must not come after what was sent.
+func (h *handler) announcedRow(ctx context.Context, a subscriptions.Announcement, at cdc.LSN) (*subscriptions.Subscription, error) {
 	for {
 		row, err := h.store.Announced(ctx, a)
+		if err == nil && row != nil && a.Version == 1 && row.Since < at {
+			row.Since = at
+			err = h.store.BeginAt(ctx, row.Key, at)
+		}
 		if err == nil || errors.Is(err, subscriptions.ErrNotFound) || ctx.Err() != nil {
 			return row, err
 		}

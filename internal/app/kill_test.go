@@ -9,10 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/app"
 	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/hooktest"
@@ -92,4 +96,62 @@ func TestKillBetweenTwoChanges(t *testing.T) {
 	r.spawn()
 	r.insertContact(3, 1)
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(hooktest.ByInstance(q)) == 3 })
+}
+
+// TestANewSubscriptionBeginsAtOnePlace commits a change while a subscription is being made, after its position was read
+// and before it is announced, and kills rowhook when later changes have been sent: what was passed over then does not
+// come after them.
+func TestANewSubscriptionBeginsAtOnePlace(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.recv.Handle("/held", hooktest.Sequence(hooktest.Hang(), hooktest.OK()))
+	// What hangs keeps all that follows unacknowledged.
+	r.text = strings.NewReplacer("timeout: 2s", "timeout: 60s", "hold: 500ms", "hold: 59m").Replace(r.text)
+	cmd := r.spawn()
+	r.subscribe("/held", "note.*")
+	r.exec(`insert into notes values (1, 'x')`)
+	r.recv.Wait(t, 1, patience)
+	other, err := pgx.Connect(t.Context(), r.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close(context.Background()) }()
+	r.exec(`create function rowhook.wait() returns trigger language plpgsql as $$begin perform pg_advisory_xact_lock(1); return null; end$$`)
+	r.exec(`create trigger wait after insert on rowhook.subscription for each row execute function rowhook.wait()`)
+	if _, err := other.Exec(t.Context(), `select pg_advisory_lock(1)`); err != nil {
+		t.Fatal(err)
+	}
+	made := make(chan error, 1)
+	go func() {
+		_, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"contact.*"}, TargetURL: r.recv.URL("/new")})
+		made <- err
+	}()
+	eventually(t, "the subscription is being made", func() bool {
+		var waiting bool
+		err := r.conn.QueryRow(t.Context(), `select exists (select from pg_locks where locktype = 'advisory' and not granted
+			and database = (select oid from pg_database where datname = current_database()))`).Scan(&waiting)
+		return err == nil && waiting
+	})
+	r.insertContact(1, 1)
+	if _, err := other.Exec(t.Context(), `select pg_advisory_unlock(1)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-made; err != nil {
+		t.Fatal(err)
+	}
+	r.exec(`update contacts set city = 'new' where id = 1`)
+	r.recv.WaitFor(t, arrived("/new", "contact/1", 1))
+	kill(t, cmd)
+	r.recv.Release()
+	r.spawn()
+	r.exec(`update contacts set city = 'newest' where id = 1`)
+	got := hooktest.ByPath(r.recv.WaitFor(t, func(q []hooktest.Request) bool {
+		return slices.ContainsFunc(q, func(x hooktest.Request) bool { return strings.Contains(string(x.Data()), "newest") })
+	}))["/new"]
+	if err := hooktest.CheckOrder(got); err != nil {
+		t.Error(err)
+	}
+	if got[0].Type != "contact.update" {
+		t.Errorf("the first that came is %s", got[0])
+	}
 }

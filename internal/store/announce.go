@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
@@ -92,4 +93,14 @@ func (s *Store) Announced(ctx context.Context, a subscriptions.Announcement) (*s
 		return nil, subscriptions.ErrNotFound
 	}
 	return x, nil
+}
+
+// BeginAt makes a subscription begin after a position of the log, if it began before it: only transactions that commit
+// after it match.
+func (s *Store) BeginAt(ctx context.Context, key int64, at cdc.LSN) error {
+	_, err := s.pool.Exec(ctx, `UPDATE subscription SET since = greatest(since, $2::text::pg_lsn) WHERE key = $1`, key, at.String())
+	if err != nil {
+		return fmt.Errorf("note where subscription begins: %w", err)
+	}
+	return nil
 }
