@@ -55,6 +55,20 @@ func child() int {
 // spawn starts a child and waits until it is ready.
 func (r *rig) spawn() *exec.Cmd {
 	r.t.Helper()
+	cmd, out := r.launch()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
+	if !ok {
+		r.t.Fatalf("the child said %q: %v\n%s", line, err, r.log)
+	}
+	r.api = "http://" + addr
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	return cmd
+}
+
+// launch starts a child and does not wait.
+func (r *rig) launch() (*exec.Cmd, io.Reader) {
+	r.t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "ROWHOOK_TEST_CHILD="+r.text, "DATABASE_URL="+r.url, "SLOT="+r.slot)
 	cmd.Stderr = r.log
@@ -66,14 +80,7 @@ func (r *rig) spawn() *exec.Cmd {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
-	if !ok {
-		r.t.Fatalf("the child said %q: %v\n%s", line, err, r.log)
-	}
-	r.api = "http://" + addr
-	go func() { _, _ = io.Copy(io.Discard, out) }()
-	return cmd
+	return cmd, out
 }
 
 func kill(t *testing.T, cmd *exec.Cmd) {
