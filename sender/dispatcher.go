@@ -28,6 +28,8 @@ type Dispatcher struct {
 	records      []Record
 	// writing counts the records that are on their way to the store.
 	writing int
+	// succeeded counts the deliveries that the target has taken and the store does not know of yet.
+	succeeded int
 	// removed are the keys of subscriptions to which nothing may be sent any more, until the change has been seen in the
 	// stream.
 	removed map[int64]bool

@@ -590,6 +590,31 @@ func TestReceiptsWaitForTheStore(t *testing.T) {
 	}
 }
 
+// TestASlowStoreBoundsWhatCanComeTwice holds up the store: no more is sent than there are slots, because all of it would
+// be sent again after a crash.
+func TestASlowStoreBoundsWhatCanComeTwice(t *testing.T) {
+	t.Parallel()
+	const slots, events = 8, 100
+	gate := make(chan struct{})
+	f := &faulty{Store: newMemory().open(), gate: gate}
+	r := hooktest.New(t)
+	cfg := testConfig()
+	cfg.MaxInFlight = slots
+	d := run(t, cfg, f)
+	s := newSubscription(1, r.URL("/"))
+	for n := range events {
+		d.submit(t, newEvent(n+1, fmt.Sprint(n)), s)
+	}
+	r.Wait(t, slots, 20*time.Second)
+	eventually(t, "all slots are taken by what cannot be written", func() bool { return d.Counts().InFlight == 0 })
+	if n := len(r.Requests()); n != slots {
+		t.Errorf("%d requests, want %d", n, slots)
+	}
+	close(gate)
+	r.Wait(t, events, 20*time.Second)
+	d.idle(t)
+}
+
 func TestSubmitWithoutSubscriptionsCostsNothing(t *testing.T) {
 	t.Parallel()
 	d := run(t, testConfig(), newMemory().open())

@@ -89,6 +89,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 		s.moved = now
 		s.widen()
 		dl.attempts++
+		d.succeeded++
 		d.finish(dl, StatusDelivered, out)
 		return time.Time{}, false
 	case Interrupted:

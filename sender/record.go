@@ -206,6 +206,9 @@ func (d *Dispatcher) written(batch []Record) {
 			continue
 		}
 		s := dl.lane.sub
+		if r.Op == Finish && r.Status == StatusDelivered {
+			d.succeeded--
+		}
 		d.settle(dl)
 		if s.removed {
 			continue

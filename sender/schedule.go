@@ -28,18 +28,18 @@ func (d *Dispatcher) makeReady(s *subscription) {
 
 // schedule takes what may start now, and counts it in attempts: its callers must launch it, or send it themselves. Slots
 // are shared so that some are always free: no subscription gets more than are left over, nor more than its window, so
-// that hanging targets do not take them all.
+// that hanging targets do not take them all. A success has its slot until it is written: what can come twice after a
+// crash is never more than the slots, however slow the store is.
 func (d *Dispatcher) schedule() []*delivery {
 	if d.halted() {
 		return nil
 	}
 	var start []*delivery
-	for n := d.ready.len(); n > 0 && d.inFlight < d.cfg.MaxInFlight; n-- {
+	for n := d.ready.len(); n > 0 && d.free() > 0; n-- {
 		s := d.ready.pop()
 		s.ready = false
-		for s.fresh.len()+s.due.len() > 0 && d.inFlight < d.cfg.MaxInFlight {
-			free := d.cfg.MaxInFlight - d.inFlight
-			if s.inFlight >= s.window || s.inFlight > 0 && s.inFlight >= free {
+		for s.fresh.len()+s.due.len() > 0 && d.free() > 0 {
+			if s.inFlight >= s.window || s.inFlight > 0 && s.inFlight >= d.free() {
 				break
 			}
 			dl := d.takeNext(s)
@@ -59,6 +59,9 @@ func (d *Dispatcher) schedule() []*delivery {
 	}
 	return start
 }
+
+// free is how many more may be begun.
+func (d *Dispatcher) free() int { return d.cfg.MaxInFlight - d.inFlight - d.succeeded }
 
 // takeNext prefers what is fresh to what was read from the store.
 func (d *Dispatcher) takeNext(s *subscription) *delivery {
