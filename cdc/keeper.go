@@ -43,8 +43,12 @@ func (k *keeper) loop(ctx context.Context) {
 // save writes the checkpoint if that is worth it. The last one says exactly what was acknowledged.
 func (k *keeper) save(ctx context.Context, last bool) {
 	p := k.ledger.progress()
-	// As much as is read in some pauses, so that a busy stream is not held up.
-	ahead := max(leastReach, 4*(p.watermark-k.last))
+	// As much as is read in some pauses, so that a busy stream is not held up; in a minute, where nothing of it is ours.
+	pauses := LSN(4)
+	if p.settled == k.seen {
+		pauses = 60
+	}
+	ahead := max(leastReach, pauses*(p.watermark-k.last))
 	k.last = p.watermark
 	next := k.saved
 	if p.low > next.LSN {

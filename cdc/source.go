@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -78,6 +79,9 @@ type Source struct {
 	met *Incident
 	// interrupt ends the session of now, which then settles what it has taken; nil between sessions.
 	interrupt func()
+
+	// attended is when the reader ran last.
+	attended atomic.Pointer[time.Time]
 }
 
 // New makes a Source; it does nothing yet. The checkpoints are not used for a temporary slot.
@@ -264,6 +268,8 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 		defer s.mu.Unlock()
 		s.interrupt = nil
 	}()
+	now := time.Now()
+	s.attended.Store(&now)
 	s.setPhase(Streaming, "", nil)
 	s.cfg.Log.Info("streaming", "slot", s.cfg.Slot, "from", start.String())
 

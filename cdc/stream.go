@@ -254,6 +254,9 @@ func (r *reader) run(ctx context.Context) error {
 
 // step hands on what is there, reports, and receives once.
 func (r *reader) step(ctx context.Context) error {
+	if err := r.attend(); err != nil {
+		return err
+	}
 	if err := r.hand(ctx, false); err != nil {
 		return err
 	}
@@ -274,6 +277,9 @@ func (r *reader) step(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if err := r.attend(); err != nil {
 		return err
 	}
 	r.lastHeard = time.Now()
@@ -329,6 +335,9 @@ func (r *reader) hand(ctx context.Context, rest bool) error {
 			}
 			if rest {
 				continue // the connection is over
+			}
+			if err := r.attend(); err != nil {
+				return err
 			}
 			if err := r.report(); err != nil {
 				return err
@@ -462,7 +471,7 @@ func (r *reader) lost(ctx context.Context, err error) error {
 		return &Error{Class: Unavailable, What: "the server ended the connection", Err: cause(err)}
 	case "":
 		var e *Error
-		if errors.As(err, &e) || errors.Is(err, errLetGo) || errors.Is(err, errAbandoned) {
+		if errors.As(err, &e) || errors.Is(err, errLetGo) || errors.Is(err, errAbandoned) || errors.Is(err, errFrozen) {
 			return err
 		}
 		var tooLong *pgproto3.ExceededMaxBodyLenErr

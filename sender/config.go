@@ -25,6 +25,9 @@ type Config struct {
 	Admin, Accounts Guard
 	UserAgent       string
 	Log             *slog.Logger
+	// MayBegin, when set, is asked before attempts are begun: false says that another process may be sending by now, and
+	// nothing is. It is asked with the Dispatcher locked, so it must be quick.
+	MayBegin func() bool
 	// OnAttempt, when set, is told of every attempt that ended. It must not block.
 	OnAttempt func(Report)
 	// OnGone is told, once, of a subscription whose target answered 410, in a goroutine of its own. It is to delete the

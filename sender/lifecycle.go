@@ -164,6 +164,8 @@ func (d *Dispatcher) expireLoop(ctx context.Context) {
 		case now := <-tick.C:
 			d.mu.Lock()
 			d.expire(now)
+			// What was not begun because MayBegin was false.
+			d.launch(d.schedule())
 			d.mu.Unlock()
 		}
 	}

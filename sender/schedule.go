@@ -31,7 +31,7 @@ func (d *Dispatcher) makeReady(s *subscription) {
 // that hanging targets do not take them all. A success has its slot until it is written: what can come twice after a
 // crash is never more than the slots, however slow the store is.
 func (d *Dispatcher) schedule() []*delivery {
-	if d.halted() {
+	if d.halted() || d.ready.len() == 0 || d.cfg.MayBegin != nil && !d.cfg.MayBegin() {
 		return nil
 	}
 	var start []*delivery
