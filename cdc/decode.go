@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pglogrepl"
 )
@@ -19,8 +18,6 @@ type rowMessage struct {
 	// unchanged says that new has values that were not sent.
 	unchanged bool
 }
-
-func isUnchanged(v Value) bool { return v.Kind == Unchanged }
 
 // ignored is a message that carries nothing for us: Origin, Type, and a stray Stream Abort, which some servers send
 // without a stream.
@@ -110,7 +107,14 @@ func decodeRow(data []byte) (*rowMessage, error) {
 			return nil, err
 		}
 	}
-	m.unchanged = m.op == Update && slices.ContainsFunc(m.new, isUnchanged)
+	if m.op == Update {
+		for i := range m.new {
+			if m.new[i].Kind == Unchanged {
+				m.unchanged = true
+				break
+			}
+		}
+	}
 	if len(rest) != 0 {
 		return nil, fmt.Errorf("%d bytes too many", len(rest))
 	}
