@@ -27,18 +27,31 @@ type Lag struct {
 // lagEvery is how often the slot is measured.
 const lagEvery = watchEvery
 
-// measureLag asks the server what the slot keeps. What cannot be asked stays as it was.
-func (s *Source) measureLag(ctx context.Context, conn *pgx.Conn) error {
-	lag := Lag{}
+// MeasureLag measures what a slot keeps on a connection of its own, for those who have no Source that runs. Errors are of
+// type Error.
+func MeasureLag(ctx context.Context, cfg Config) (Lag, error) {
+	conn, err := cfg.connectSQL(ctx)
+	if err != nil {
+		return Lag{}, err
+	}
+	defer closeConn(conn)
+	lag, err := lagOf(ctx, conn, cfg.Slot)
+	if err != nil {
+		return Lag{}, &Error{Class: Unavailable, What: "measure the replication slot " + cfg.Slot, Err: cause(err)}
+	}
+	return lag, nil
+}
+
+// lagOf asks the server what the slot keeps. One that does not exist keeps nothing.
+func lagOf(ctx context.Context, conn *pgx.Conn, slot string) (Lag, error) {
+	lag := Lag{At: time.Now()}
 	var retained, behind, safe *int64
 	err := conn.QueryRow(ctx, `
 		select pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint,
 			pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint, safe_wal_size, coalesce(wal_status, '')
-		from pg_replication_slots where slot_name = $1`, s.cfg.Slot).Scan(&retained, &behind, &safe, &lag.WALStatus)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows): // nothing is kept
-	case err != nil:
-		return err
+		from pg_replication_slots where slot_name = $1`, slot).Scan(&retained, &behind, &safe, &lag.WALStatus)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return Lag{}, err
 	}
 	if retained != nil {
 		lag.Retained = max(*retained, 0)
@@ -49,7 +62,15 @@ func (s *Source) measureLag(ctx context.Context, conn *pgx.Conn) error {
 	if safe != nil {
 		lag.Safe, lag.Bounded = *safe, true
 	}
-	lag.At = time.Now()
+	return lag, nil
+}
+
+// measureLag notes what the slot keeps. What cannot be asked stays as it was.
+func (s *Source) measureLag(ctx context.Context, conn *pgx.Conn) error {
+	lag, err := lagOf(ctx, conn, s.cfg.Slot)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status.Lag = lag

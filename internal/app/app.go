@@ -58,6 +58,8 @@ type App struct {
 	mapper atomic.Pointer[mapping.Mapper]
 	// server answers the API's requests.
 	server atomic.Pointer[http.Handler]
+	// earlyLag is what the slot keeps while the start waits.
+	earlyLag atomic.Pointer[cdc.Lag]
 	// waiting says what the start waits for.
 	waiting atomic.Pointer[string]
 	// started is closed when a reload may begin; reloading lets in one at a time.
@@ -181,6 +183,11 @@ func guards(cfg *config.Config) (admin, accounts sender.Guard) {
 }
 
 func (a *App) run(ctx context.Context) error {
+	watched, stopWatching := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { a.watchWAL(watched) })
+	defer watch.Wait()
+	defer stopWatching()
 	st, err := wait(ctx, a, "the store", func() (*store.Store, error) { return store.Open(ctx, a.storeConfig()) })
 	if err != nil {
 		return err
@@ -231,7 +238,6 @@ func (a *App) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = d.Run(work) })
 	wg.Go(func() { a.expireLoop(work, st) })
-	wg.Go(func() { a.watchWAL(work, src) })
 	if a.opts.OnReady != nil {
 		wg.Go(func() { a.tellReady(work) })
 	}

@@ -62,6 +62,13 @@ func (a *App) walReason(s cdc.Status) (reason string, over bool) {
 
 // walHolder says what keeps the slot from moving, and the next step.
 func (a *App) walHolder(s cdc.Status) string {
+	d := a.dispatcher.Load()
+	if d == nil {
+		if w := a.waiting.Load(); w != nil {
+			return "rowhook has not started: " + *w
+		}
+		return "rowhook has not started"
+	}
 	switch s.Phase {
 	case cdc.Streaming:
 	case cdc.Standby:
@@ -72,16 +79,13 @@ func (a *App) walHolder(s cdc.Status) string {
 		}
 		return "replication is " + string(s.Phase) + ": " + s.Reason
 	}
-	d := a.dispatcher.Load()
 	switch {
 	case s.Lag.Behind < s.Lag.Retained/2:
 		return fmt.Sprintf("all but %s is acknowledged, the rest is held by a transaction that was begun long ago, in any database of the server"+
 			"\n  hint: look for it, and end it:\n    SELECT pid, datname, usename, application_name, state, xact_start FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start;"+
 			"\n    SELECT gid, database, owner, prepared FROM pg_prepared_xacts ORDER BY prepared;", megabytes(s.Lag.Behind))
-	case d == nil:
-		return "rowhook is behind"
 	case d.WriteError() != "":
-		return "the store takes nothing: " + d.WriteError()
+		return "outcomes cannot be stored: " + d.WriteError()
 	}
 	if c := d.Counts(); c.Unwritten > 0 {
 		return fmt.Sprintf("%d outcomes wait for the store, which does not answer, or is slower than the changes come"+
@@ -95,21 +99,44 @@ func (a *App) walHolder(s cdc.Status) string {
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
-// walEvery is how often the measured lag is looked at.
-const walEvery = time.Second
+// replication is what the source does, with what the slot keeps; before it runs that is measured here.
+func (a *App) replication() cdc.Status {
+	var s cdc.Status
+	if src := a.source.Load(); src != nil {
+		s = src.Status()
+	}
+	if early := a.earlyLag.Load(); early != nil && s.Lag.At.IsZero() {
+		s.Lag = *early
+	}
+	return s
+}
 
-// watchWAL tells in the log when the slot keeps too much, once for each crossing.
-func (a *App) watchWAL(ctx context.Context, src *cdc.Source) {
+const (
+	// walEvery is how often the measured lag is looked at, earlyEvery how often it is measured while the start waits.
+	walEvery   = time.Second
+	earlyEvery = 5 * time.Second
+)
+
+// watchWAL tells in the log when the slot keeps too much, once for each crossing. A start that waits may take long, and
+// nobody reads the slot meanwhile: so it measures then.
+func (a *App) watchWAL(ctx context.Context) {
 	tick := time.NewTicker(walEvery)
 	defer tick.Stop()
-	was := walFine
+	began, was := time.Now(), walFine
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		s := src.Status()
+		if a.dispatcher.Load() == nil && time.Since(began) > earlyEvery {
+			began = time.Now()
+			// What is wrong with the database is told by what waits for it.
+			if lag, err := cdc.MeasureLag(ctx, a.sourceConfig()); err == nil {
+				a.earlyLag.Store(&lag)
+			}
+		}
+		s := a.replication()
 		now := levelOf(s.Lag.Retained, a.live.Load().Database.MaxWALLag, was)
 		if now == was {
 			continue
@@ -162,11 +189,7 @@ func (m *slotMetrics) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	gauge(m.budget, float64(m.app.live.Load().Database.MaxWALLag))
-	src := m.app.source.Load()
-	if src == nil {
-		return
-	}
-	lag := src.Status().Lag
+	lag := m.app.replication().Lag
 	if lag.At.IsZero() {
 		return
 	}

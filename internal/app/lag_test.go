@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -75,7 +76,7 @@ func TestWALBudgetOfAStoreThatStandsStill(t *testing.T) {
 	r.fillWAL(40)
 	var reason string
 	eventually(t, "readiness is red beyond the budget", func() bool { reason = r.walRed(); return reason != "" })
-	for _, want := range []string{r.slot, "more than database.max_wal_lag (67.1 MB)", "wait for the store", "max_slot_wal_keep_size: the slot is lost after"} {
+	for _, want := range []string{r.slot, "more than database.max_wal_lag (67.1 MB)", "outcomes cannot be stored: ", "max_slot_wal_keep_size: the slot is lost after"} {
 		if !strings.Contains(reason, want) {
 			t.Errorf("%s\nlacks %s", reason, want)
 		}
@@ -172,6 +173,33 @@ func TestWALBudgetWhileNotStreaming(t *testing.T) {
 		now, err := strconv.ParseFloat(r.sample("rowhook_slot_retained_bytes"), 64)
 		return err == nil && now > before+10e6 && strings.Contains(r.walRed(), "replication is blocked")
 	})
+}
+
+// TestWALBudgetWhileTheStartWaits measures a slot of an earlier run while the store is away.
+func TestWALBudgetWhileTheStartWaits(t *testing.T) {
+	t.Parallel()
+	server, store := pgtest.Cluster(t, nil), pgtest.Cluster(t, nil)
+	r := newRigAt(t, server.Database(t))
+	r.replace("  environment: test\n", "  environment: test\n  max_wal_lag: 64MiB\nstore: {url: '"+store.Database(t)+"'}\n")
+	stop := r.start()
+	stop()
+	if err := store.Shutdown(pgtest.Fast, 30*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	r.fillWAL(80)
+	ready, _, _ := r.begin()
+	var reason string
+	eventually(t, "readiness is red beyond the budget", func() bool { reason = r.walRed(); return reason != "" })
+	if !strings.Contains(reason, "rowhook has not started") || !strings.Contains(reason, "refused") {
+		t.Errorf("got %s", reason)
+	}
+	if got, err := strconv.ParseFloat(r.metric("rowhook_slot_retained_bytes"), 64); err != nil || got < 70e6 {
+		t.Errorf("rowhook_slot_retained_bytes is %s", r.metric("rowhook_slot_retained_bytes"))
+	}
+	if err := store.StartAgain(); err != nil {
+		t.Fatal(err)
+	}
+	<-ready
 }
 
 func parts(ready *client.Readiness) map[string]client.Part {

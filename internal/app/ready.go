@@ -29,12 +29,14 @@ func (a *App) readiness() client.Readiness {
 	} else {
 		add("store", "open", "", true)
 	}
-	d := a.dispatcher.Load()
+	d, s := a.dispatcher.Load(), a.replication()
 	if d == nil {
 		add("replication", "starting", reason, false)
+		if reason, over := a.walReason(s); over {
+			add("wal", "too much is kept", reason, false)
+		}
 		return r
 	}
-	s := a.source.Load().Status()
 	switch s.Phase {
 	case cdc.Streaming:
 		r.Role = "active"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ type storeTrouble struct {
 	prepare func(t *testing.T, server *pgtest.Server) string
 	// begin and end are of the trouble. admin is a superuser's connection to the store's database.
 	begin, end func(t *testing.T, server *pgtest.Server, admin *pgx.Conn)
-	// reason is part of what readiness says; empty: it is only slow, and stays green.
+	// reason matches what readiness says; empty: it is only slow, and stays green.
 	reason string
 	// gradual says that some is still stored after the beginning: free room in pages that are there already.
 	gradual bool
@@ -93,7 +94,7 @@ func storeTroubles() []storeTrouble {
 			name:   "Locked",
 			begin:  sql(`begin`, `lock table rowhook.event, rowhook.delivery in access exclusive mode`),
 			end:    sql(`rollback`),
-			reason: "has not answered for",
+			reason: "has not answered for|lock timeout",
 			alive:  true,
 		},
 		{
@@ -119,7 +120,7 @@ func TestStoreTrouble(t *testing.T) {
 }
 
 func testStoreTrouble(t *testing.T, trouble storeTrouble) {
-	const memory, instances, during = 1 << 20, 50, 4000
+	const memory, instances, during = 1 << 20, 50, 2000
 	server := pgtest.Cluster(t, nil)
 	var storeURL string
 	if trouble.prepare != nil {
@@ -147,7 +148,7 @@ func testStoreTrouble(t *testing.T, trouble storeTrouble) {
 	if trouble.reason != "" {
 		eventually(t, "readiness is red with the reason", func() bool {
 			ready, err := r.admin().Ready(context.Background())
-			return err == nil && !ready.Ready && strings.Contains(ready.Reason, trouble.reason)
+			return err == nil && !ready.Ready && regexp.MustCompile(trouble.reason).MatchString(ready.Reason)
 		})
 		eventually(t, "reading stops at the bound", func() bool { return r.gauge("rowhook_memory_charged_bytes") > memory*9/10 })
 		r.watched(t, trouble, ends, func() (n int) {
@@ -168,7 +169,16 @@ func testStoreTrouble(t *testing.T, trouble storeTrouble) {
 	}
 	trouble.end(t, server, admin)
 
-	got := r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(hooktest.ByID(hooktest.Delivered(q))) == instances+during })
+	// Longer than elsewhere: a busy machine takes its time for so many.
+	arrive, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	got, err := r.recv.Await(arrive, func(q []hooktest.Request) bool {
+		return len(q) >= instances+during && len(hooktest.ByID(hooktest.Delivered(q))) == instances+during
+	})
+	if err != nil {
+		t.Fatalf("got %d events of %d: %v; %d due, %d in memory, ready %s", len(hooktest.ByID(hooktest.Delivered(got))), instances+during, err,
+			int(r.gauge("rowhook_deliveries_due")), int(r.gauge("rowhook_deliveries_in_memory")), r.metric("rowhook_ready"))
+	}
 	if err := hooktest.CheckOrder(hooktest.Delivered(got)); err != nil {
 		t.Error(err)
 	}
