@@ -30,6 +30,9 @@ type Config struct {
 	MayBegin func() bool
 	// OnAttempt, when set, is told of every attempt that ended. It must not block.
 	OnAttempt func(Report)
+	// OnRefused, when set, is told of every record that the store refused, once it is kept as a dead letter. It must not
+	// block.
+	OnRefused func()
 	// OnGone is told, once, of a subscription whose target answered 410, in a goroutine of its own. It is to delete the
 	// subscription and call Remove; until then nothing is sent, and what is submitted is kept. Without OnGone the
 	// subscription is removed at once.

@@ -3,7 +3,9 @@ package sender_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -367,6 +369,23 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 					}
 				}
 			}
+		},
+		"WhatIsRefusedIsTold": func(b *bench) {
+			letter := sender.Record{Op: sender.Bury, DeadLetter: &mapping.DeadLetter{Resource: "contact", Op: cdc.Update, Instance: "a\x00b", Position: newEvent(9, "").Position, Time: b.now}}
+			good := newEvent(3, "c")
+			b.write(b.deferred(good, 3, b.now))
+			detail := b.rescheduled(good, 3, b.now, 1)
+			detail.Outcome.Detail = "a\x00b"
+			for name, r := range map[string]sender.Record{
+				"an event": b.deferred(newEvent(1, "a\x00b"), 1, b.now), "a dead letter": letter, "what the target said": detail,
+			} {
+				err := b.Write(b.Context(), []sender.Record{b.deferred(newEvent(2, "b"), 2, b.now), r})
+				var refused *sender.RefusedError
+				if !errors.As(err, &refused) || refused.Reason == "" || strings.Contains(err.Error(), "a\x00b") {
+					b.Errorf("%s: got %v, want a RefusedError", name, err)
+				}
+			}
+			b.want(second, "evt_3")
 		},
 		"WhoIsNotOwnerWritesNothing": func(b *bench) {
 			b.own()

@@ -48,6 +48,8 @@ type Dispatcher struct {
 	writeError string
 	// writingSince is when the write that is under way began, zero when none is.
 	writingSince time.Time
+	// refusals belongs to the recorder.
+	refusals refusals
 
 	// wakeRecorder and wakeFetcher say that there is something to do.
 	wakeRecorder, wakeFetcher chan struct{}

@@ -38,8 +38,10 @@ type delivery struct {
 	attempts    int
 	retryReason string
 	// stored says that it has a due row, or that one is being written.
-	stored    bool
-	running   bool
+	stored  bool
+	running bool
+	// refused says that the store refused its row: a record of its end counts none, and frees its key if that is busy.
+	refused   bool
 	submitted time.Time
 	// waits says that it is counted among its subscription's bytes.
 	waits bool

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,6 +67,11 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 	if s.owner != nil && s.owner != s {
 		return sender.ErrNotOwner
 	}
+	for i := range records {
+		if refusable(&records[i]) {
+			return &sender.RefusedError{Reason: "a NUL"}
+		}
+	}
 	now := time.Now()
 	for i := range records {
 		r := &records[i]
@@ -115,6 +121,13 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 		}
 	}
 	return nil
+}
+
+// refusable says whether a record holds what no Postgres takes.
+func refusable(r *sender.Record) bool {
+	nul := func(s string) bool { return strings.Contains(s, "\x00") }
+	return r.Op == sender.Bury && nul(r.DeadLetter.Instance) || r.InsertEvent && nul(r.Event.Instance) ||
+		r.Outcome != nil && r.Outcome.Verdict == sender.Retry && nul(r.Outcome.Detail)
 }
 
 func (m *memory) find(p pair) *dueRow {

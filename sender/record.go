@@ -84,10 +84,9 @@ func (d *Dispatcher) flush(ctx context.Context, spare []Record) ([]Record, bool)
 		}
 		for rest := all; len(rest) > 0; {
 			batch := rest[:min(len(rest), recordsMax)]
-			if !d.write(ctx, batch) {
+			if !d.put(ctx, batch) {
 				return nil, false
 			}
-			d.written(batch)
 			// What is settled has been given back to the budget, so it must not be held until the rest is written.
 			clear(batch)
 			rest = rest[len(batch):]
@@ -98,11 +97,30 @@ func (d *Dispatcher) flush(ctx context.Context, spare []Record) ([]Record, bool)
 	}
 }
 
-// write makes the records durable, trying as long as it takes.
-func (d *Dispatcher) write(ctx context.Context, batch []Record) bool {
+// put makes the records durable and lets them take effect. What the store refuses for its content is looked for by
+// halves, so that it does not hold up the others.
+func (d *Dispatcher) put(ctx context.Context, batch []Record) bool {
+	var refused *RefusedError
+	switch err := d.write(ctx, batch, true); {
+	case err == nil:
+		d.written(batch)
+		return true
+	case !errors.As(err, &refused):
+		return false
+	case len(batch) == 1:
+		return d.buryRefused(ctx, &batch[0], refused)
+	}
+	half := len(batch) / 2
+	return d.put(ctx, batch[:half]) && d.put(ctx, batch[half:])
+}
+
+// write makes the records durable, trying as long as it takes. With refusals it returns the store's RefusedError, which
+// is trouble like any other without. Any other error is that ctx is done and the store does not take them.
+func (d *Dispatcher) write(ctx context.Context, batch []Record, refusals bool) error {
 	inserted := map[*body]struct{}{}
 	for i := range batch {
 		r := &batch[i]
+		r.InsertEvent = false
 		if r.delivery == nil || r.delivery.body == nil || r.delivery.body.stored {
 			continue
 		}
@@ -127,11 +145,13 @@ func (d *Dispatcher) write(ctx context.Context, batch []Record) bool {
 				d.cfg.Log.Info("the store takes outcomes again")
 				d.setWriteError("")
 			}
-			return true
+			return nil
 		case errors.Is(err, ErrNotOwner):
 			d.setWriteError("")
 			d.disown(err)
-			return true
+			return nil
+		case refusals && errors.As(err, new(*RefusedError)):
+			return err
 		}
 		if text := err.Error(); text != last {
 			d.cfg.Log.Error("outcomes cannot be stored: nothing is acknowledged until they are", "records", len(batch), "error", text)
@@ -144,7 +164,7 @@ func (d *Dispatcher) write(ctx context.Context, batch []Record) bool {
 			pause = min(2*pause, writePauseMax)
 		case <-ctx.Done():
 			t.Stop()
-			return false
+			return err
 		}
 	}
 }
@@ -194,6 +214,10 @@ func (d *Dispatcher) WriteError() string {
 func (d *Dispatcher) written(batch []Record) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.takeEffect(batch)
+}
+
+func (d *Dispatcher) takeEffect(batch []Record) {
 	now := time.Now()
 	d.writing -= len(batch)
 	for i := range batch {
@@ -213,14 +237,17 @@ func (d *Dispatcher) written(batch []Record) {
 		if s.removed {
 			continue
 		}
-		if r.Stored {
+		if r.Stored || dl.refused {
 			delete(s.busy, r.Key)
+		}
+		if dl.refused && s.rows > 0 {
+			d.lookSoon(s, now)
 		}
 		switch r.Op {
 		case Defer, Reschedule:
 			d.lookSoon(s, r.DueAt)
 		case Finish:
-			if r.Stored {
+			if r.Stored && !dl.refused {
 				d.rowGone(s, dl.lane, now)
 			}
 		}

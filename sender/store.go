@@ -101,9 +101,18 @@ type Backlog struct {
 // ErrNotOwner says that another process sends now, and nothing was written.
 var ErrNotOwner = errors.New("another process has taken over")
 
+// RefusedError says that the store will never take a record of those given, because of what it holds, and that nothing
+// was written.
+type RefusedError struct {
+	// Reason says why, without the record's values.
+	Reason string
+}
+
+func (e *RefusedError) Error() string { return "the store refuses a record: " + e.Reason }
+
 // Store keeps events and deliveries. Write is called by one goroutine, Due by another.
 type Store interface {
-	// Write makes the records durable, all or none, or returns ErrNotOwner. Of one ordering key only the oldest due row
+	// Write makes the records durable, all or none, or returns ErrNotOwner or a RefusedError. Of one ordering key only the oldest due row
 	// is due at its time; the others wait until it is finished. The same records may be written again after an error: it
 	// may not have been known that they were.
 	Write(ctx context.Context, records []Record) error

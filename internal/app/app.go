@@ -353,7 +353,7 @@ func (a *App) senderConfig(cfg *config.Config) sender.Config {
 		Hold: cfg.Limits.Hold, Memory: cfg.Limits.Memory,
 		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering,
 		Admin: admin, Accounts: accounts, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
-		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone,
+		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, OnRefused: func() { a.metrics.buried(1) },
 	}
 }
 

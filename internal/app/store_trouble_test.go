@@ -177,7 +177,7 @@ func testStoreTrouble(t *testing.T, trouble storeTrouble) {
 	})
 	if err != nil {
 		t.Fatalf("got %d events of %d: %v; %d due, %d in memory, ready %s", len(hooktest.ByID(hooktest.Delivered(got))), instances+during, err,
-			int(r.gauge("rowhook_deliveries_due")), int(r.gauge("rowhook_deliveries_in_memory")), r.metric("rowhook_ready"))
+			int(r.gauge("rowhook_deliveries_due")), int(r.gauge("rowhook_deliveries_in_memory")), r.sample("rowhook_ready"))
 	}
 	if err := hooktest.CheckOrder(hooktest.Delivered(got)); err != nil {
 		t.Error(err)

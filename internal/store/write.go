@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/mapping"
@@ -102,9 +104,32 @@ func (s *Store) Write(ctx context.Context, records []sender.Record) error {
 		err = s.transact(ctx, func(tx pgx.Tx) error { return s.writeRows(ctx, tx, r, insertRows) })
 	}
 	if err != nil {
+		if reason := refusal(err); reason != "" {
+			return fmt.Errorf("write outcomes: %w", &sender.RefusedError{Reason: reason})
+		}
 		return fmt.Errorf("write outcomes: %w", err)
 	}
 	return nil
+}
+
+// refusal says why the server refuses what was to be written for its content: trying again would not help. It is empty
+// for any other error. The server's own words may quote the content.
+func refusal(err error) string {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return ""
+	}
+	switch code := pg.Code; {
+	case code == "22P05" || code == "22021":
+		return "a text has a character that the encoding of the store's database does not have (SQLSTATE " + code + ")"
+	case code == "23505", code == "23514" && pg.ConstraintName == "":
+		return "" // written by somebody else, or a partition that was dropped, a moment ago
+	case strings.HasPrefix(code, "22") || strings.HasPrefix(code, "23"):
+		return "a value does not fit the store's tables (SQLSTATE " + code + ")"
+	case strings.HasPrefix(code, "54") || code == "0A000":
+		return "it is beyond what the store's server can hold (SQLSTATE " + code + ")"
+	}
+	return ""
 }
 
 // adder adds rows to a table.

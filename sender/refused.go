@@ -1,0 +1,132 @@
+package sender
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/mapping"
+)
+
+const (
+	// letterText bounds the texts of a dead letter that we make, in bytes.
+	letterText = 500
+	// refusedLogEvery is the least time between lines about refused records: there may be as many as events.
+	refusedLogEvery = time.Second
+)
+
+// refusals are what the recorder has to say of refused records.
+type refusals struct {
+	logged time.Time
+	since  int
+}
+
+// buryRefused writes what can be kept of a record that the store refuses. What the target said is left out first; when
+// that does not help it is the event, and a dead letter takes its place: the delivery is over, and what comes after it of
+// its key goes on.
+func (d *Dispatcher) buryRefused(ctx context.Context, r *Record, refused *RefusedError) bool {
+	if plain, ok := withoutAnswer(r); ok {
+		if err := d.write(ctx, []Record{plain}, true); err == nil {
+			d.written([]Record{*r})
+			return true
+		}
+	}
+	rest := []Record{{Op: Bury, DeadLetter: letterOf(r, refused)}}
+	if r.Stored || r.Op == Finish {
+		rest = append(rest, overOf(r))
+	}
+	if d.write(ctx, rest, false) != nil {
+		return false
+	}
+	d.logRefused(rest[0].DeadLetter)
+	d.buried(r)
+	if d.cfg.OnRefused != nil {
+		d.cfg.OnRefused()
+	}
+	return true
+}
+
+// withoutAnswer is the record without what the target had a say in. It is false when there is nothing of it.
+func withoutAnswer(r *Record) (Record, bool) {
+	if r.Outcome == nil || r.Outcome.Detail == "" && len(r.Outcome.Answer) == 0 {
+		return *r, false
+	}
+	plain, out := *r, *r.Outcome
+	out.Detail, out.Answer = "", nil
+	plain.Outcome = &out
+	return plain, true
+}
+
+// overOf ends the delivery, as numbers only. Its event is not written.
+func overOf(r *Record) Record {
+	over := Record{Op: Finish, Event: r.Event, Subscription: r.Subscription, Key: r.Key, Stored: r.Stored, Status: r.Status, Attempts: r.Attempts}
+	if r.Op != Finish {
+		over.Status = StatusFailed
+	}
+	return over
+}
+
+// letterOf is the dead letter of a refused record: in ASCII, and short, so that it cannot be refused for the same reason.
+func letterOf(r *Record, refused *RefusedError) *mapping.DeadLetter {
+	if r.Op == Bury {
+		l := *r.DeadLetter
+		l.Resource, l.Instance, l.Reason = inASCII(l.Resource), inASCII(l.Instance), inASCII(l.Reason)
+		return &l
+	}
+	ev := r.Event
+	return &mapping.DeadLetter{Resource: inASCII(ev.Resource), Op: opOf(ev), Instance: inASCII(ev.Instance), Position: ev.Position, Time: ev.Time,
+		Reason: "the store refuses the event: " + inASCII(refused.Reason)}
+}
+
+// inASCII is the text with \u escapes in place of what is not printable ASCII, bounded.
+func inASCII(s string) string {
+	quoted := strconv.QuoteToASCII(s[:min(len(s), letterText)])
+	out := strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+	return out[:min(len(out), letterText)]
+}
+
+func opOf(ev *mapping.Event) cdc.Op {
+	switch ev.Type[strings.LastIndexByte(ev.Type, '.')+1:] {
+	case "create":
+		return cdc.Insert
+	case "delete":
+		return cdc.Delete
+	case "truncate":
+		return cdc.Truncate
+	}
+	return cdc.Update
+}
+
+// buried lets a record take effect of which a dead letter is left: the delivery is over, and there is no row of it.
+func (d *Dispatcher) buried(r *Record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r.Op == Reschedule {
+		r.Op = Finish
+	}
+	if r.Op != Defer {
+		d.takeEffect([]Record{*r})
+		return
+	}
+	d.writing--
+	dl := r.delivery
+	// Its key stays as busy as it is: the attempt may be under way, or the record of its end in the queue.
+	dl.stored, dl.refused = false, true
+	d.settle(dl)
+	if s := dl.lane.sub; !s.removed {
+		d.rowGone(s, dl.lane, time.Now()) // counted when the record was made
+	}
+	d.launch(d.schedule())
+}
+
+// logRefused tells of refused records, not of each where there are many.
+func (d *Dispatcher) logRefused(l *mapping.DeadLetter) {
+	d.refusals.since++
+	if now := time.Now(); now.Sub(d.refusals.logged) > refusedLogEvery {
+		d.cfg.Log.Error("the store refuses what some records hold: they are kept as dead letters", "records", d.refusals.since,
+			"resource", l.Resource, "position", l.Position.String(), "reason", l.Reason)
+		d.refusals = refusals{logged: now}
+	}
+}
