@@ -34,7 +34,7 @@ func (d *Dispatcher) buryRefused(ctx context.Context, r *Record, refused *Refuse
 		}
 	}
 	rest := []Record{{Op: Bury, DeadLetter: letterOf(r, refused)}}
-	if r.Stored || r.Op == Finish {
+	if r.Stored {
 		rest = append(rest, overOf(r))
 	}
 	if d.write(ctx, rest, false) != nil {
@@ -59,7 +59,8 @@ func withoutAnswer(r *Record) (Record, bool) {
 	return plain, true
 }
 
-// overOf ends the delivery, as numbers only. Its event is not written.
+// overOf ends a delivery that has a due row, as numbers only. One that has none leaves nothing: a delivery without its
+// event could be taken for that of another one.
 func overOf(r *Record) Record {
 	over := Record{Op: Finish, Event: r.Event, Subscription: r.Subscription, Key: r.Key, Stored: r.Stored, Status: r.Status, Attempts: r.Attempts}
 	if r.Op != Finish {

@@ -187,17 +187,15 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 // leaveOutRecorded removes deliveries that are in the store from before the connection was made. Only what is not beyond
 // the horizon is looked up: live traffic pays nothing.
 func (h *handler) leaveOutRecorded(ctx context.Context) error {
+	old, err := h.takeRecordedPositions(ctx)
+	if err != nil || old == 0 {
+		return err
+	}
 	var pairs []store.Pair
-	for _, j := range h.jobs {
-		if j.Event.Position.Compare(h.horizon) > 0 {
-			break // positions grow
-		}
+	for _, j := range h.jobs[:old] {
 		for _, to := range j.To {
 			pairs = append(pairs, store.Pair{Subscription: to.Key, Position: j.Event.Position})
 		}
-	}
-	if len(pairs) == 0 {
-		return nil
 	}
 	deliveries, events, err := retry(ctx, h, "look for what was recorded", func() (d map[store.Pair]bool, e map[cdc.Position]bool, err error) {
 		return h.store.Recorded(ctx, pairs)

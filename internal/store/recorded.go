@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/jackc/pgx/v5"
 
@@ -50,4 +51,35 @@ func (s *Store) Recorded(ctx context.Context, pairs []Pair) (deliveries map[Pair
 		return nil, nil, fmt.Errorf("look for what was recorded: %w", err)
 	}
 	return deliveries, events, nil
+}
+
+// EventsOf returns the positions of the stored events that came of the changes, by their ids. A change is a position
+// whose Sub does not matter.
+func (s *Store) EventsOf(ctx context.Context, changes []cdc.Position) (map[string]cdc.Position, error) {
+	low, high := make([][]byte, len(changes)), make([][]byte, len(changes))
+	for i, p := range changes {
+		p.Sub = 0
+		low[i] = bytesOf(p)
+		p.Sub = math.MaxUint32
+		high[i] = bytesOf(p)
+	}
+	// One by one, by index, whatever the planner thinks of their number (OFFSET 0).
+	rows, err := s.pool.Query(ctx, `
+		SELECT e.id, e.position FROM unnest($1::bytea[], $2::bytea[]) AS w(low, high)
+		CROSS JOIN LATERAL (SELECT id, position FROM event WHERE position BETWEEN w.low AND w.high OFFSET 0) e`, low, high)
+	if err != nil {
+		return nil, fmt.Errorf("look for recorded events: %w", err)
+	}
+	found := map[string]cdc.Position{}
+	var id string
+	var position []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &position}, func() error {
+		p, err := cdc.PositionFromBytes(position)
+		found[id] = p
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for recorded events: %w", err)
+	}
+	return found, nil
 }
