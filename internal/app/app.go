@@ -237,7 +237,7 @@ func (a *App) run(ctx context.Context) error {
 	defer stopWork()
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = d.Run(work) })
-	wg.Go(func() { a.expireLoop(work, st) })
+	wg.Go(func() { a.expireLoop(work, st, &h.unsettled) })
 	if a.opts.OnReady != nil {
 		wg.Go(func() { a.tellReady(work) })
 	}
@@ -383,11 +383,11 @@ func (a *App) gone(ctx context.Context, s *subscriptions.Subscription) {
 }
 
 // expireLoop drops what is older than the retention.
-func (a *App) expireLoop(ctx context.Context, st *store.Store) {
+func (a *App) expireLoop(ctx context.Context, st *store.Store, u *unsettled) {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
 	for {
-		dropped, err := st.Expire(ctx, time.Now().Add(-a.live.Load().Retention.For))
+		dropped, err := st.Expire(ctx, u.expireBefore(time.Now(), a.live.Load().Retention.For))
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("what is older than the retention cannot be removed", "error", err)
 		}

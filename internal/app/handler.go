@@ -32,6 +32,9 @@ type handler struct {
 	// recorded before.
 	horizon cdc.Position
 
+	// unsettled is what came of the changes that were read, and is not durable yet.
+	unsettled unsettled
+
 	events  []*mapping.Event
 	letters []mapping.DeadLetter
 	matched []*subscriptions.Subscription
@@ -69,6 +72,7 @@ func (h *handler) Begin(ctx context.Context) error {
 		return err
 	}
 	h.begun = true
+	h.unsettled.reset()
 	return nil
 }
 
@@ -160,6 +164,9 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 	default:
 		receipt = cdc.NewReceipt(n + 1) // held until the last part
 	}
+	if n > 0 {
+		h.unsettled.add(receipt, committed(changes))
+	}
 	if len(h.jobs) > 0 {
 		if err := h.dispatcher.Submit(ctx, h.jobs, receipt); err != nil {
 			return nil, err
@@ -182,6 +189,16 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 	clear(h.jobs[:cap(h.jobs)])
 	clear(h.events[:cap(h.events)])
 	return receipt, nil
+}
+
+// committed is when the first change of a batch was committed. A message can stand outside of transactions.
+func committed(changes []cdc.Change) time.Time {
+	for i := range changes {
+		if tx := changes[i].Tx; tx != nil {
+			return tx.Time
+		}
+	}
+	return time.Now()
 }
 
 // leaveOutRecorded removes deliveries that are in the store from before the connection was made. Only what is not beyond
