@@ -33,6 +33,7 @@ func built(t *testing.T) string {
 	t.Helper()
 	program.once.Do(func() {
 		if program.dir, program.err = os.MkdirTemp("", "rowhook-chaos-"); program.err == nil {
+			// The first test's end must not end it for the others.
 			program.path, program.err = Build(context.Background(), program.dir, os.Getenv("CHAOS_RACE") != "")
 		}
 	})
@@ -56,13 +57,12 @@ func number(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-// breakIt runs with the options, prints the figures, and fails for every promise that was not kept. margin is how long
-// before a kill what was answered may come again.
-func breakIt(t *testing.T, o Options, margin time.Duration) *Report {
+// breakIt runs with the options, prints the figures, and fails for every promise that was not kept.
+func breakIt(t *testing.T, o Options) {
 	t.Helper()
 	o.Program, o.Dir, o.Log = built(t), t.TempDir(), t.Logf
 	o.Seed = uint64(number(t, "CHAOS_SEED", int(time.Now().UnixNano()&(1<<40-1))))
-	t.Logf("CHAOS_SEED=%d", o.Seed)
+	t.Logf("CHAOS_SEED=%d plays the schedule again", o.Seed)
 	rep, err := Run(t.Context(), o)
 	t.Logf("\n%s", rep)
 	if err != nil {
@@ -74,18 +74,16 @@ func breakIt(t *testing.T, o Options, margin time.Duration) *Report {
 	if n := rep.Beyond(); n > 0 {
 		t.Errorf("after %d kills more came again than was in flight", n)
 	}
-	if oldest := rep.Oldest(); oldest > margin {
-		t.Errorf("what was answered %s before a kill came again, want at most %s", oldest, margin)
+	if n := rep.Repeats(stopped); n > 0 {
+		t.Errorf("%d events came again after a clean stop", n)
 	}
-	for _, kind := range []string{stopped, crashed} {
-		if n := rep.Repeats(kind); n > 0 {
-			t.Errorf("%d events came again after a %s", n, kind)
-		}
+	// With a standby, a restart of Postgres can hand the slot to the other process.
+	if n := rep.Repeats(crashed); n > 0 && !o.Standby {
+		t.Errorf("%d events came again after a restart of Postgres", n)
 	}
 	if t.Failed() {
 		keepLog(t, o)
 	}
-	return rep
 }
 
 // keepLog saves what rowhook said, for a failure that is hard to repeat.
@@ -100,17 +98,22 @@ func keepLog(t *testing.T, o Options) {
 	}
 }
 
-// The margin of the short runs is for machines that are busy with other tests.
-const shortMargin = 2 * time.Second
-
 // TestChaos is a short run of everything: make chaos is the long one.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("CHAOS_LONG") != "" {
-		t.Skip("the long run is asked for")
-	}
-	breakIt(t, Options{Rate: 100, Writers: 4, Keys: 150, Bulk: 1000, Kills: 6, Stops: 2, Restarts: 2, Freezes: 2, Changes: 6,
-		Gap: 700 * time.Millisecond}, shortMargin)
+	breakIt(t, Options{Rate: 60, Writers: 4, Keys: 150, Bulk: 400, Kills: 4, Stops: 1, Restarts: 2, Freezes: 1, Changes: 5, Gap: 400 * time.Millisecond})
+}
+
+// TestChaosStoreApart takes the store away, which is in a cluster of its own.
+func TestChaosStoreApart(t *testing.T) {
+	t.Parallel()
+	breakIt(t, Options{Rate: 30, Writers: 2, Keys: 100, Kills: 1, Outages: 2, Changes: 1, OwnStore: true, Gap: 400 * time.Millisecond})
+}
+
+// TestChaosStandby lets a second rowhook take over.
+func TestChaosStandby(t *testing.T) {
+	t.Parallel()
+	breakIt(t, Options{Rate: 30, Writers: 2, Keys: 100, Kills: 2, Restarts: 1, Changes: 1, Standby: true, Gap: 800 * time.Millisecond})
 }
 
 // TestChaosLong is the acceptance run, for make chaos.
@@ -128,5 +131,5 @@ func TestChaosLong(t *testing.T) {
 	actions := o.Kills + o.Restarts + o.Stops + o.Freezes + o.Changes + o.Outages
 	// The pauses are even between nothing and the gap.
 	o.Gap = 2 * time.Duration(number(t, "CHAOS_SECONDS", 400)) * time.Second / time.Duration(max(1, actions))
-	breakIt(t, o, time.Duration(number(t, "CHAOS_MARGIN_MS", 2000))*time.Millisecond)
+	breakIt(t, o)
 }

@@ -29,9 +29,9 @@ type Report struct {
 	// Repeated are deliveries of events that had been delivered; TooLate those of them that rowhook gave a reason of the
 	// network for, without any breakage: it had not seen the answer in time.
 	Repeated, TooLate int
-	// PeakRSS is the most memory of a life of rowhook, in bytes.
-	PeakRSS int64
-	Lives   int
+	// PeakRSS is the most memory that a life of rowhook had, in bytes; in half of the Lives it was no more than MedianRSS.
+	PeakRSS, MedianRSS int64
+	Lives              int
 }
 
 // MaxInFlight is rowhook's delivery.max_in_flight: so many may be under way when it is killed.
@@ -51,7 +51,8 @@ func (r *run) report() *Report {
 		rep.Repeated += t.repeated
 	}
 	if len(r.peaks) > 0 {
-		rep.PeakRSS = slices.Max(r.peaks)
+		peaks := slices.Sorted(slices.Values(r.peaks))
+		rep.PeakRSS, rep.MedianRSS = peaks[len(peaks)-1], peaks[len(peaks)/2]
 	}
 	return &rep
 }
@@ -59,11 +60,6 @@ func (r *run) report() *Report {
 // of are the breakages of a kind.
 func (rep *Report) of(kind string) []*Breakage {
 	return slices.DeleteFunc(slices.Clone(rep.Breakages), func(b *Breakage) bool { return b.Kind != kind })
-}
-
-// single are the kills without another breakage just before: those for which the bound is promised.
-func (rep *Report) single() []*Breakage {
-	return slices.DeleteFunc(rep.of(killed), func(b *Breakage) bool { return b.Double })
 }
 
 // Repeats is how much came again after all breakages of a kind.
@@ -91,13 +87,9 @@ func oldest(of []*Breakage) (d time.Duration) {
 	return d
 }
 
-// Oldest is how long before a kill the earliest success was answered that came again, where nothing else was broken.
-func (rep *Report) Oldest() time.Duration { return oldest(rep.single()) }
-
-// Beyond are the kills after which more came again than was in flight and answered just before, where nothing else was
-// broken.
+// Beyond are the kills after which more came again than was in flight and answered just before.
 func (rep *Report) Beyond() int {
-	return len(slices.DeleteFunc(rep.single(), func(b *Breakage) bool { return b.Repeated <= MaxInFlight+b.Window }))
+	return len(slices.DeleteFunc(rep.of(killed), func(b *Breakage) bool { return b.Repeated <= MaxInFlight+b.Window }))
 }
 
 // String is the table of figures.
@@ -106,8 +98,9 @@ func (rep *Report) String() string {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-26s"+format+"\n", append([]any{name}, args...)...)
 	}
-	doubles := slices.DeleteFunc(rep.of(killed), func(b *Breakage) bool { return !b.Double })
-	one, two := worst(rep.single()), worst(doubles)
+	kills := rep.of(killed)
+	alone := slices.DeleteFunc(slices.Clone(kills), func(b *Breakage) bool { return b.Double })
+	most := worst(kills)
 	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
 	line("seed", "%d", rep.Seed)
 	line("transactions", "%d in %s: %.0f/s; %d rolled back, %d asked for after a lost answer", rep.Transactions, rep.Loaded.Round(time.Second),
@@ -123,11 +116,10 @@ func (rep *Report) String() string {
 	line("promises broken", "%d", rep.Wrong)
 	line("duplicates", "%d: %d after kills, %d after clean stops, %d after restarts of Postgres, %d after freezes, %d answered too late",
 		rep.Repeated, rep.Repeats(killed), rep.Repeats(stopped), rep.Repeats(crashed), rep.Repeats(frozen), rep.TooLate)
-	line("most after one kill", "%d, of a bound of %d: %d in flight and %d answered in the last 20 ms", one.Repeated, MaxInFlight+one.Window, MaxInFlight, one.Window)
-	line("kills beyond the bound", "%d of %d", rep.Beyond(), len(rep.single()))
-	line("oldest answer repeated", "%s before the kill", ms(rep.Oldest()))
-	line("kills in an outage", "%d, at most %d repeated, answered up to %s before", len(doubles), two.Repeated, ms(oldest(doubles)))
-	line("peak RSS", "%.1f MiB in %d lives", float64(rep.PeakRSS)/(1<<20), rep.Lives)
+	line("most after one kill", "%d, of a bound of %d: %d in flight and %d answered in the last 20 ms", most.Repeated, MaxInFlight+most.Window, MaxInFlight, most.Window)
+	line("kills beyond the bound", "%d of %d", rep.Beyond(), len(kills))
+	line("oldest answer repeated", "%s before a kill, %s in or just after an outage", ms(oldest(alone)), ms(oldest(kills)))
+	line("peak RSS", "%.1f MiB, and %.1f MiB in half of %d lives", float64(rep.PeakRSS)/(1<<20), float64(rep.MedianRSS)/(1<<20), rep.Lives)
 	for _, w := range rep.Wrongs {
 		b.WriteString("broken: " + w + "\n")
 	}
