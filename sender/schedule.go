@@ -57,6 +57,9 @@ func (d *Dispatcher) schedule() []*delivery {
 			d.makeReady(s)
 		}
 	}
+	if d.succeeded > 0 && d.free() <= 0 {
+		wake(d.wakeRecorder) // what is wanted now are slots, not company for the records
+	}
 	return start
 }
 
