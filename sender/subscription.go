@@ -142,6 +142,16 @@ func (d *Dispatcher) Update(to *subscriptions.Subscription) {
 	}
 }
 
+// Know makes a subscription known as it is now, before something is submitted for it that it matched when it was an older
+// version.
+func (d *Dispatcher) Know(to *subscriptions.Subscription) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.removed[to.Key] {
+		d.subscription(to)
+	}
+}
+
 // Remove ends the sending to a subscription that was deleted: when it returns no request to it is under way, and none is
 // begun any more, whatever is still submitted for it. Requests under way are cut short.
 func (d *Dispatcher) Remove(key int64) {

@@ -60,13 +60,29 @@ func (h *handler) Begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.index.Load(all)
 	byKey := make(map[int64]*subscriptions.Subscription, len(all))
 	for _, s := range all {
 		byKey[s.Key] = s
 	}
+	// What was changed after the place from which the log is read matches as it did there: the announcement of the change
+	// comes again.
+	before, err := h.store.Superseded(ctx, h.app.source.Load().Status().Acknowledged)
+	if err != nil {
+		return err
+	}
+	for i, s := range all {
+		if a, ok := before[s.Key]; ok && a.Version < s.Version {
+			all[i] = s.WithAnnouncement(a)
+		}
+	}
+	h.index.Load(all)
 	if err := h.dispatcher.Resume(ctx, h.begun, func(key int64) *subscriptions.Subscription { return byKey[key] }); err != nil {
 		return err
+	}
+	for key := range before {
+		if s := byKey[key]; s != nil {
+			h.dispatcher.Know(s)
+		}
 	}
 	if h.horizon, err = h.store.Horizon(ctx); err != nil {
 		return err
@@ -352,6 +368,9 @@ func (h *handler) apply(ctx context.Context, a subscriptions.Announcement, at cd
 		if a.Deleted {
 			return true, nil // the store knows better
 		}
+		if err := h.supersede(ctx, a, at); err != nil {
+			return false, err
+		}
 		h.index.Apply(a, row)
 		h.dispatcher.Update(row)
 		return true, nil
@@ -362,6 +381,18 @@ func (h *handler) apply(ctx context.Context, a subscriptions.Announcement, at cd
 		h.forget = append(h.forget, held.Key)
 	}
 	return true, nil
+}
+
+// supersede keeps what the subscription matched until now, before anything is matched as it is changed.
+func (h *handler) supersede(ctx context.Context, a subscriptions.Announcement, at cdc.LSN) error {
+	held := h.index.Get(a.ID)
+	if held == nil || held.Version >= a.Version || at == 0 {
+		return nil
+	}
+	_, _, err := retry(ctx, h, "note what a subscription matched", func() (_, _ struct{}, err error) {
+		return struct{}{}, struct{}{}, h.store.Supersede(ctx, held.Key, subscriptions.Announce(held, a.Store), at)
+	})
+	return err
 }
 
 // announcedRow reads the row, as often as it takes for the store to answer. A new subscription begins at its announcement

@@ -162,3 +162,43 @@ func TestANewSubscriptionBeginsAtOnePlace(t *testing.T) {
 		t.Errorf("the first that came is %s", got[0])
 	}
 }
+
+// TestAChangedSubscriptionMatchesWhatItDid changes what subscriptions want while earlier events are under way, and kills
+// rowhook: what is read again matches as it did when it was committed.
+func TestAChangedSubscriptionMatchesWhatItDid(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.recv.Handle("/narrow", hooktest.ForInstance("contact/1", hooktest.Sequence(hooktest.Hang(), hooktest.OK()), hooktest.Always(hooktest.OK())))
+	// What hangs keeps all that follows unacknowledged.
+	r.text = strings.NewReplacer("timeout: 2s", "timeout: 60s", "hold: 500ms", "hold: 59m").Replace(r.text)
+	cmd := r.spawn()
+	narrow := r.subscribe("/narrow", "contact.*")
+	wide := r.subscribe("/wide", "note.*")
+	r.insertContact(1, 1)
+	r.recv.Wait(t, 1, patience)
+	r.insertContact(2, 1) // wide does not want it
+	for id, events := range map[string]string{narrow.ID: "note.*", wide.ID: "contact.*"} {
+		if _, err := r.admin().Update(t.Context(), id, client.Patch{"events": []string{events}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.exec(`insert into notes values (1, 'x')`)
+	r.insertContact(3, 1)
+	changed := func(q []hooktest.Request) bool {
+		return arrived("/narrow", "note/1", 1)(q) && arrived("/wide", "contact/3", 1)(q)
+	}
+	r.recv.WaitFor(t, changed)
+	kill(t, cmd)
+	r.recv.Release()
+	r.spawn()
+	r.exec(`insert into notes values (2, 'x')`)
+	r.insertContact(4, 1)
+	all := r.recv.WaitFor(t, func(q []hooktest.Request) bool {
+		return arrived("/narrow", "contact/1", 1)(hooktest.Delivered(q)) && arrived("/narrow", "note/2", 1)(q) && arrived("/wide", "contact/4", 1)(q)
+	})
+	for _, wrong := range []struct{ path, instance string }{{"/wide", "contact/1"}, {"/wide", "contact/2"}, {"/wide", "note/2"}, {"/narrow", "contact/3"}, {"/narrow", "contact/4"}} {
+		if arrived(wrong.path, wrong.instance, 1)(all) {
+			t.Errorf("%s got %s", wrong.path, wrong.instance)
+		}
+	}
+}

@@ -91,6 +91,9 @@ func (s *Store) firstCheckpoint(ctx context.Context, c cdc.Checkpoint) error {
 		if err != nil {
 			return err
 		}
+		if err := forgetSuperseded(ctx, tx); err != nil {
+			return err
+		}
 		return lowerSince(ctx, tx, c.LSN)
 	})
 	if err != nil {

@@ -51,6 +51,9 @@ func (s *Store) Resume(ctx context.Context, old, next cdc.Checkpoint, notices []
 			if err := lowerSince(ctx, tx, next.LSN); err != nil {
 				return err
 			}
+			if err := forgetSuperseded(ctx, tx); err != nil {
+				return err
+			}
 		}
 		return s.writeNotices(ctx, tx, records)
 	})
