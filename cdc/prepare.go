@@ -190,13 +190,13 @@ func walLevelError(level string) *Error {
 }
 
 func (s *Source) checkServer(ctx context.Context, conn *pgx.Conn, cat *Catalog) error {
-	var level, encoding string
+	var level, encoding, standbys string
 	var recovery bool
 	err := conn.QueryRow(ctx, `
 		select current_setting('server_version_num')::int, current_setting('wal_level'), d.oid, pg_is_in_recovery(),
-			pg_encoding_to_char(d.encoding)
+			pg_encoding_to_char(d.encoding), current_setting('synchronous_standby_names')
 		from pg_database d where d.datname = current_database()`).
-		Scan(&cat.ServerVersion, &level, &cat.DatabaseOID, &recovery, &encoding)
+		Scan(&cat.ServerVersion, &level, &cat.DatabaseOID, &recovery, &encoding, &standbys)
 	switch {
 	case err != nil:
 		return s.trouble("read the server's settings", err)
@@ -207,6 +207,8 @@ func (s *Source) checkServer(ctx context.Context, conn *pgx.Conn, cat *Catalog) 
 	case recovery:
 		return &Error{Class: Unavailable, What: "the server is a standby",
 			Mend: "database.url must lead to the primary; waiting for a promotion"}
+	case namesEverybody(standbys):
+		return countedAsStandby(standbys)
 	case encoding == "SQL_ASCII":
 		return &Error{Class: Refused, What: "the database has the encoding SQL_ASCII, so its text has no known encoding",
 			Mend: "move the data to a database with ENCODING 'UTF8'"}

@@ -14,7 +14,7 @@ import (
 // watchEvery is how often the publication is looked at: the stream itself does not tell that a table was taken out.
 const watchEvery = 5 * time.Second
 
-// watch looks after the publication while the stream goes on: what other tables do is delivered meanwhile.
+// watch looks after the publication and the server's settings while the stream goes on: what other tables do is delivered meanwhile.
 type watch struct {
 	*Source
 	ledger *ledger
@@ -38,13 +38,18 @@ func (w *watch) loop(ctx context.Context, sql *shared) {
 	}()
 	for {
 		var missing []TableName
+		var standbys string
 		_, at := w.ledger.positions()
 		now := time.Now()
 		err := sql.do(ctx, func(conn *pgx.Conn) (err error) {
 			missing, err = w.unpublished(ctx, conn)
-			return errors.Join(err, w.measureLag(ctx, conn))
+			return errors.Join(err, w.measureLag(ctx, conn), conn.QueryRow(ctx, `select current_setting('synchronous_standby_names')`).Scan(&standbys))
 		})
-		if err == nil {
+		switch {
+		case err == nil && namesEverybody(standbys):
+			// Before anything is written: that may wait for ever.
+			w.setDegraded(countedAsStandby(standbys).Error())
+		case err == nil:
 			err = w.seen(ctx, missing, at, now)
 		}
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -131,9 +136,9 @@ func (s *Source) setDegraded(text string) {
 	s.mu.Unlock()
 	switch {
 	case text != "" && text != was:
-		s.cfg.Log.Error("changes are missing", "reason", text)
+		s.cfg.Log.Error("something is wrong with the source, or changes are missing", "reason", text)
 	case text == "" && was != "":
-		s.cfg.Log.Info("nothing is missing any more")
+		s.cfg.Log.Info("nothing is wrong with the source any more")
 	}
 }
 
