@@ -115,7 +115,7 @@ var deliveryObject = object[Delivery]{
 		key("ordering", choice(OrderingResource, OrderingNone), func(d *Delivery) *string { return &d.Ordering },
 			"resource: the events of one instance reach a subscription in commit order. none: an event that is being retried holds back no other."),
 		key("max_in_flight", count(1, 65535), func(d *Delivery) *int { return &d.MaxInFlight },
-			"How many requests may be under way at once, in all."),
+			"How many requests may be under way at once, in all, with those whose success is not yet written down: so many may be repeated after a crash."),
 		key("allow_http", truth(), func(d *Delivery) *bool { return &d.Targets.AllowHTTP },
 			"Let the admin's subscriptions have targets that are not https."),
 		key("allow_networks", list[netip.Prefix]{item: network(), show: showPrefix}, func(d *Delivery) *[]netip.Prefix { return &d.Targets.AllowNetworks },
