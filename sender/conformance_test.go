@@ -24,7 +24,7 @@ import (
 type keeper interface {
 	sender.Store
 	own()
-	recorded(p pair) bool
+	has(subscription int64, ev *mapping.Event) bool
 	hasEvent(p cdc.Position) bool
 	outcome(p pair) (finished, bool)
 }
@@ -112,21 +112,21 @@ func (k *postgresKeeper) own() {
 	}
 }
 
-func (k *postgresKeeper) look(p pair) (map[store.Pair]bool, map[cdc.Position]bool) {
-	d, e, err := k.Recorded(context.Background(), []store.Pair{{Subscription: p.subscription, Position: p.position}})
+func (k *postgresKeeper) look(subscription int64, ev *mapping.Event) (map[store.Pair]bool, map[cdc.Position]bool) {
+	d, e, err := k.Recorded(context.Background(), []store.Delivery{{Subscription: subscription, Event: ev}})
 	if err != nil {
 		k.keepers.t.Error(err)
 	}
 	return d, e
 }
 
-func (k *postgresKeeper) recorded(p pair) bool {
-	d, _ := k.look(p)
-	return d[store.Pair{Subscription: p.subscription, Position: p.position}]
+func (k *postgresKeeper) has(subscription int64, ev *mapping.Event) bool {
+	d, _ := k.look(subscription, ev)
+	return d[store.Pair{Subscription: subscription, Position: ev.Position}]
 }
 
 func (k *postgresKeeper) hasEvent(p cdc.Position) bool {
-	_, e := k.look(pair{position: p})
+	_, e := k.look(0, &mapping.Event{Position: p})
 	return e[p]
 }
 
@@ -314,7 +314,8 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			ev := newEvent(1, "a")
 			ev.Account, ev.Accounted, ev.Partial = "7", true, []string{"body", `a"b`}
 			plain := newEvent(2, "b")
-			b.write(b.deferred(ev, 1, b.now), b.deferred(plain, 2, b.now.Add(time.Millisecond)))
+			key, _ := sender.OrderingKeys(ev)
+			b.write(b.deferred(ev, key, b.now), b.deferred(plain, 2, b.now.Add(time.Millisecond)))
 			due, _ := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: 10, Bytes: 1000})
 			if len(due) != 2 {
 				b.Fatalf("got %v", due)
@@ -327,7 +328,7 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 					b.Errorf("got %+v, want %+v", got, want)
 				}
 			}
-			if !b.hasEvent(ev.Position) || b.hasEvent(newEvent(3, "").Position) || !b.recorded(pair{b.sub, ev.Position}) || b.recorded(pair{b.sub + 1, ev.Position}) {
+			if !b.hasEvent(ev.Position) || b.hasEvent(newEvent(3, "").Position) || !b.has(b.sub, ev) || b.has(b.sub+1, ev) {
 				b.Error("what is recorded is not told")
 			}
 		},

@@ -8,8 +8,11 @@ import (
 	"github.com/rowhook/rowhook/mapping"
 )
 
-// OrderingKey is the number of the ordering key of an event within a subscription.
-func OrderingKey(ev *mapping.Event) int64 { return orderingKey(ev, true) }
+// OrderingKeys are the numbers of the ordering keys that an event can have within a subscription: with an order of its
+// instance's events, and without.
+func OrderingKeys(ev *mapping.Event) (ordered, loose int64) {
+	return orderingKey(ev, true), orderingKey(ev, false)
+}
 
 // orderingKey is the number of an ordering key within its subscription. Two instances with the same one only wait for
 // each other without need.

@@ -211,6 +211,10 @@ func (s *memoryStore) Backlogs(_ context.Context, maxKeys int) ([]sender.Backlog
 }
 
 // recorded says whether the delivery is in the store, finished or due, and hasEvent whether the event is.
+func (m *memory) has(subscription int64, ev *mapping.Event) bool {
+	return m.recorded(pair{subscription, ev.Position})
+}
+
 func (m *memory) recorded(p pair) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

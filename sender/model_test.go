@@ -164,7 +164,7 @@ func (m *model) take(at int) {
 		var to []*subscriptions.Subscription
 		for _, s := range j.To {
 			// Nobody wants what is for a subscription that is not there any more.
-			if _, gone := m.removed[s.Key]; !gone && !m.now.keeper.recorded(pair{s.Key, j.Event.Position}) {
+			if _, gone := m.removed[s.Key]; !gone && !m.now.keeper.has(s.Key, j.Event) {
 				to = append(to, s)
 			}
 		}

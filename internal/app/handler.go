@@ -224,14 +224,14 @@ func (h *handler) leaveOutRecorded(ctx context.Context) error {
 	if err != nil || old == 0 {
 		return err
 	}
-	var pairs []store.Pair
+	var asked []store.Delivery
 	for _, j := range h.jobs[:old] {
 		for _, to := range j.To {
-			pairs = append(pairs, store.Pair{Subscription: to.Key, Position: j.Event.Position})
+			asked = append(asked, store.Delivery{Subscription: to.Key, Event: j.Event})
 		}
 	}
 	deliveries, events, err := retry(ctx, h, "look for what was recorded", func() (d map[store.Pair]bool, e map[cdc.Position]bool, err error) {
-		return h.store.Recorded(ctx, pairs)
+		return h.store.Recorded(ctx, asked)
 	})
 	if err != nil {
 		return err

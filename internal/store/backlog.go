@@ -40,14 +40,15 @@ func (s *Store) mendDue(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `
-			UPDATE due d SET due_at = 'infinity' WHERE due_at < 'infinity'
-			AND EXISTS (SELECT FROM due o WHERE o.subscription = d.subscription AND o.key = d.key AND o.position < d.position)`); err != nil {
-			return err
-		}
+		// One pass in the order of the key, whatever the size.
 		_, err := tx.Exec(ctx, `
-			UPDATE due d SET due_at = $1 WHERE due_at = 'infinity'
-			AND NOT EXISTS (SELECT FROM due o WHERE o.subscription = d.subscription AND o.key = d.key AND o.position < d.position)`, time.Now().UTC())
+			UPDATE due d SET due_at = CASE WHEN w.first THEN $1::timestamptz ELSE 'infinity'::timestamptz END
+			FROM (
+				SELECT subscription, key, position, due_at,
+					row_number() OVER (PARTITION BY subscription, key ORDER BY position) = 1 AS first
+				FROM due) w
+			WHERE w.first = (w.due_at = 'infinity')
+			AND d.subscription = w.subscription AND d.key = w.key AND d.position = w.position`, time.Now().UTC())
 		return err
 	})
 }

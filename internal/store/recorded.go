@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
 )
 
 // Pair is a delivery by its subscription's Key and its event's position.
@@ -16,18 +18,31 @@ type Pair struct {
 	Position     cdc.Position
 }
 
+// Delivery is an event for a subscription, by its Key.
+type Delivery struct {
+	Subscription int64
+	Event        *mapping.Event
+}
+
 // Recorded returns which of the deliveries are in the store, finished or due, and which of the events.
-func (s *Store) Recorded(ctx context.Context, pairs []Pair) (deliveries map[Pair]bool, events map[cdc.Position]bool, err error) {
-	subs, positions := make([]int64, len(pairs)), make([][]byte, len(pairs))
-	for i, p := range pairs {
-		subs[i], positions[i] = p.Subscription, bytesOf(p.Position)
+func (s *Store) Recorded(ctx context.Context, asked []Delivery) (deliveries map[Pair]bool, events map[cdc.Position]bool, err error) {
+	subs, positions := make([]int64, len(asked)), make([][]byte, len(asked))
+	ordered, loose := make([]int64, len(asked)), make([]int64, len(asked))
+	for i, d := range asked {
+		subs[i], positions[i] = d.Subscription, bytesOf(d.Event.Position)
+		ordered[i], loose[i] = sender.OrderingKeys(d.Event)
 	}
 	deliveries, events = map[Pair]bool{}, map[cdc.Position]bool{}
+	// One by one, by index, whatever the planner thinks of their number (OFFSET 0).
 	rows, err := s.pool.Query(ctx, `
-		SELECT w.subscription, w.position, EXISTS (SELECT FROM event e WHERE e.position = w.position),
-			EXISTS (SELECT FROM delivery d WHERE d.subscription = w.subscription AND d.position = w.position)
-			OR EXISTS (SELECT FROM due d WHERE d.subscription = w.subscription AND d.position = w.position)
-		FROM unnest($1::bigint[], $2::bytea[]) AS w(subscription, position)`, subs, positions)
+		SELECT w.subscription, w.position, e.found IS NOT NULL, d.found IS NOT NULL OR u.found IS NOT NULL
+		FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[]) AS w(subscription, position, ordered, loose)
+		LEFT JOIN LATERAL (SELECT 1 AS found FROM event WHERE position = w.position LIMIT 1 OFFSET 0) e ON true
+		LEFT JOIN LATERAL (
+			SELECT 1 AS found FROM delivery WHERE subscription = w.subscription AND position = w.position LIMIT 1 OFFSET 0) d ON true
+		LEFT JOIN LATERAL (
+			SELECT 1 AS found FROM due WHERE subscription = w.subscription AND key IN (w.ordered, w.loose) AND position = w.position
+			LIMIT 1 OFFSET 0) u ON true`, subs, positions, ordered, loose)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for what was recorded: %w", err)
 	}

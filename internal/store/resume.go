@@ -26,9 +26,10 @@ var ErrChanged = errors.New("the checkpoint has changed meanwhile: look again")
 func (s *Store) Resume(ctx context.Context, old, next cdc.Checkpoint, notices []Notice) error {
 	var records []sender.Record
 	for _, n := range notices {
+		key, _ := sender.OrderingKeys(n.Event)
 		for i, to := range n.To {
 			records = append(records, sender.Record{Op: sender.Defer, Event: n.Event, InsertEvent: i == 0, Subscription: to,
-				Key: sender.OrderingKey(n.Event), DueAt: n.Event.Time})
+				Key: key, DueAt: n.Event.Time})
 		}
 	}
 	if err := s.ensurePartitions(ctx, records); err != nil {

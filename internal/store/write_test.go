@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/pgtest"
+	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
 )
 
@@ -192,21 +194,26 @@ func TestRecordedAndHorizon(t *testing.T) {
 		t.Errorf("Horizon: %v %v", h, err)
 	}
 	due, done, never := event(1, day), event(2, day.AddDate(0, 0, -2)), event(3, day)
-	write(t, s, deferred(due, x.Key, 1, day), delivered(done, x.Key, 2, false))
-	if h, err := s.Horizon(t.Context()); err != nil || h != done.Position {
+	// With an order and without, a due row is found.
+	key, _ := sender.OrderingKeys(due)
+	loose := event(4, day.AddDate(0, 0, -3))
+	_, looseKey := sender.OrderingKeys(loose)
+	write(t, s, deferred(due, x.Key, key, day), deferred(loose, y.Key, looseKey, day), delivered(done, x.Key, 2, false))
+	if h, err := s.Horizon(t.Context()); err != nil || h != loose.Position {
 		t.Errorf("Horizon: %v %v", h, err)
 	}
-	var pairs []Pair
+	var asked []Delivery
 	for _, sub := range []int64{x.Key, y.Key} {
-		for _, ev := range []cdc.Position{due.Position, done.Position, never.Position} {
-			pairs = append(pairs, Pair{sub, ev})
+		for _, ev := range []*mapping.Event{due, done, never, loose} {
+			asked = append(asked, Delivery{sub, ev})
 		}
 	}
-	deliveries, events, err := s.Recorded(t.Context(), pairs)
+	deliveries, events, err := s.Recorded(t.Context(), asked)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(deliveries) != 2 || !deliveries[pairs[0]] || !deliveries[pairs[1]] || len(events) != 2 || !events[due.Position] || !events[done.Position] {
+	want := map[Pair]bool{{x.Key, due.Position}: true, {x.Key, done.Position}: true, {y.Key, loose.Position}: true}
+	if !maps.Equal(deliveries, want) || len(events) != 3 || !events[due.Position] || !events[done.Position] || !events[loose.Position] {
 		t.Errorf("got %v and %v", deliveries, events)
 	}
 	if d, e, err := s.Recorded(t.Context(), nil); err != nil || len(d)+len(e) != 0 {
