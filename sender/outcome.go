@@ -106,7 +106,9 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 		}
 		return time.Time{}, gone
 	}
-	s.narrow()
+	if out.Duration > slowFailure || out.Reason == ReasonTimeout {
+		s.narrow()
+	}
 	dl.attempts++
 	dl.retryReason = out.Reason
 	delay, more := nextDelay(s.retries, dl.attempts)

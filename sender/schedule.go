@@ -1,12 +1,18 @@
 package sender
 
+import "time"
+
 const (
-	// windowBegin is how many requests are sent to a target of which nothing is known, windowMin to one that fails.
+	// windowBegin is how many requests are sent to a target of which nothing is known, windowMin to one that lets them
+	// hang.
 	windowBegin = 8
 	windowMin   = 2
+	// slowFailure is how long a failure may take that does not count against the target: slots are worth their time, and
+	// one that answers at once, whatever it says, gives them back.
+	slowFailure = time.Second
 )
 
-// widen and narrow move the window.
+// widen and narrow move the window. Each delivery widens it; failures that took their time narrow it.
 func (s *subscription) widen()  { s.window = min(2*s.window, s.slots) }
 func (s *subscription) narrow() { s.window = max(s.window/2, min(windowMin, s.slots)) }
 

@@ -27,7 +27,7 @@ type subscription struct {
 	ctx      context.Context
 	cut      context.CancelFunc
 	inFlight int
-	// window is how many of its slots it may use now: it doubles with a delivery and halves with a failure, so that a
+	// window is how many of its slots it may use now: it doubles with a delivery and halves with a slow failure, so that a
 	// target that answers nobody leaves its slots to the others.
 	window int
 	// fresh may start; due was read from the store and may start. Both may hold what has been stored or settled since.
