@@ -1,9 +1,6 @@
 package app_test
 
 import (
-	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -56,26 +53,4 @@ func TestAFullBudgetStopsReadingOnly(t *testing.T) {
 	r.recv.Release()
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(q) >= 8*2000 })
 	stop()
-}
-
-// metric reads a number from /metrics.
-func (r *rig) metric(name string) float64 {
-	r.t.Helper()
-	resp, err := http.Get(r.api + "/metrics")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		var v float64
-		if _, err := fmt.Sscanf(line, name+" %g", &v); err == nil {
-			return v
-		}
-	}
-	r.t.Fatalf("no metric %s", name)
-	return 0
 }

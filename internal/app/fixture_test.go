@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -302,4 +304,34 @@ func pause(t *testing.T, d time.Duration) {
 	case <-time.After(d):
 	case <-t.Context().Done():
 	}
+}
+
+// sample is a value of /metrics as text, "none" when it is not there.
+func (r *rig) sample(name string) string {
+	r.t.Helper()
+	resp, err := http.Get(r.api + "/metrics")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(body)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "none"
+}
+
+// metric is a value of /metrics that has to be there.
+func (r *rig) metric(name string) float64 {
+	r.t.Helper()
+	v, err := strconv.ParseFloat(r.sample(name), 64)
+	if err != nil {
+		r.t.Fatalf("metric %s is %s", name, r.sample(name))
+	}
+	return v
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -42,26 +41,6 @@ func (r *rig) mustReload() {
 	if err := r.reload(); err != nil {
 		r.t.Fatal(err)
 	}
-}
-
-// sample is a value of /metrics as text, "none" when it is not there.
-func (r *rig) sample(name string) string {
-	r.t.Helper()
-	resp, err := http.Get(r.api + "/metrics")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(body)) {
-		if value, ok := strings.CutPrefix(line, name+" "); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "none"
 }
 
 // TestReloadsUnderTraffic changes the mapping and the delivery's options twenty times while transactions of several

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -148,7 +147,7 @@ func testStoreTrouble(t *testing.T, trouble storeTrouble) {
 			ready, err := r.admin().Ready(context.Background())
 			return err == nil && !ready.Ready && regexp.MustCompile(trouble.reason).MatchString(ready.Reason)
 		})
-		eventually(t, "reading stops at the bound", func() bool { return r.gauge("rowhook_memory_charged_bytes") > memory*9/10 })
+		eventually(t, "reading stops at the bound", func() bool { return r.metric("rowhook_memory_charged_bytes") > memory*9/10 })
 		r.watched(t, trouble, ends, func() (n int) {
 			if trouble.gradual {
 				if err := admin.QueryRow(t.Context(), `select count(*) from rowhook.event`).Scan(&n); err != nil {
@@ -158,7 +157,7 @@ func testStoreTrouble(t *testing.T, trouble storeTrouble) {
 			}
 			return n
 		})
-		if used := r.gauge("rowhook_memory_charged_bytes"); used > memory {
+		if used := r.metric("rowhook_memory_charged_bytes"); used > memory {
 			t.Errorf("%.0f bytes are charged, the bound is %d", used, memory)
 		}
 		if d := len(r.recv.Requests()) - instances; d >= during {
@@ -175,7 +174,7 @@ func testStoreTrouble(t *testing.T, trouble storeTrouble) {
 	})
 	if err != nil {
 		t.Fatalf("got %d events of %d: %v; %d due, %d in memory, ready %s", len(hooktest.ByID(hooktest.Delivered(got))), instances+during, err,
-			int(r.gauge("rowhook_deliveries_due")), int(r.gauge("rowhook_deliveries_in_memory")), r.sample("rowhook_ready"))
+			int(r.metric("rowhook_deliveries_due")), int(r.metric("rowhook_deliveries_in_memory")), r.sample("rowhook_ready"))
 	}
 	if err := hooktest.CheckOrder(hooktest.Delivered(got)); err != nil {
 		t.Error(err)
@@ -227,14 +226,6 @@ func (r *rig) lsn(sql string, args ...any) (at cdc.LSN) {
 		r.t.Fatal(err)
 	}
 	return at
-}
-
-func (r *rig) gauge(name string) float64 {
-	v, err := strconv.ParseFloat(r.sample(name), 64)
-	if err != nil {
-		r.t.Fatalf("%s: %v", name, err)
-	}
-	return v
 }
 
 // behind is how many bytes of the log are not acknowledged.

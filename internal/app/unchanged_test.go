@@ -4,11 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -89,29 +85,6 @@ func (r *rig) wantDocs(want ...string) {
 	}
 }
 
-// count is the value of an unlabelled metric.
-func (r *rig) count(name string) int {
-	r.t.Helper()
-	resp, err := http.Get(r.api + "/metrics")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(text)
-	if m == nil {
-		r.t.Fatalf("no metric %s", name)
-	}
-	v, err := strconv.ParseFloat(string(m[1]), 64)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return int(v)
-}
-
 // limited makes rowhook use a role that may read no table. The publication is made for it.
 func (r *rig) limited() {
 	r.t.Helper()
@@ -148,8 +121,8 @@ func TestUnchangedLargeValuesAreReadAgain(t *testing.T) {
 	r.wantDocs("doc.create id=1 title=a body=one")
 	r.exec(`update docs set title = 'b'`)
 	r.wantDocs("doc.create id=1 title=a body=one", "doc.update id=1 title=b body=one")
-	if n := r.count("rowhook_reads_total"); n != 1 {
-		t.Errorf("%d reads, want 1", n)
+	if n := r.metric("rowhook_reads_total"); n != 1 {
+		t.Errorf("%g reads, want 1", n)
 	}
 	r.recv.Forget()
 	// To an empty value, and from it.
@@ -172,7 +145,7 @@ func TestColumnsThatNobodyNeedsAreNotRead(t *testing.T) {
 	r.exec(`insert into docs (id, title, body) values (2, 'a', $1)`, large("nobody subscribes yet"))
 	r.exec(`update docs set title = 'b'`)
 	r.exec(`delete from docs`)
-	eventually(t, "it is taken", func() bool { return r.count("rowhook_changes_total") >= 3 })
+	eventually(t, "it is taken", func() bool { return r.metric("rowhook_changes_total") >= 3 })
 	r.subscribe("/", "doc.*")
 	r.exec(`insert into docs (id, title, body, side) values (1, 'a', 'small', $1)`, large("side"))
 	r.exec(`update docs set title = 'b'`)
@@ -181,8 +154,8 @@ func TestColumnsThatNobodyNeedsAreNotRead(t *testing.T) {
 	r.exec(`update docs set title = 'c'`)
 	r.wantDocs("doc.create id=1 title=a body=small", "doc.update id=1 title=b body=small",
 		"doc.update id=1 title=b body=one", "doc.update id=1 title=c body=one")
-	if n := r.count("rowhook_reads_total"); n != 0 {
-		t.Errorf("%d reads, want none", n)
+	if n := r.metric("rowhook_reads_total"); n != 0 {
+		t.Errorf("%g reads, want none", n)
 	}
 }
 
@@ -309,10 +282,10 @@ func TestManyRowsAreReadTogether(t *testing.T) {
 			t.Fatalf("got %s, want %s", line, want)
 		}
 	}
-	if n := r.count("rowhook_reads_total"); n < 4 || n > 40 {
-		t.Errorf("%d reads for 1,000 rows", n)
+	if n := r.metric("rowhook_reads_total"); n < 4 || n > 40 {
+		t.Errorf("%g reads for 1,000 rows", n)
 	} else {
-		t.Logf("%d reads for 1,000 rows", n)
+		t.Logf("%g reads for 1,000 rows", n)
 	}
 }
 
@@ -340,5 +313,5 @@ func TestLargeRowsAreReadInParts(t *testing.T) {
 	if line := doc(t, got["doc/41"][0]); line != "doc.update id=41 title=b partial=[body]" {
 		t.Errorf("got %s", line)
 	}
-	eventually(t, "everything is acknowledged", func() bool { return r.count("rowhook_replication_unsettled_batches") == 0 })
+	eventually(t, "everything is acknowledged", func() bool { return r.metric("rowhook_replication_unsettled_batches") == 0 })
 }
