@@ -52,7 +52,11 @@ func (k *keeper) save(ctx context.Context, last bool) {
 	k.last = p.watermark
 	next := k.saved
 	if p.low > next.LSN {
-		next.LSN, next.SettledAt = p.low, p.lowTime
+		next.LSN = p.low
+		// Where the session began beyond the checkpoint the time is not known, and the one before is still true.
+		if !p.lowTime.IsZero() {
+			next.SettledAt = p.lowTime
+		}
 	}
 	news := next.LSN > k.saved.LSN && p.settled != k.seen
 	switch {

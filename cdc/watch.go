@@ -155,7 +155,7 @@ func (s *Source) notPublished(missing []TableName) error {
 func (s *Source) missedTables(m *Missed) *Error {
 	names, _ := listed(m.Tables)
 	return gap(Incident{Kind: TablesUnpublished, From: m.From, FromTime: m.FromTime, Tables: m.Tables}, nil,
-		"they are sent again now. To accept that those changes are missing, and let subscribers know: "+acceptCommand,
+		"what changed there before the publication had them again is never sent. To accept that, and let subscribers know: "+acceptCommand,
 		"the publication %s did not have %s for some time after %s: changes there were not sent",
 		s.cfg.Publication, names, m.FromTime.UTC().Format(time.RFC3339))
 }

@@ -132,6 +132,12 @@ func (d *Dispatcher) write(ctx context.Context, batch []Record, refusals bool) e
 	d.setWriting(time.Now())
 	defer d.setWriting(time.Time{})
 	pause, last := writePauseMin, ""
+	answers := func() {
+		if last != "" {
+			d.cfg.Log.Info("the store takes outcomes again")
+			d.setWriteError("")
+		}
+	}
 	for {
 		wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 		err := d.store.Write(wctx, batch)
@@ -141,16 +147,14 @@ func (d *Dispatcher) write(ctx context.Context, batch []Record, refusals bool) e
 			for b := range inserted {
 				b.stored = true
 			}
-			if last != "" {
-				d.cfg.Log.Info("the store takes outcomes again")
-				d.setWriteError("")
-			}
+			answers()
 			return nil
 		case errors.Is(err, ErrNotOwner):
 			d.setWriteError("")
 			d.disown(err)
 			return nil
 		case refusals && errors.As(err, new(*RefusedError)):
+			answers()
 			return err
 		}
 		if text := err.Error(); text != last {

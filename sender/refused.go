@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -28,13 +29,17 @@ type refusals struct {
 // its key goes on.
 func (d *Dispatcher) buryRefused(ctx context.Context, r *Record, refused *RefusedError) bool {
 	if plain, ok := withoutAnswer(r); ok {
-		if err := d.write(ctx, []Record{plain}, true); err == nil {
+		err := d.write(ctx, []Record{plain}, true)
+		if err == nil {
 			d.written([]Record{*r})
 			return true
 		}
+		if !errors.As(err, new(*RefusedError)) {
+			return false // not refused: it comes again
+		}
 	}
 	rest := []Record{{Op: Bury, DeadLetter: letterOf(r, refused)}}
-	if r.Stored {
+	if r.Stored && !r.delivery.refused {
 		rest = append(rest, overOf(r))
 	}
 	if d.write(ctx, rest, false) != nil {
@@ -113,10 +118,15 @@ func (d *Dispatcher) buried(r *Record) {
 	}
 	d.writing--
 	dl := r.delivery
-	// Its key stays as busy as it is: the attempt may be under way, or the record of its end in the queue.
+	// Its key stays as busy as it is: the attempt may be under way, or the record of its end in the queue. Unless this was
+	// that record: of an attempt that failed after its first row was refused.
+	over := dl.refused && !dl.running
 	dl.stored, dl.refused = false, true
 	d.settle(dl)
 	if s := dl.lane.sub; !s.removed {
+		if over {
+			delete(s.busy, r.Key)
+		}
 		d.rowGone(s, dl.lane, time.Now()) // counted when the record was made
 	}
 	d.launch(d.schedule())

@@ -79,7 +79,14 @@ func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, file str
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			_ = a.Reload(ctx, func() (*config.Config, error) { return config.Load(file) }) // it has told what is wrong
+			var next *config.Config
+			err := a.Reload(ctx, func() (cfg *config.Config, err error) {
+				next, err = config.Load(file)
+				return next, err
+			})
+			if err == nil { // else it has told what is wrong
+				boundMemory(next)
+			}
 		}
 	}
 }

@@ -14,6 +14,12 @@ import (
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
+// lateChange is an announcement whose change is waited for, and since when.
+type lateChange struct {
+	subscriptions.Announcement
+	since time.Time
+}
+
 // handler is the way of the data: changes become events, events deliveries, and these go to the dispatcher with the
 // receipt that it settles. It belongs to the source's goroutine.
 type handler struct {
@@ -42,7 +48,7 @@ type handler struct {
 	// forget are the keys of subscriptions whose deletion was seen in the batch.
 	forget []int64
 	// late are announcements whose change was not visible in the store when it was waited for, by subscription.
-	late     map[string]subscriptions.Announcement
+	late     map[string]lateChange
 	lateLook time.Time
 }
 
@@ -274,9 +280,11 @@ func retry[A, B any](ctx context.Context, h *handler, what string, try func() (A
 const (
 	// visibleWithin is how long a change of a subscription that was read from the stream is waited for, where the store is
 	// not in the source's database: the announcement comes before the change, and nobody can tell whether it will be made.
-	// After that it is left for later, and looked for every lateEvery.
+	// After that it is left for later, and looked for before every batch: what is committed after it was made belongs to it.
+	// After decidedWithin, when it was made or never will be, it is looked for every lateEvery.
 	visibleWithin = 5 * time.Second
 	visiblePoll   = 20 * time.Millisecond
+	decidedWithin = time.Minute
 	lateEvery     = time.Second
 	// lateMax bounds them: anybody who may write to the database can write an announcement.
 	lateMax = 1000
@@ -310,10 +318,10 @@ func (h *handler) announced(ctx context.Context, c *cdc.Change) error {
 	}
 	h.app.log.Warn("a change of a subscription was announced and is not in the store: it is looked for again", "subscription", a.ID)
 	if h.late == nil {
-		h.late = map[string]subscriptions.Announcement{}
+		h.late = map[string]lateChange{}
 	}
 	if len(h.late) < lateMax {
-		h.late[a.ID] = a
+		h.late[a.ID] = lateChange{a, time.Now()}
 	}
 	return nil
 }
@@ -334,17 +342,27 @@ func (h *handler) awaitAnnounced(ctx context.Context, tx *cdc.Tx, a subscription
 	return err
 }
 
-// catchUp applies what was late.
+// catchUp applies what was late, from behind what was read so far.
 func (h *handler) catchUp(ctx context.Context) error {
-	if len(h.late) == 0 || time.Since(h.lateLook) < lateEvery {
+	if len(h.late) == 0 {
 		return nil
 	}
-	h.lateLook = time.Now()
+	all := time.Since(h.lateLook) >= lateEvery
+	if all {
+		h.lateLook = time.Now()
+	}
+	var at cdc.LSN
+	if h.tx != nil {
+		at = h.tx.Commit
+	}
 	for id, a := range h.late {
-		applied := !h.index.Behind(a)
+		if !all && time.Since(a.since) > decidedWithin {
+			continue
+		}
+		applied := !h.index.Behind(a.Announcement)
 		if !applied {
 			var err error
-			if applied, err = h.apply(ctx, a, 0); err != nil {
+			if applied, err = h.apply(ctx, a.Announcement, at); err != nil {
 				return err
 			}
 		}
@@ -400,7 +418,7 @@ func (h *handler) supersede(ctx context.Context, a subscriptions.Announcement, a
 func (h *handler) announcedRow(ctx context.Context, a subscriptions.Announcement, at cdc.LSN) (*subscriptions.Subscription, error) {
 	for {
 		row, err := h.store.Announced(ctx, a)
-		if err == nil && row != nil && a.Version == 1 && row.Since < at {
+		if err == nil && row != nil && h.index.Get(a.ID) == nil && row.Since < at {
 			row.Since = at
 			err = h.store.BeginAt(ctx, row.Key, at)
 		}

@@ -31,6 +31,8 @@ type history struct {
 	entries []arrival
 	// newest is the highest number that arrived, done the highest that was delivered, last that of the latest success.
 	newest, done, last int64
+	// position is that of the newest.
+	position string
 }
 
 func (h *history) at(seq int64) *arrival {
@@ -244,12 +246,16 @@ func (l *ledger) take(t *target, q *hooktest.Request, key, seq int64, sum uint64
 				l.accuse("%s: number %d of key %d overtook number %d, which was not delivered", t.name, seq, key, h.newest)
 			case before == nil && !t.late && !t.updatesOnly && seq != 1:
 				l.accuse("%s: the first arrival of key %d is number %d", t.name, key, seq)
+			case q.Position <= h.position:
+				l.accuse("%s: number %d of key %d stands at %s, and number %d before it at %s", t.name, seq, key, q.Position, h.newest, h.position)
 			}
 		}
 	} else if e.id != id || e.sum != sum {
 		l.accuse("%s: number %d of key %d is two events", t.name, seq, key)
 	}
-	h.newest = max(h.newest, seq)
+	if seq > h.newest {
+		h.newest, h.position = seq, q.Position
+	}
 	if !ok {
 		return // if it is a repetition it comes again, and is counted then
 	}

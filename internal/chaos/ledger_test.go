@@ -20,6 +20,7 @@ func TestTheLedgerSeesWhatIsWrong(t *testing.T) {
 		seq    int
 		id     string
 		failed bool
+		at     int // its position; seq, if it is not given
 	}
 	for name, c := range map[string]struct {
 		unordered bool
@@ -33,6 +34,7 @@ func TestTheLedgerSeesWhatIsWrong(t *testing.T) {
 		"OutOfOrder":   {requests: []request{{seq: 1}, {seq: 3}, {seq: 2}}, want: "arrived first after"},
 		"Unordered":    {unordered: true, requests: []request{{seq: 1}, {seq: 3}, {seq: 2}}},
 		"Beginning":    {requests: []request{{seq: 2}}, want: "the first arrival"},
+		"Position":     {requests: []request{{seq: 1, at: 2}, {seq: 2, at: 1}}, want: "stands at"},
 		"TwoEvents":    {requests: []request{{seq: 1}, {seq: 1, id: "other"}}, want: "is two events"},
 		"TwiceForNone": {requests: []request{{seq: 1}, {seq: 1}}, want: "for no reason"},
 		"AfterAKill":   {requests: []request{{seq: 1}, {seq: 2}, {seq: 1}, {seq: 2}}, kill: 2, repeated: 2},
@@ -59,7 +61,10 @@ func TestTheLedgerSeesWhatIsWrong(t *testing.T) {
 					id = fmt.Sprint("evt_", r.seq)
 				}
 				body := fmt.Sprintf(`{"type":"item.update","data":{"id":1,"seq":%d,"mark":%d,"body":"%x"}}`, r.seq, r.seq, md5.Sum(fmt.Append(nil, r.seq)))
-				l.answer(hooktest.Request{Path: "/t/a", ID: id, Attempt: 1, Body: []byte(body), At: time.Now()})
+				if r.at == 0 {
+					r.at = r.seq
+				}
+				l.answer(hooktest.Request{Path: "/t/a", ID: id, Attempt: 1, Position: fmt.Sprintf("%040x", r.at), Body: []byte(body), At: time.Now()})
 			}
 			got := strings.Join(l.wrong, "\n")
 			if c.want == "" && got != "" || !strings.Contains(got, c.want) {

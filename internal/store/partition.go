@@ -36,10 +36,7 @@ func (s *Store) ensurePartitions(ctx context.Context, records []sender.Record) e
 	s.mu.Unlock()
 	for name, day := range missing {
 		for _, t := range partitioned {
-			sql := fmt.Sprintf(`CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM ('%s') TO ('%s')`,
-				cdc.QuoteIdent(t+"_"+name), t, day.Format(time.RFC3339), day.Add(24*time.Hour).Format(time.RFC3339))
-			// IF NOT EXISTS is not safe against another process that makes it at the same time.
-			if _, err := s.pool.Exec(ctx, sql); err != nil && sqlState(err) != "42P07" && sqlState(err) != "23505" {
+			if err := s.makePartition(ctx, t, t+"_"+name, day); err != nil {
 				return fmt.Errorf("make the partition %s_%s: %w", t, name, err)
 			}
 		}
@@ -48,6 +45,27 @@ func (s *Store) ensurePartitions(ctx context.Context, records []sender.Record) e
 		s.mu.Unlock()
 	}
 	return nil
+}
+
+// makePartition makes one that does not exist. It is made apart and attached, since that waits for no reader: making it in
+// place would wait for a backup to end, and everybody else behind it.
+func (s *Store) makePartition(ctx context.Context, parent, name string, day time.Time) error {
+	var exists bool
+	if err := s.pool.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, cdc.QuoteIdent(s.cfg.Schema)+"."+cdc.QuoteIdent(name)).Scan(&exists); err != nil || exists {
+		return err
+	}
+	err := s.transact(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TABLE %s (LIKE %s INCLUDING ALL)`, cdc.QuoteIdent(name), parent)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`, parent, cdc.QuoteIdent(name),
+			day.Format(time.RFC3339), day.Add(24*time.Hour).Format(time.RFC3339)))
+		return err
+	})
+	if code := sqlState(err); code == "42P07" || code == "23505" {
+		return nil // another process has made it at the same time
+	}
+	return err
 }
 
 // forgetPartitions has ensurePartitions look again.
