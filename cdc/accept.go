@@ -1,9 +1,11 @@
 package cdc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -24,7 +26,8 @@ type NeedsGap struct {
 // Error names the loss.
 func (e *NeedsGap) Error() string { return "changes would be lost: " + e.Reason }
 
-// Resume makes next the slot's checkpoint, durably, and only if old is still what the store has.
+// Resume makes next the slot's checkpoint, durably, and only if old is still what the store has. With an Incident,
+// subscribers are told; without one there is nothing to tell yet.
 type Resume func(ctx context.Context, old, next Checkpoint, in *Incident) error
 
 // Accept goes on in spite of the Incident that holds up replication, when a person has decided so: it makes or replaces
@@ -35,10 +38,7 @@ func (s *Source) Accept(ctx context.Context, lossy bool, save Resume) (*Incident
 	if s.cfg.Temporary {
 		return nil, ErrNothingToAccept
 	}
-	s.mu.Lock()
-	interrupt, phase := s.interrupt, s.status.Phase
-	s.mu.Unlock()
-	if phase == Standby {
+	if s.Status().Phase == Standby {
 		return nil, ErrStandby
 	}
 	conn, err := s.cfg.connectSQL(ctx)
@@ -50,10 +50,7 @@ func (s *Source) Accept(ctx context.Context, lossy bool, save Resume) (*Incident
 	if _, _, err := s.incident(ctx, conn, lossy); err != nil {
 		return nil, err
 	}
-	if interrupt != nil {
-		interrupt()
-	}
-	if err := s.acquire(ctx); err != nil {
+	if err := s.acquireNow(ctx); err != nil {
 		return nil, fmt.Errorf("wait for the replication connection to end: %w", err)
 	}
 	defer s.release()
@@ -61,7 +58,33 @@ func (s *Source) Accept(ctx context.Context, lossy bool, save Resume) (*Incident
 	if err != nil {
 		return nil, err
 	}
-	next, err := s.mend(ctx, conn, f, in)
+	// Ours has ended, and its walsender is about to. A standby that is just trying has another phase.
+	for deadline := time.Now().Add(closeTimeout); f.slot != nil && f.slot.Active; {
+		if time.Now().After(deadline) {
+			return nil, ErrStandby
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(replyPause):
+		}
+		if f, in, err = s.incident(ctx, conn, lossy); err != nil {
+			return nil, err
+		}
+	}
+	// What is begun is ended, also when who asked for it does not wait any more.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), acceptTimeout)
+	defer cancel()
+	if !f.known && f.slot != nil {
+		// A slot that was lost before it was ever read here.
+		if err := s.firstCheckpoint(ctx, f.server, f.slot.Confirmed, time.Time{}); err != nil {
+			return nil, err
+		}
+		if f, in, err = s.incident(ctx, conn, lossy); err != nil {
+			return nil, err
+		}
+	}
+	next, err := s.mend(ctx, conn, f, in, save)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +111,30 @@ func (s *Source) Accept(ctx context.Context, lossy bool, save Resume) (*Incident
 	default:
 	}
 	return in, nil
+}
+
+// acceptTimeout bounds what Accept does at the server and in the store.
+const acceptTimeout = time.Minute
+
+// acquireNow is acquire, and asks a session that is going on, or begins meanwhile, to end.
+func (s *Source) acquireNow(ctx context.Context) error {
+	tick := time.NewTicker(replyPause)
+	defer tick.Stop()
+	for {
+		s.mu.Lock()
+		interrupt := s.interrupt
+		s.mu.Unlock()
+		if interrupt != nil {
+			interrupt()
+		}
+		select {
+		case s.busy <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }
 
 // incident finds what there is to accept.
@@ -125,7 +172,7 @@ func (s *Source) standing(f *found) (*Incident, error) {
 	met, l, reason := s.met, s.ledger, s.status.Reason
 	s.mu.Unlock()
 	if met != nil && l != nil {
-		if received, _ := l.positions(); met.received == 0 || received <= met.received {
+		if received, _ := l.positions(); received <= met.received {
 			if met.unsettled {
 				return nil, &Error{Class: Unavailable, What: "what came before it is not stored yet", Mend: "try again when the store takes it: " + reason}
 			}
@@ -140,15 +187,21 @@ func (s *Source) standing(f *found) (*Incident, error) {
 }
 
 // mend does at the server what the incident needs, and returns the checkpoint to go on from.
-func (s *Source) mend(ctx context.Context, conn *pgx.Conn, f *found, in *Incident) (Checkpoint, error) {
+func (s *Source) mend(ctx context.Context, conn *pgx.Conn, f *found, in *Incident, save Resume) (Checkpoint, error) {
 	next := f.checkpoint
+	if in.Kind == OtherEnvironment {
+		// Nothing else was looked at, and nothing else is confirmed.
+		next.Environment = s.cfg.Environment
+		return next, nil
+	}
 	next.Slot, next.Environment, next.Epoch = s.cfg.Slot, s.cfg.Environment, max(next.Epoch, 1)
 	next.SystemID, next.DatabaseOID, next.Timeline = f.server.SystemID, f.server.DatabaseOID, f.server.Timeline
+	// Positions never repeat: what comes now must sort after all that was.
+	anew := in.Kind == OtherDatabase || in.Kind == DatabaseRestored
 	switch {
-	case in.Kind == OtherEnvironment:
-		return next, nil
 	case in.Kind == TablesUnpublished:
-		in.To, next.Missed = f.end, nil
+		// What is published from now on is looked at anew.
+		in.To, next.Missed, next.Tables = f.end, nil, nil
 		return next, s.publish(ctx, conn)
 	case in.Tx != nil:
 		// A transaction is sent again when its commit record begins at or after the position.
@@ -157,19 +210,40 @@ func (s *Source) mend(ctx context.Context, conn *pgx.Conn, f *found, in *Inciden
 		next.LSN = f.slot.Confirmed
 	default:
 		// With another database, or another past, the slot may well be good.
-		keep := (in.Kind == OtherDatabase || in.Kind == DatabaseRestored) && f.slot != nil && s.usable(f) == nil
+		keep := anew && f.slot != nil && s.usable(f) == nil
 		if keep {
 			next.LSN = f.slot.Confirmed
 			break
 		}
+		// Only a slot of rowhook's own is replaced.
+		if f.slot != nil {
+			if err := s.usable(f); ClassOf(err) == Refused {
+				return next, err
+			}
+		}
 		if err := s.publish(ctx, conn); err != nil {
 			return next, err
+		}
+		// The reach may be ahead of the new slot. Should the new checkpoint not be saved, that one must not be taken for the
+		// one before.
+		pending := f.checkpoint
+		pending.Reach, pending.Timeline = pending.LSN, cmp.Or(f.before, pending.Timeline)
+		if f.slot != nil {
+			pending.Reach = max(pending.Reach, f.slot.Confirmed)
+		}
+		if f.known && pending.Reach != f.checkpoint.Reach {
+			if err := save(ctx, f.checkpoint, pending, nil); err != nil {
+				return next, err
+			}
 		}
 		if f.slot != nil {
 			if _, err := conn.Exec(ctx, `select pg_drop_replication_slot($1)`, s.cfg.Slot); err != nil && SQLState(err) != "42704" {
 				return next, s.trouble("drop the replication slot "+s.cfg.Slot, err)
 			}
 		}
+		next.Tables = nil
+		// Restored to a point of time, with the store: subscribers have seen later positions than the store knows of.
+		anew = anew || f.before != 0
 		var err error
 		if next.LSN, err = s.makeSlot(ctx, conn); err != nil {
 			return next, err
@@ -183,8 +257,6 @@ func (s *Source) mend(ctx context.Context, conn *pgx.Conn, f *found, in *Inciden
 		}
 	}
 	next.Reach = next.LSN
-	// Positions never repeat: what comes now must sort after all that was.
-	anew := in.Kind == OtherDatabase || in.Kind == DatabaseRestored
 	if anew || next.LSN < f.checkpoint.LSN || f.horizon.Epoch == next.Epoch && next.LSN < f.horizon.Commit {
 		next.Epoch = max(next.Epoch, f.horizon.Epoch) + 1
 	}

@@ -25,8 +25,15 @@ type Checkpoint struct {
 	SettledAt time.Time
 	// Tables were mapped, and published, when reading began. Missed is what was not sent because the publication lost
 	// some of them; nil when there is nothing to tell. Both are saved by SavePublished only.
-	Tables []TableName
+	Tables []Published
 	Missed *Missed
+}
+
+// Published is a table of the publication. Entry tells apart its entries there: another one means that it was taken out
+// and put back in between. Zero when it is not known, as in a publication of all tables.
+type Published struct {
+	TableName
+	Entry uint32
 }
 
 // Missed is a time in which tables were not in the publication: what happened in them then is never sent.
@@ -44,7 +51,7 @@ type Checkpoints interface {
 	// SaveCheckpoint returns when the checkpoint is durable, but for Tables and Missed.
 	SaveCheckpoint(ctx context.Context, c Checkpoint) error
 	// SavePublished keeps Tables and Missed of a checkpoint that exists.
-	SavePublished(ctx context.Context, slot string, tables []TableName, missed *Missed) error
+	SavePublished(ctx context.Context, slot string, tables []Published, missed *Missed) error
 	// Horizon is the newest position of which something was recorded; zero when there is none.
 	Horizon(ctx context.Context) (Position, error)
 }

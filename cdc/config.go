@@ -121,7 +121,7 @@ func (c Config) connectReplication(ctx context.Context) (*pgconn.PgConn, error) 
 	cfg.RuntimeParams["replication"] = "database"
 	cfg.RuntimeParams["application_name"] = "rowhook " + c.Slot
 	cfg.RuntimeParams["wal_sender_timeout"] = fmt.Sprintf("%dms", walSenderTimeout.Milliseconds())
-	cfg.Config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { c.notice(n.Severity, n.Code, n.Message) }
+	cfg.Config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { c.notice(n.SeverityUnlocalized, n.Code, n.Message) }
 	conn, err := pgconn.ConnectConfig(ctx, &cfg.Config)
 	if err != nil {
 		return nil, connectError("open a replication connection", &cfg.Config, err)

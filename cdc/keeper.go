@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -23,12 +24,41 @@ type keeper struct {
 	saved Checkpoint
 	seen  uint64
 	last  LSN
+	// begun is closed when begin is through.
+	begun chan struct{}
+}
+
+// begin saves the first checkpoint of the session, before anything is handled: the slot is ours now, and the handler owns
+// the store, but the checkpoint was read before that. The process that read the slot until then may have saved a lesser reach
+// since, and the database may be on a new timeline.
+func (k *keeper) begin(ctx context.Context) error {
+	p := k.ledger.progress()
+	next := k.saved
+	next.Reach = max(p.watermark+leastReach, next.Reach)
+	if p.low > next.LSN {
+		next.LSN = p.low
+	}
+	if err := k.checkpoints.SaveCheckpoint(ctx, next); err != nil {
+		return fmt.Errorf("save the checkpoint: %w", err)
+	}
+	k.saved = next
+	k.ledger.allow(next.Reach)
+	close(k.begun)
+	return nil
 }
 
 func (k *keeper) loop(ctx context.Context) {
 	tick := time.NewTicker(checkpointPause)
 	defer tick.Stop()
-	k.save(ctx, false)
+	select {
+	case <-ctx.Done():
+	case <-k.begun:
+	}
+	select {
+	case <-k.begun:
+	default:
+		return // nothing was acknowledged
+	}
 	for {
 		select {
 		case <-ctx.Done():

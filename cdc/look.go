@@ -21,6 +21,8 @@ type found struct {
 	// horizon is the newest position in the store, end that of the server's log.
 	horizon Position
 	end     LSN
+	// before is the checkpoint's timeline where the database is on one that grew out of it; else zero.
+	before int32
 }
 
 // look reads what there is. It changes nothing.
@@ -160,7 +162,7 @@ func (s *Source) sameSource(f *found) error {
 		}
 		s.cfg.Log.Info("the database is on a new timeline, which has everything that was delivered", "timeline", f.server.Timeline,
 			"before", cp.Timeline, "fork", fork.String())
-		cp.Timeline = f.server.Timeline
+		f.before, cp.Timeline = cp.Timeline, f.server.Timeline
 	}
 	if delivered > f.end {
 		return gap(s.since(f, DatabaseRestored), nil, restored,

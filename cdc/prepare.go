@@ -291,7 +291,7 @@ func (s *Source) ensurePublication(ctx context.Context, conn *pgx.Conn, cat *Cat
 		return &Error{Class: Refused, What: fmt.Sprintf("the publication %s names partitions instead of their table", p),
 			Mend: fmt.Sprintf("ALTER PUBLICATION %s SET (publish_via_partition_root = true);", QuoteIdent(p))}
 	}
-	missing, err := s.unpublished(ctx, conn)
+	missing, _, err := s.published(ctx, conn)
 	if err != nil {
 		return s.trouble("read the publication's tables", err)
 	}
@@ -310,23 +310,47 @@ func (s *Source) ensurePublication(ctx context.Context, conn *pgx.Conn, cat *Cat
 	return nil
 }
 
-// unpublished are the mapped tables that the publication lacks.
-func (s *Source) unpublished(ctx context.Context, conn *pgx.Conn) ([]TableName, error) {
-	rows, err := conn.Query(ctx, `select schemaname, tablename from pg_publication_tables where pubname = $1`, s.cfg.Publication)
+// published are the mapped tables that the publication has, and those that it lacks.
+func (s *Source) published(ctx context.Context, conn *pgx.Conn) (missing []TableName, has []Published, err error) {
+	rows, err := conn.Query(ctx, `
+		select t.schemaname, t.tablename, coalesce(r.oid, 0)
+		from pg_publication_tables t
+		join pg_publication p on p.pubname = t.pubname
+		join pg_namespace n on n.nspname = t.schemaname
+		join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
+		left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
+		where t.pubname = $1`, s.cfg.Publication)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	has, err := pgx.CollectRows(rows, pgx.RowToStructByPos[TableName])
-	if err != nil {
-		return nil, err
+	entries := map[TableName]uint32{}
+	var t Published
+	if _, err := pgx.ForEachRow(rows, []any{&t.Schema, &t.Name, &t.Entry}, func() error {
+		entries[t.TableName] = t.Entry
+		return nil
+	}); err != nil {
+		return nil, nil, err
 	}
-	var missing []TableName
 	for _, t := range s.mapped() {
-		if !slices.Contains(has, t) {
+		if entry, found := entries[t]; found {
+			has = append(has, Published{t, entry})
+		} else {
 			missing = append(missing, t)
 		}
 	}
-	return missing, nil
+	return missing, has, nil
+}
+
+// republished are the tables that were taken out and put back since.
+func republished(before, now []Published) (out []TableName) {
+	for _, b := range before {
+		for _, n := range now {
+			if b.TableName == n.TableName && b.Entry != n.Entry && b.Entry != 0 && n.Entry != 0 {
+				out = append(out, n.TableName)
+			}
+		}
+	}
+	return out
 }
 
 // needsDBA tells the statement that somebody with more rights has to run.
@@ -355,14 +379,15 @@ func (s *Source) ensureSlot(ctx context.Context, conn *pgx.Conn, cat *Catalog, f
 		return nil
 	}
 	if f.slot != nil {
-		return s.firstCheckpoint(ctx, cat, f.slot.Confirmed)
+		return s.firstCheckpoint(ctx, cat, f.slot.Confirmed, time.Time{})
 	}
+	now := time.Now().UTC()
 	lsn, err := s.makeSlot(ctx, conn)
 	if err != nil {
 		return err
 	}
 	cat.MadeSlot = true
-	return s.firstCheckpoint(ctx, cat, lsn)
+	return s.firstCheckpoint(ctx, cat, lsn, now)
 }
 
 // makeSlot returns the position from which on the new slot has everything.
@@ -399,9 +424,9 @@ func (s *Source) slotError(ctx context.Context, err error) error {
 }
 
 // firstCheckpoint makes the checkpoint as soon as the slot is there: from then on a missing slot is a gap.
-func (s *Source) firstCheckpoint(ctx context.Context, cat *Catalog, lsn LSN) error {
+func (s *Source) firstCheckpoint(ctx context.Context, cat *Catalog, lsn LSN, at time.Time) error {
 	cp := Checkpoint{Slot: s.cfg.Slot, SystemID: cat.SystemID, DatabaseOID: cat.DatabaseOID, Timeline: cat.Timeline,
-		Environment: s.cfg.Environment, Epoch: 1, LSN: lsn, Reach: lsn, SettledAt: time.Now().UTC()}
+		Environment: s.cfg.Environment, Epoch: 1, LSN: lsn, Reach: lsn, SettledAt: at}
 	if err := s.checkpoints.SaveCheckpoint(ctx, cp); err != nil {
 		return &Error{Class: Unavailable, What: "write the first checkpoint", Err: cause(err)}
 	}

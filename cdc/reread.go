@@ -220,12 +220,12 @@ func (r *RowReader) without(read *reading, asked int) (again bool, err error) {
 	case code == "57014" || code == "55P03":
 		r.leaveOut(f.relation, f.columns, unansweredFor)
 	case len(f.columns) > 1:
-		r.shapes[f.relation].apart = true
+		f.shape.apart = true
 		return true, nil
 	default:
 		r.leaveOut(f.relation, f.columns, unreadableFor)
 		// The others may do together.
-		r.shapes[f.relation].apart = false
+		f.shape.apart = false
 	}
 	r.tell(f.relation, cause(f.err).Error())
 	return true, nil
@@ -398,6 +398,7 @@ type reading struct {
 // rowQuery is one statement: some columns of some rows of a table.
 type rowQuery struct {
 	relation *Relation
+	shape    *tableShape
 	columns  []int
 	numbers  []int
 	err      error
@@ -450,7 +451,7 @@ func (x *reading) plan(ctx context.Context) error {
 			x.reader.tell(t.relation, "the table, or its key, is not there any more")
 			continue
 		}
-		t.columns = x.reader.readable(t.relation, t.columns)
+		t.shape, t.columns = s, x.reader.readable(t.relation, t.columns)
 		if !s.apart {
 			if len(t.columns) > 0 {
 				x.queries = append(x.queries, t)
@@ -458,7 +459,7 @@ func (x *reading) plan(ctx context.Context) error {
 			continue
 		}
 		for _, c := range t.columns {
-			x.queries = append(x.queries, &rowQuery{relation: t.relation, columns: []int{c}, numbers: t.numbers})
+			x.queries = append(x.queries, &rowQuery{relation: t.relation, shape: s, columns: []int{c}, numbers: t.numbers})
 		}
 	}
 	return nil
@@ -475,7 +476,7 @@ func (x *reading) run(ctx context.Context, conn *pgx.Conn, txs []*Tx) (unseen *T
 	batch := &pgconn.Batch{}
 	batch.ExecParams("select pg_current_snapshot()::text", nil, nil, nil, nil)
 	for _, q := range x.queries {
-		batch.ExecParams(x.reader.shapes[q.relation].statement(q.relation, q.columns, x.max), x.arguments(q), nil, nil, nil)
+		batch.ExecParams(q.shape.statement(q.relation, q.columns, x.max), x.arguments(q), nil, nil, nil)
 	}
 	results := conn.PgConn().ExecBatch(ctx, batch)
 	n := -1
@@ -535,7 +536,7 @@ func (x *reading) collect(q *rowQuery, rr *pgconn.ResultReader) {
 	fits := make([]bool, len(q.columns))
 	for i, c := range q.columns {
 		// A value of another type than the stream's would be read wrongly.
-		fits[i] = rr.FieldDescriptions()[i+2].DataTypeOID == x.reader.shapes[q.relation].columnTypes[c]
+		fits[i] = rr.FieldDescriptions()[i+2].DataTypeOID == q.shape.columnTypes[c]
 		if !fits[i] {
 			x.reader.tell(q.relation, "column "+q.relation.Columns[c].Name+" has another type by now")
 		}

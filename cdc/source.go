@@ -252,10 +252,11 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 		return err
 	}
 	defer st.close()
-	reach := cp.Reach
+	reach := start
 	if s.cfg.Temporary {
 		start, reach = st.start, 1<<64-1
 	}
+	// Nothing more is acknowledged until this session has saved a checkpoint of its own, see keeper.begin.
 	l := newLedger(start, reach)
 	interrupted := make(chan struct{})
 	s.mu.Lock()
@@ -281,11 +282,11 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	var wg sync.WaitGroup
 	sql := &shared{connect: s.cfg.connectSQL}
 	defer sql.close()
-	wg.Go(func() { handlerErr <- s.handleLoop(ctx, l, newResolver(sql), batches) })
-	w := &watch{Source: s, ledger: l, missed: cp.Missed, tables: cp.Tables, at: start, atTime: cp.SettledAt}
+	k := &keeper{Source: s, ledger: l, saved: cp, last: start, begun: make(chan struct{})}
+	wg.Go(func() { handlerErr <- s.handleLoop(ctx, l, newResolver(sql), batches, k) })
+	w := &watch{Source: s, ledger: l, missed: cp.Missed, tables: cp.Tables, at: start, atTime: cp.SettledAt, begun: k.begun}
 	wg.Go(func() { w.loop(work, sql) })
 	if !s.cfg.Temporary {
-		k := &keeper{Source: s, ledger: l, saved: cp, last: start}
 		wg.Go(func() { k.loop(work) })
 	}
 	r := &reader{Source: s, stream: st, ledger: l, batches: batches, handlerErr: handlerErr, interrupted: interrupted,
@@ -294,11 +295,19 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	close(batches)
 	alive := err == nil || errors.Is(err, errInterrupted)
 	if !alive {
+		if IncidentOf(err) == nil {
+			// The slot may be another process's at once, and the handler may be busy for long: nothing begins meanwhile.
+			// Nobody comes further than an incident: what was handed on before it is begun.
+			s.attended.Store(nil)
+		}
 		// A server that shuts down waits for the connection to be closed, and the handler perhaps for the server.
 		st.close()
 	}
 	if !r.handlerDone {
 		<-handlerErr
+	}
+	if !alive {
+		s.attended.Store(nil)
 	}
 	l.abandon()
 	// What was taken is settled before the next connection is made, so that nothing is under way twice; and before the
@@ -348,10 +357,15 @@ type sent struct {
 }
 
 // handleLoop gives batches to the handler. It ends when the channel is closed, when ctx is done, or with an error.
-func (s *Source) handleLoop(ctx context.Context, l *ledger, res *resolver, batches <-chan sent) error {
+func (s *Source) handleLoop(ctx context.Context, l *ledger, res *resolver, batches <-chan sent, k *keeper) error {
 	defer s.handler.End()
 	if err := s.handler.Begin(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
+	}
+	if !s.cfg.Temporary {
+		if err := k.begin(ctx); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
 	}
 	for b := range batches {
 		if ctx.Err() != nil {

@@ -121,7 +121,7 @@ func (m *memory) SaveCheckpoint(_ context.Context, c Checkpoint) error {
 	return nil
 }
 
-func (m *memory) SavePublished(_ context.Context, slot string, tables []TableName, missed *Missed) error {
+func (m *memory) SavePublished(_ context.Context, slot string, tables []Published, missed *Missed) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.saved[slot]
@@ -144,7 +144,9 @@ func (m *memory) resume(_ context.Context, old, next Checkpoint, in *Incident) e
 		return errors.New("the checkpoint has changed")
 	}
 	m.saved[next.Slot] = next
-	m.accepted = append(m.accepted, *in)
+	if in != nil {
+		m.accepted = append(m.accepted, *in)
+	}
 	return nil
 }
 

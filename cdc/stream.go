@@ -96,17 +96,19 @@ func (s *Source) startError(ctx context.Context, err error) error {
 		e.Class = Gap
 		e.Mend = "the slot cannot be used any more: see wal_status and invalidation_reason in pg_replication_slots"
 	case "42704":
-		return s.publicationGone(cause(err), 0)
+		// It was there a moment ago, and the next look says what is to be done.
+		e.Mend = "the slot was dropped"
 	}
 	return e
 }
 
 // publicationGone is the incident of a publication that the log at this place does not have.
-func (s *Source) publicationGone(cause error, from LSN) *Error {
-	return gap(Incident{Kind: PublicationMissing, From: from}, cause,
+func (r *reader) publicationGone(cause error) *Error {
+	written, flushed := r.ledger.positions()
+	return gap(Incident{Kind: PublicationMissing, From: flushed, received: written}, cause,
 		"it was dropped, or made after the slot. Making it again does not help for what is already written: what lies before the present cannot be read any more.\n"+
 			"    To accept that it is not delivered, have the publication made where the role may, and go on with what happens from now on: "+acceptCommand,
-		"the publication %s did not exist when the log at this position was written", s.cfg.Publication)
+		"the publication %s did not exist when the log at this position was written", r.cfg.Publication)
 }
 
 // errTimeout says that nothing came until the deadline.
@@ -427,10 +429,11 @@ func (r *reader) take(m pgproto3.BackendMessage) error {
 	case *pgproto3.ErrorResponse:
 		return pgconn.ErrorResponseToPgError(m)
 	case *pgproto3.NoticeResponse:
-		r.cfg.notice(m.Severity, m.Code, m.Message)
-		if strings.HasPrefix(m.Message, "skipped loading publication") {
-			// From 18 on the server leaves out what it cannot decode, instead of ending the stream.
-			return r.publicationGone(errors.New(m.Message), r.acknowledged())
+		r.cfg.notice(m.SeverityUnlocalized, m.Code, m.Message)
+		if m.SeverityUnlocalized == "WARNING" && m.Code == "55000" {
+			// "skipped loading publication", in the language of lc_messages: from 18 on the server leaves out what it cannot
+			// decode, instead of ending the stream.
+			return r.publicationGone(errors.New(m.Message))
 		}
 	case *pgproto3.ParameterStatus:
 	case *pgproto3.CopyDone, *pgproto3.CommandComplete, *pgproto3.ReadyForQuery:
@@ -466,7 +469,7 @@ func (r *reader) lost(ctx context.Context, err error) error {
 	}
 	switch state {
 	case "42704":
-		return r.publicationGone(cause(err), r.acknowledged())
+		return r.publicationGone(cause(err))
 	case "57P01", "57P02", "57P03":
 		return &Error{Class: Unavailable, What: "the server ended the connection", Err: cause(err)}
 	case "":
@@ -486,14 +489,10 @@ func (r *reader) lost(ctx context.Context, err error) error {
 }
 
 // whileDecoding says that an error of the server came up in the output plugin, so that it comes again at the same place.
+// lc_messages translates the context, but for names.
 func whileDecoding(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && strings.Contains(pg.Where, "output plugin")
-}
-
-func (r *reader) acknowledged() LSN {
-	_, flushed := r.ledger.positions()
-	return flushed
+	return errors.As(err, &pg) && strings.Contains(pg.Where, "pgoutput")
 }
 
 // incident is one that the stream ran into: it concerns the transaction that is open, if one is, since transactions

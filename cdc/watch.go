@@ -21,9 +21,11 @@ type watch struct {
 	missed *Missed
 	// tables are those that were saved as published. at is the position at the last look that found all of them, atTime
 	// the time.
-	tables []TableName
+	tables []Published
 	at     LSN
 	atTime time.Time
+	// begun is the keeper's.
+	begun <-chan struct{}
 }
 
 // loop says in Status.Degraded when a mapped table is not published any more, keeps what was missed until it is accepted,
@@ -31,6 +33,17 @@ type watch struct {
 func (w *watch) loop(ctx context.Context, sql *shared) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
+	if !w.cfg.Temporary {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.begun:
+		}
+		// What the process before noted, after this one had read the checkpoint.
+		if c, known, err := w.checkpoints.LoadCheckpoint(ctx, w.cfg.Slot); err == nil && known {
+			w.missed, w.tables = c.Missed, c.Tables
+		}
+	}
 	defer func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -38,11 +51,12 @@ func (w *watch) loop(ctx context.Context, sql *shared) {
 	}()
 	for {
 		var missing []TableName
+		var has []Published
 		var standbys string
 		_, at := w.ledger.positions()
 		now := time.Now()
 		err := sql.do(ctx, func(conn *pgx.Conn) (err error) {
-			missing, err = w.unpublished(ctx, conn)
+			missing, has, err = w.published(ctx, conn)
 			return errors.Join(err, w.measureLag(ctx, conn), conn.QueryRow(ctx, `select current_setting('synchronous_standby_names')`).Scan(&standbys))
 		})
 		switch {
@@ -50,7 +64,7 @@ func (w *watch) loop(ctx context.Context, sql *shared) {
 			// Before anything is written: that may wait for ever.
 			w.setDegraded(countedAsStandby(standbys).Error())
 		case err == nil:
-			err = w.seen(ctx, missing, at, now)
+			err = w.seen(ctx, missing, has, at, now)
 		}
 		if err != nil && !errors.Is(err, context.Canceled) {
 			w.cfg.Log.Debug("the publication cannot be looked at", "error", cause(err))
@@ -64,12 +78,11 @@ func (w *watch) loop(ctx context.Context, sql *shared) {
 }
 
 // seen takes a look's result. What is missed is durable before the look counts.
-func (w *watch) seen(ctx context.Context, missing []TableName, at LSN, now time.Time) error {
-	tables := w.mapped()
+func (w *watch) seen(ctx context.Context, missing []TableName, tables []Published, at LSN, now time.Time) error {
+	missed := mergeMissed(w.missed, slices.Concat(missing, republished(w.tables, tables)), w.at, w.atTime)
 	if len(missing) > 0 {
 		tables = w.tables // what was published before, until it is again
 	}
-	missed := mergeMissed(w.missed, missing, w.at, w.atTime)
 	if !w.cfg.Temporary && (missed != w.missed || !slices.Equal(tables, w.tables)) {
 		if err := w.checkpoints.SavePublished(ctx, w.cfg.Slot, tables, missed); err != nil {
 			return err
@@ -114,12 +127,14 @@ func mergeMissed(m *Missed, tables []TableName, from LSN, at time.Time) *Missed 
 // noteMissed keeps, at a start, what was missed while nobody watched: mapped tables that were published at the checkpoint
 // and are not now.
 func (s *Source) noteMissed(ctx context.Context, conn *pgx.Conn, cp Checkpoint) error {
-	missing, err := s.unpublished(ctx, conn)
+	missing, has, err := s.published(ctx, conn)
 	if err != nil {
 		return s.trouble("read the publication's tables", err)
 	}
-	missing = slices.DeleteFunc(missing, func(t TableName) bool { return !slices.Contains(cp.Tables, t) })
-	missed := mergeMissed(cp.Missed, missing, cp.LSN, cp.SettledAt)
+	missing = slices.DeleteFunc(missing, func(t TableName) bool {
+		return !slices.ContainsFunc(cp.Tables, func(p Published) bool { return p.TableName == t })
+	})
+	missed := mergeMissed(cp.Missed, slices.Concat(missing, republished(cp.Tables, has)), cp.LSN, cp.SettledAt)
 	if missed == cp.Missed {
 		return nil
 	}

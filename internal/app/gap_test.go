@@ -140,6 +140,32 @@ func TestALostSlotIsAGap(t *testing.T) {
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return arrived("/", "contact/1", 1)(q) && len(gaps(q, "/")) == 1 })
 }
 
+// TestALostSlotThatWasNeverReadIsAGap: the config names another slot, which was made by hand and lost since. There are
+// subscribers, and they are told; since when is not known.
+func TestALostSlotThatWasNeverReadIsAGap(t *testing.T) {
+	t.Parallel()
+	srv := pgtest.Cluster(t, map[string]string{"max_slot_wal_keep_size": "16MB", "min_wal_size": "32MB", "max_wal_size": "32MB"})
+	r := newRigAt(t, srv.Database(t))
+	stop := r.start()
+	r.subscribe("/")
+	stop()
+	r.slot = pgtest.Name("slot")
+	r.exec(`select pg_create_logical_replication_slot($1, 'pgoutput')`, r.slot)
+	r.exec(`create table other (a text)`)
+	for range 6 {
+		r.exec(`insert into other select repeat('x', 1000) from generate_series(1, 12000)`)
+		r.exec(`select pg_switch_wal()`)
+	}
+	r.exec(`checkpoint`)
+	r.startRed("is lost")
+	r.accept("slot_lost", 1)
+	r.isGreen()
+	all := r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(gaps(q, "/")) == 1 })
+	if g := gapOf(t, gaps(all, "/")[0]); g.From != nil {
+		t.Errorf("got %+v", g)
+	}
+}
+
 // TestASlotThatWasMovedIsAGap advances the slot by hand, as is often advised when the log fills the disk.
 func TestASlotThatWasMovedIsAGap(t *testing.T) {
 	t.Parallel()
@@ -241,6 +267,30 @@ func TestAPromotionThatHasEverythingIsNoGap(t *testing.T) {
 		err := r.conn.QueryRow(t.Context(), `select timeline from rowhook.checkpoint`).Scan(&timeline)
 		return err == nil && timeline == 2
 	})
+}
+
+// TestAMissingSlotOnANewTimelineBeginsAnEpoch: after a restore to an earlier point of time, store and all, the log has other
+// changes at positions that subscribers have seen. A restored database has no slots.
+func TestAMissingSlotOnANewTimelineBeginsAnEpoch(t *testing.T) {
+	t.Parallel()
+	srv := pgtest.Cluster(t, nil)
+	r := newRigAt(t, srv.Database(t))
+	stop := r.start()
+	r.subscribe("/")
+	r.insertContact(1, 1)
+	r.recv.Wait(t, 1, patience)
+	stop()
+	promote(t, srv)
+	r.reconnect()
+	r.exec(`select pg_drop_replication_slot($1)`, r.slot)
+	r.startRed("rowhook resume --accept-gap")
+	r.accept("slot_missing", 1)
+	r.isGreen()
+	r.insertContact(2, 1)
+	all := r.recv.WaitFor(t, func(q []hooktest.Request) bool { return arrived("/", "contact/2", 1)(q) && len(gaps(q, "/")) == 1 })
+	if p := hooktest.ByInstance(all)["contact/2"][0].Position; p[:8] != "00000002" {
+		t.Errorf("position %s is of the epoch before", p)
+	}
 }
 
 // TestADatabaseThatIsBehindIsAGap has a store that knows of more than the log has, on the same timeline and on a new one.

@@ -27,7 +27,7 @@ func (a *App) resume(ctx context.Context, acceptGap bool) (*client.Resumed, erro
 	told := 0
 	in, err := src.Accept(ctx, acceptGap, func(ctx context.Context, old, next cdc.Checkpoint, in *cdc.Incident) error {
 		var notices []store.Notice
-		if in.Loses() {
+		if in != nil && in.Loses() {
 			all, err := st.All(ctx)
 			if err != nil {
 				return err

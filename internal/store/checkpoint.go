@@ -108,12 +108,20 @@ func lowerSince(ctx context.Context, tx pgx.Tx, from cdc.LSN) error {
 	return err
 }
 
-// SavePublished implements cdc.Checkpoints.
-func (s *Store) SavePublished(ctx context.Context, slot string, tables []cdc.TableName, missed *cdc.Missed) error {
+// SavePublished implements cdc.Checkpoints. It is fenced as SaveCheckpoint is.
+func (s *Store) SavePublished(ctx context.Context, slot string, tables []cdc.Published, missed *cdc.Missed) error {
 	if tables == nil {
-		tables = []cdc.TableName{}
+		tables = []cdc.Published{}
 	}
-	if _, err := s.pool.Exec(ctx, `UPDATE checkpoint SET tables = $2, missed = $3 WHERE slot = $1`, slot, tables, missed); err != nil {
+	owned, owner := s.owned()
+	if owned != slot {
+		owner = ""
+	}
+	tag, err := s.pool.Exec(ctx, `UPDATE checkpoint SET tables = $2, missed = $3 WHERE slot = $1 AND ($4 = '' OR owner = $4)`, slot, tables, missed, owner)
+	if err == nil && tag.RowsAffected() == 0 && owner != "" {
+		err = sender.ErrNotOwner
+	}
+	if err != nil {
 		return fmt.Errorf("save which tables are published: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -25,11 +26,12 @@ var ErrChanged = errors.New("the checkpoint has changed meanwhile: look again")
 // afterwards: whoever reads the slot next takes over what is due, with the notices.
 func (s *Store) Resume(ctx context.Context, old, next cdc.Checkpoint, notices []Notice) error {
 	var records []sender.Record
+	now := time.Now().UTC() // what is due is compared with this process' clock, not the server's
 	for _, n := range notices {
 		key, _ := sender.OrderingKeys(n.Event)
 		for i, to := range n.To {
 			records = append(records, sender.Record{Op: sender.Defer, Event: n.Event, InsertEvent: i == 0, Subscription: to,
-				Key: key, DueAt: n.Event.Time})
+				Key: key, DueAt: now})
 		}
 	}
 	if err := s.ensurePartitions(ctx, records); err != nil {
@@ -38,10 +40,10 @@ func (s *Store) Resume(ctx context.Context, old, next cdc.Checkpoint, notices []
 	err := s.transact(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			UPDATE checkpoint SET system_id = $4, database_oid = $5, timeline = $6, environment = $7, epoch = $8,
-				lsn = $9::text::pg_lsn, reach = $10::text::pg_lsn, settled_at = $11, missed = $12, owner = NULL, updated_at = now()
+				lsn = $9::text::pg_lsn, reach = $10::text::pg_lsn, settled_at = $11, missed = $12, tables = $13, owner = NULL, updated_at = now()
 			WHERE slot = $1 AND epoch = $2 AND lsn = $3::text::pg_lsn`,
 			old.Slot, int64(old.Epoch), old.LSN.String(), next.SystemID, next.DatabaseOID, next.Timeline, next.Environment,
-			int64(next.Epoch), next.LSN.String(), next.Reach.String(), timeOrNull(next.SettledAt), next.Missed)
+			int64(next.Epoch), next.LSN.String(), next.Reach.String(), timeOrNull(next.SettledAt), next.Missed, append([]cdc.Published{}, next.Tables...))
 		if err != nil {
 			return err
 		}

@@ -295,7 +295,7 @@ func TestCheckpoint(t *testing.T) {
 	ctx := context.Background()
 	s := open(t, pgtest.Database(t))
 	c := cdc.Checkpoint{Slot: "slot", SystemID: "7000000000000000000", DatabaseOID: 4_000_000_000, Timeline: 2, Environment: "test", Epoch: 1, LSN: 1 << 40,
-		Reach: 1 << 41, SettledAt: day, Tables: []cdc.TableName{}}
+		Reach: 1 << 41, SettledAt: day, Tables: []cdc.Published{}}
 	if _, ok, err := s.LoadCheckpoint(ctx, "slot"); ok || err != nil {
 		t.Errorf("before: %v %v", ok, err)
 	}
