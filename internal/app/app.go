@@ -71,8 +71,10 @@ const (
 	// drainGrace is how long requests under way may take to end when rowhook stops; drainTimeout bounds the whole.
 	drainGrace   = 10 * time.Second
 	drainTimeout = 30 * time.Second
-	// expireEvery is how often old partitions are looked for.
+	// expireEvery is how often old partitions are looked for; not before expireFirst, when a late stream has begun to tell
+	// which days it still needs.
 	expireEvery = 10 * time.Minute
+	expireFirst = time.Minute
 	// perSubscription is how many requests to one target are under way at most, unless its subscription says otherwise.
 	perSubscription = 64
 )
@@ -384,20 +386,21 @@ func (a *App) gone(ctx context.Context, s *subscriptions.Subscription) {
 
 // expireLoop drops what is older than the retention.
 func (a *App) expireLoop(ctx context.Context, st *store.Store, u *unsettled) {
-	tick := time.NewTicker(expireEvery)
-	defer tick.Stop()
+	next := time.NewTimer(expireFirst)
+	defer next.Stop()
 	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+			next.Reset(expireEvery)
+		}
 		dropped, err := st.Expire(ctx, u.expireBefore(time.Now(), a.live.Load().Retention.For))
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("what is older than the retention cannot be removed", "error", err)
 		}
 		for _, name := range dropped {
 			a.log.Info("partition dropped: it is older than the retention", "partition", name)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
 		}
 	}
 }

@@ -74,6 +74,9 @@ func breakIt(t *testing.T, o Options) {
 	if n := rep.Beyond(); n > 0 {
 		t.Errorf("after %d kills more came again than was in flight", n)
 	}
+	if rep.TooLate > rep.Requests/100 {
+		t.Errorf("%d of %d requests are said to have been answered too late", rep.TooLate, rep.Requests)
+	}
 	if n := rep.Repeats(stopped); n > 0 {
 		t.Errorf("%d events came again after a clean stop", n)
 	}
