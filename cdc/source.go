@@ -283,7 +283,9 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	sql := &shared{connect: s.cfg.connectSQL}
 	defer sql.close()
 	k := &keeper{Source: s, ledger: l, saved: cp, last: start, begun: make(chan struct{})}
-	wg.Go(func() { handlerErr <- s.handleLoop(ctx, l, newResolver(sql), batches, k) })
+	handling, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	wg.Go(func() { handlerErr <- s.handleLoop(handling, l, newResolver(sql), batches, k) })
 	w := &watch{Source: s, ledger: l, missed: cp.Missed, tables: cp.Tables, at: start, atTime: cp.SettledAt, begun: k.begun}
 	wg.Go(func() { w.loop(work, sql) })
 	if !s.cfg.Temporary {
@@ -297,8 +299,10 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	if !alive {
 		if IncidentOf(err) == nil {
 			// The slot may be another process's at once, and the handler may be busy for long: nothing begins meanwhile.
-			// Nobody comes further than an incident: what was handed on before it is begun.
+			// Nobody comes further than an incident: what was handed on before it is begun. Nor is waited for what the handler
+			// waits for: a commit that it wants to see may have been undone by what ended the connection.
 			s.attended.Store(nil)
+			giveUp()
 		}
 		// A server that shuts down waits for the connection to be closed, and the handler perhaps for the server.
 		st.close()

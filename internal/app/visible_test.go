@@ -109,6 +109,32 @@ func TestReadsWaitUntilTheCommitIsVisible(t *testing.T) {
 	l.wantDocs("doc.update id=1 title=c body=one")
 }
 
+// TestALostConnectionEndsTheWait: what the wait is for may not exist any more, after a failover.
+func TestALostConnectionEndsTheWait(t *testing.T) {
+	t.Parallel()
+	l := newLonely(t)
+	l.start()
+	l.subscribe("/", "doc.*")
+	l.exec(`insert into docs (id, title, body) values (1, 'a', $1)`, large("one"))
+	l.wantDocs("doc.create id=1 title=a body=one")
+	l.settled() // what rowhook writes waits, too
+	l.standby("nobody")
+	l.recv.Forget()
+	ended := l.hang(`update docs set title = 'b' where id = 1`)
+	l.red()
+	before := l.metric("rowhook_replication_connections")
+	l.exec(`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1`, l.slot)
+	eventually(t, "there is a new connection", func() bool { return l.metric("rowhook_replication_connections") > before })
+	if n := len(l.recv.Requests()); n != 0 {
+		t.Errorf("%d deliveries before the commit was visible", n)
+	}
+	l.standby("")
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	l.wantDocs("doc.update id=1 title=b body=one")
+}
+
 // TestAChangedSubscriptionIsWaitedFor, when its commit waits: what is committed after it is matched by what it is then.
 func TestAChangedSubscriptionIsWaitedFor(t *testing.T) {
 	t.Parallel()
