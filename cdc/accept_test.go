@@ -228,9 +228,11 @@ func TestATakeoverStaysWithinTheReach(t *testing.T) {
 	eventually(t, "the second streams", func() bool { return second.Status().Phase == Streaming })
 	// Nothing of ours: only keepalives are acknowledged.
 	f.exec(`create table other (a text)`)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for range 20 {
 		f.exec(`insert into other select repeat('x', 1000) from generate_series(1, 20)`)
-		time.Sleep(50 * time.Millisecond)
+		<-tick.C
 		var confirmed string
 		if err := f.conn.QueryRow(t.Context(), `select confirmed_flush_lsn::text from pg_replication_slots where slot_name = $1`, f.cfg.Slot).Scan(&confirmed); err != nil {
 			t.Fatal(err)
@@ -376,8 +378,13 @@ func TestALostConnectionIsNotAttended(t *testing.T) {
 		t.Error("a connection that streams is not attended")
 	}
 	f.exec(`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1`, f.cfg.Slot)
-	for deadline := time.Now().Add(frozenAfter / 3); s.Attended(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	// Much sooner than it would be taken for frozen.
+	deadline, tick := time.After(frozenAfter/3), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for s.Attended() {
+		select {
+		case <-tick.C:
+		case <-deadline:
 			t.Fatal("attempts may begin, though the slot may be another process's")
 		}
 	}

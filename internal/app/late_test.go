@@ -34,9 +34,11 @@ func TestALateSubscriptionGetsWhatCommitsAfterTheAnswer(t *testing.T) {
 	other := r.another()
 	go func() {
 		defer close(ended)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
 		for n := 1; traffic.Err() == nil; n++ {
 			_, _ = other.Exec(context.Background(), `insert into notes values ($1, 'x')`, n)
-			time.Sleep(20 * time.Millisecond)
+			<-tick.C
 		}
 	}()
 	defer func() { stop(); <-ended }()
