@@ -28,7 +28,10 @@ fuzz: ## fuzz everything that reads bytes from outside, FUZZTIME each (30s)
 		done; \
 	done
 
-bench: ## run the Go benchmarks
+bench: ## measure rowhook beside the limit of the machine; BENCH='-quick -run backlog', PROFILE=1 for CPU profiles
+	go run ./bench -json bench.json $(if $(PROFILE),-profile profiles) $(BENCH)
+
+gobench: ## run the Go benchmarks of single packages
 	go test -run '^$$' -bench . -benchmem ./cdc ./mapping ./subscriptions ./sender ./internal/store
 
 latency: ## measure commit to receipt, one row at a time
@@ -48,4 +51,4 @@ lint: ## gofmt, vet, staticcheck
 ci: ## what CI runs
 	bash .ci/run
 
-.PHONY: help demo build test race chaos fuzz bench latency memory isolation lint ci
+.PHONY: help demo build test race chaos fuzz bench gobench latency memory isolation lint ci

@@ -16,6 +16,7 @@ const module = "github.com/rowhook/rowhook/"
 
 // stages are the packages from the top of the way of the data to its bottom: an import goes down the list, never up.
 var stages = []string{
+	"bench",
 	"internal/chaos",
 	"cmd/rowhook",
 	"internal/demo",
