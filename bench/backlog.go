@@ -12,7 +12,7 @@ import (
 // backlog is a run in which everything waits when the system under test starts: how fast can it go?
 type backlog struct {
 	events int64
-	// perInstance is how many of the events each instance has, one after another in rounds over all of them; 0 is 1.
+	// perInstance is how many of the events each instance has, where each has its own transaction; 0 is 1.
 	perInstance int64
 	// accounts are what the instances are spread over; 0 is 1.
 	accounts int64
@@ -30,8 +30,6 @@ type backlog struct {
 	// receipts is how many events the counted targets get; 0 is one each.
 	receipts int64
 }
-
-func (l backlog) instances() int64 { return max(l.events/max(l.perInstance, 1), 1) }
 
 // hooks is the path of the receiver, where there is one subscription.
 const hooks = "/hooks"

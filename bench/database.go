@@ -28,20 +28,27 @@ var settings = map[string]string{
 var shown = []string{"autovacuum", "checkpoint_timeout", "fsync", "full_page_writes", "logical_decoding_work_mem", "max_connections",
 	"max_wal_size", "shared_buffers", "synchronous_commit", "wal_compression", "wal_level", "wal_sync_method"}
 
-// tables are those of the application. A row of items has about 300 bytes.
+// tables are those of the application. A row of items has about 300 bytes. write_singly changes 32 instances in rounds,
+// then the next 32: so near to each other that a sender which does not keep them in order is seen.
 const tables = `
 create table items (id bigint primary key, seq bigint not null, sent bigint not null, account_id text not null, name text not null,
 	email text not null, city text not null, created_at timestamptz not null default now(), note text not null);
 create table notes (id bigint primary key, account_id text not null, note text not null);
 create table history (item bigint not null, seq bigint not null, at timestamptz not null default now());
-create procedure write_singly(events bigint, instances bigint, accounts bigint) language plpgsql as $$
+create procedure write_singly(events bigint, rounds bigint, accounts bigint) language plpgsql as $$
+declare
+	near constant bigint := 32;
+	id_ bigint;
+	seq_ bigint;
 begin
 	for n in 0 .. events - 1 loop
-		if n < instances then
+		id_ := n / (near * rounds) * near + n % near;
+		seq_ := n % (near * rounds) / near;
+		if seq_ = 0 then
 			insert into items (id, seq, sent, account_id, name, email, city, note)
-				values (n, 0, 0, (n % accounts)::text, 'Ada Lovelace', 'ada@example.com', 'London', repeat('n', 200));
+				values (id_, 0, 0, (id_ % accounts)::text, 'Ada Lovelace', 'ada@example.com', 'London', repeat('n', 200));
 		else
-			update items set seq = n / instances where id = n % instances;
+			update items set seq = seq_ where id = id_;
 		end if;
 		commit;
 	end loop;
@@ -124,8 +131,7 @@ func (d *database) drop() error {
 	}
 }
 
-// fill writes the events that wait when a run begins: in one transaction, or each in its own, in rounds over the
-// instances.
+// fill writes the events that wait when a run begins: in one transaction, or each in its own.
 func (d *database) fill(ctx context.Context, l backlog) error {
 	var err error
 	if l.whole {
@@ -133,7 +139,7 @@ func (d *database) fill(ctx context.Context, l backlog) error {
 	} else {
 		_, err = d.conn.Exec(ctx, "set synchronous_commit = off")
 		if err == nil {
-			_, err = d.conn.Exec(ctx, fmt.Sprintf("call write_singly(%d, %d, %d)", l.events, l.instances(), max(l.accounts, 1)))
+			_, err = d.conn.Exec(ctx, fmt.Sprintf("call write_singly(%d, %d, %d)", l.events, max(l.perInstance, 1), max(l.accounts, 1)))
 		}
 	}
 	if err != nil {

@@ -186,11 +186,12 @@ func (b *bench) ask(ctx context.Context, o order) (got receipts, err error) {
 const (
 	// look is how often the receiver is asked how far it is.
 	look = 5 * time.Millisecond
-	// patience is how long nothing may arrive before a run is given up.
-	patience = 60 * time.Second
+	// patience is how long nothing may arrive before what is missing counts as lost. rowhook's first retry comes after
+	// about 5 s.
+	patience = 30 * time.Second
 )
 
-// await waits until the receiver has got so many different events. It returns what it has then, also with an error.
+// await waits until the receiver has got so many different events, or no more come. It is an error if none came at all.
 func (b *bench) await(ctx context.Context, s sut, events int64) (receipts, error) {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
@@ -204,7 +205,12 @@ func (b *bench) await(ctx context.Context, s sut, events int64) (receipts, error
 			progress, last = time.Now(), got.Distinct
 		}
 		if time.Since(progress) > patience {
-			return got, fmt.Errorf("%d of %d events arrived, and none for %s%s", got.Distinct, events, patience, got.strange())
+			fmt.Fprintf(b.progress, "%s: %d of %d events arrived, and then none for %s: the others count as lost%s\n",
+				b.turn, got.Distinct, events, patience, got.strange())
+			if got.Distinct == 0 {
+				err = fmt.Errorf("no event of %s arrived within %s%s", s.kind(), patience, got.strange())
+			}
+			return got, err
 		}
 		select {
 		case <-tick.C:

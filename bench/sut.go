@@ -204,9 +204,12 @@ func (r *rowhook) subscribe(ctx context.Context, url, account string) error {
 	return nil
 }
 
+// settleTimeout bounds what rowhook may take to write down what has arrived.
+const settleTimeout = 60 * time.Second
+
 // settle waits until every delivery is written down and acknowledged.
 func (r *rowhook) settle(ctx context.Context) error {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(settleTimeout)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -218,7 +221,7 @@ func (r *rowhook) settle(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("rowhook has not settled within %s: %v deliveries and batches are left", patience, open)
+			return fmt.Errorf("rowhook has not settled within %s: %v deliveries and batches are left", settleTimeout, open)
 		}
 		select {
 		case <-tick.C:
