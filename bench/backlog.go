@@ -62,21 +62,27 @@ func (l backlog) ready(ctx context.Context, b *bench, d *database) error {
 	if l.limit {
 		return d.establish(ctx)
 	}
+	if err := b.visit(ctx, d, func(r *rowhook) error { return l.subscribed(ctx, b, r) }); err != nil || l.prepare == nil {
+		return err
+	}
+	if err := l.prepare(ctx, b, d); err != nil {
+		return err
+	}
+	// What was prepared is in the log too, and is not to be read in the run.
+	return b.visit(ctx, d, func(*rowhook) error { return d.caughtUp(ctx) })
+}
+
+// visit runs rowhook for as long as a function takes.
+func (b *bench) visit(ctx context.Context, d *database, do func(*rowhook) error) error {
 	r, err := b.startRowhook(ctx, d, false)
 	if err != nil {
 		return err
 	}
-	if err := l.subscribed(ctx, b, r); err != nil {
+	if err := do(r); err != nil {
 		r.kill()
 		return err
 	}
-	if err := r.stop(); err != nil {
-		return err
-	}
-	if l.prepare != nil {
-		return l.prepare(ctx, b, d)
-	}
-	return nil
+	return r.stop()
 }
 
 func (l backlog) subscribed(ctx context.Context, b *bench, r *rowhook) error {

@@ -156,6 +156,38 @@ func (d *database) rest(ctx context.Context) error {
 	return nil
 }
 
+// catchUpTimeout bounds what reading the log of what was prepared may take.
+const catchUpTimeout = 3 * time.Minute
+
+// caughtUp waits until everything that is in the log now is acknowledged.
+func (d *database) caughtUp(ctx context.Context) error {
+	var end string
+	if err := d.conn.QueryRow(ctx, `select pg_current_wal_insert_lsn()::text`).Scan(&end); err != nil {
+		return fmt.Errorf("read the end of the log: %w", err)
+	}
+	deadline := time.Now().Add(catchUpTimeout)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var done bool
+		err := d.conn.QueryRow(ctx, `select confirmed_flush_lsn >= $2::text::pg_lsn from pg_replication_slots where slot_name = $1`, d.name, end).Scan(&done)
+		if err != nil {
+			return fmt.Errorf("look at the slot: %w", err)
+		}
+		if done {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the slot has not reached %s within %s", end, catchUpTimeout)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // wal is how much WAL was written since the server was made, in bytes.
 func (d *database) wal(ctx context.Context) (bytes int64, err error) {
 	err = d.conn.QueryRow(ctx, `select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint`).Scan(&bytes)

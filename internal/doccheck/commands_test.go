@@ -14,7 +14,7 @@ import (
 
 // notRun are the command blocks that no test runs as they are, by page and first line, with the reason.
 var notRun = map[string]string{
-	"docs/benchmarks.md: make bench":                "it takes most of an hour: the test of bench runs a part of it, -quick",
+	"docs/benchmarks.md: make bench":                "it takes tens of minutes: the test of bench runs a part of it, -quick",
 	"README.md: go test ./...":                      "it is this: CI runs it as a step of its own",
 	"docs/operations.md: docker build -t rowhook .": "it needs a Docker daemon: TestDockerfile and TestCompose check what can be checked without one",
 }
