@@ -16,7 +16,8 @@ import (
 // bench is what all runs share.
 type bench struct {
 	options
-	server   *pgtest.Server
+	server   *pgtest.Server // of the application
+	apart    *pgtest.Server // for stores that are elsewhere; nil until it is needed
 	receiver *role
 	addr     string // the receiver's
 	program  string // rowhook
@@ -57,11 +58,14 @@ func measure(ctx context.Context, o options) (err error) {
 	if b.program, err = build(ctx, dir, o.profile != ""); err != nil {
 		return err
 	}
-	b.server, err = pgtest.Start(ctx, pgtest.Options{Settings: settings, Progress: func(what string) { fmt.Fprintln(o.progress, what) }})
-	if err != nil {
-		return fmt.Errorf("start Postgres: %w", err)
+	if b.server, err = b.startPostgres(ctx); err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, b.server.Stop()) }()
+	defer func() {
+		for _, s := range b.servers() {
+			err = errors.Join(err, s.Stop())
+		}
+	}()
 	if b.receiver, err = startRole("receiver", order{}); err != nil {
 		return err
 	}
@@ -89,6 +93,22 @@ func measure(ctx context.Context, o options) (err error) {
 		}
 	}
 	return rep.verdict()
+}
+
+func (b *bench) startPostgres(ctx context.Context) (*pgtest.Server, error) {
+	s, err := pgtest.Start(ctx, pgtest.Options{Settings: settings, Progress: func(what string) { fmt.Fprintln(b.progress, what) }})
+	if err != nil {
+		return nil, fmt.Errorf("start Postgres: %w", err)
+	}
+	return s, nil
+}
+
+// servers are those that run.
+func (b *bench) servers() []*pgtest.Server {
+	if b.apart == nil {
+		return []*pgtest.Server{b.server}
+	}
+	return []*pgtest.Server{b.server, b.apart}
 }
 
 // scenario runs the variants in turns.

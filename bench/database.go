@@ -67,14 +67,17 @@ type database struct {
 	name string // also of the slot and the publication
 	url  string
 	conn *pgx.Conn
-	// admin can drop it.
+	// admin makes and drops databases.
 	admin string
+	// store is where rowhook keeps what it has to: this database, or one on another server, which storeAdmin drops.
+	store, storeAdmin string
 }
 
 func (b *bench) newDatabase(ctx context.Context) (*database, error) {
 	d := &database{name: pgtest.Name("bench"), admin: b.server.URL("postgres")}
 	d.url = b.server.URL(d.name)
-	if err := d.asAdmin(ctx, "create database "+d.name); err != nil {
+	d.store = d.url
+	if err := execute(ctx, d.admin, "create database "+d.name); err != nil {
 		return nil, fmt.Errorf("make a database: %w", err)
 	}
 	if err := d.connect(ctx); err != nil {
@@ -95,8 +98,24 @@ func (d *database) connect(ctx context.Context) (err error) {
 
 func (d *database) ownURL() string { return d.url + "&application_name=" + ourName }
 
-func (d *database) asAdmin(ctx context.Context, sql string) error {
-	conn, err := pgx.Connect(ctx, d.admin)
+// moveStore gives rowhook a database on another server for what it keeps.
+func (b *bench) moveStore(ctx context.Context, d *database) (err error) {
+	if b.apart == nil {
+		if b.apart, err = b.startPostgres(ctx); err != nil {
+			return err
+		}
+	}
+	d.storeAdmin = b.apart.URL("postgres")
+	if err := execute(ctx, d.storeAdmin, "create database "+d.name); err != nil {
+		return fmt.Errorf("make a database for the store: %w", err)
+	}
+	d.store = b.apart.URL(d.name)
+	return nil
+}
+
+// execute runs a statement on a connection of its own.
+func execute(ctx context.Context, url, sql string) error {
+	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
@@ -116,9 +135,12 @@ func (d *database) drop() error {
 	defer tick.Stop()
 	for {
 		// A walsender takes a moment to notice that its client has gone.
-		err := d.asAdmin(ctx, `select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '`+d.name+`'`)
+		err := execute(ctx, d.admin, `select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '`+d.name+`'`)
 		if err == nil {
-			err = d.asAdmin(ctx, "drop database "+d.name+" with (force)")
+			err = execute(ctx, d.admin, "drop database if exists "+d.name+" with (force)")
+		}
+		if err == nil && d.storeAdmin != "" {
+			err = execute(ctx, d.storeAdmin, "drop database if exists "+d.name+" with (force)")
 		}
 		if err == nil {
 			return nil

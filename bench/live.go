@@ -15,6 +15,7 @@ type live struct {
 	orders  loadOrders
 	limit   bool           // L instead of rowhook
 	alone   bool           // neither
+	apart   bool           // rowhook has its store on another server
 	outcome func(*liveRun) // sets the figures of the scenario
 	// seed are rows that are there before anything is read. Their first change has the number 1.
 	seed int64
@@ -73,6 +74,11 @@ func (l live) start(ctx context.Context, b *bench, d *database) (sut, error) {
 			return nil, err
 		}
 		return b.startLimit(ctx, d, hooks)
+	}
+	if l.apart {
+		if err := b.moveStore(ctx, d); err != nil {
+			return nil, err
+		}
 	}
 	r, err := b.startRowhook(ctx, d, true)
 	if err != nil {
@@ -253,13 +259,14 @@ func applicationScenario(s sizes) scenario {
 			r.set(transaction50, ms(r.load.RoundTrip.P50))
 			r.set(transaction99, ms(r.load.RoundTrip.P99))
 		}}
-	alone := l
-	alone.alone = true
+	alone, apart := l, l
+	alone.alone, apart.apart = true, true
 	return scenario{
 		Name: "application",
 		What: fmt.Sprintf("%d clients do transactions like pgbench's simple update, one after another, for %d s; each is one event",
 			s.applicationClients, s.application),
-		variants: []variant{{"without rowhook", alone.run}, {"with rowhook", l.run}},
-		ratios:   []ratio{{metric: transactions, of: "with rowhook", to: "without rowhook"}},
+		variants: []variant{{"without rowhook", alone.run}, {"with rowhook", l.run}, {"with rowhook, store on another server", apart.run}},
+		ratios: []ratio{{metric: transactions, of: "with rowhook", to: "without rowhook"},
+			{metric: transactions, of: "with rowhook, store on another server", to: "without rowhook"}},
 	}
 }

@@ -16,11 +16,12 @@ func (b *bench) sample(s sut) (u used) {
 		u.sut = processorTime(s.pid(), false)
 	}
 	u.receiver = processorTime(b.receiver.pid(), false)
-	postmaster := b.server.Pid()
-	// Backends that ended are in the postmaster's account.
-	u.postgres = processorTime(postmaster, true)
-	for _, backend := range childrenOf(postmaster) {
-		u.postgres += processorTime(backend, false)
+	for _, server := range b.servers() {
+		// Backends that ended are in the postmaster's account.
+		u.postgres += processorTime(server.Pid(), true)
+		for _, backend := range childrenOf(server.Pid()) {
+			u.postgres += processorTime(backend, false)
+		}
 	}
 	return u
 }
@@ -39,8 +40,10 @@ func (b *bench) watchMemory() func() int64 {
 		defer tick.Stop()
 		for {
 			var sum int64
-			for _, backend := range childrenOf(b.server.Pid()) {
-				sum += memoryOf(backend, "RssAnon")
+			for _, server := range b.servers() {
+				for _, backend := range childrenOf(server.Pid()) {
+					sum += memoryOf(backend, "RssAnon")
+				}
 			}
 			most = max(most, sum)
 			select {

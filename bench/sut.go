@@ -70,6 +70,7 @@ func (b *bench) startLimit(ctx context.Context, d *database, path string) (sut, 
 // config is rowhook's: defaults, but for what a receiver on this machine needs.
 const config = `
 database: {url: "${env:DATABASE_URL}", slot: "${env:SLOT}", publication: "${env:SLOT}", environment: bench}
+store: {url: "${env:STORE_URL}"}
 api:
   listen: 127.0.0.1:0
   tokens: [{name: bench, token: ` + token + `, account: "*"}]
@@ -125,7 +126,7 @@ func (b *bench) startRowhook(ctx context.Context, d *database, measured bool) (*
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.url, "SLOT="+d.name)
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.url, "SLOT="+d.name, "STORE_URL="+d.store)
 	r := &rowhook{}
 	if b.profile != "" && measured {
 		r.profile = filepath.Join(b.profile, b.turn+".pprof")
