@@ -27,7 +27,9 @@ type client struct {
 	userAgent string
 }
 
-func newClient(g Guard, userAgent string, perHost int) *client {
+// newClient makes a client that keeps as many connections as there may be requests: many subscriptions have one host, and
+// those that are not kept are dialled anew for every request.
+func newClient(g Guard, userAgent string, connections int) *client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: g.control}
 	t := &http.Transport{
 		// Not ProxyFromEnvironment: a proxy would connect for us, past the guard.
@@ -36,8 +38,8 @@ func newClient(g Guard, userAgent string, perHost int) *client {
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    10 * time.Second,
 		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           4 * perHost,
-		MaxIdleConnsPerHost:    perHost,
+		MaxIdleConns:           connections,
+		MaxIdleConnsPerHost:    connections,
 		IdleConnTimeout:        90 * time.Second,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: answerHeader,

@@ -11,7 +11,7 @@ import (
 func (d *Dispatcher) Reconfigure(c Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	perSubscription := d.cfg.PerSubscription
+	connections := d.cfg.MaxInFlight
 	d.cfg.MaxInFlight, d.cfg.PerSubscription = c.MaxInFlight, c.PerSubscription
 	d.cfg.Hold, d.cfg.Memory = c.Hold, c.Memory
 	d.cfg.Timeout, d.cfg.Retries, d.cfg.Ordering = c.Timeout, c.Retries, c.Ordering
@@ -19,11 +19,11 @@ func (d *Dispatcher) Reconfigure(c Config) {
 	d.direct.limit, d.read.limit = c.Memory, c.Memory/4
 	// A connection that an earlier guard allowed must not be used under another one: its pool goes with it.
 	renew := func(old *client, g Guard) *client {
-		if old.guard.same(g) && perSubscription == c.PerSubscription {
+		if old.guard.same(g) && connections == c.MaxInFlight {
 			return old
 		}
 		defer old.close()
-		return newClient(g, d.cfg.UserAgent, c.PerSubscription)
+		return newClient(g, d.cfg.UserAgent, c.MaxInFlight)
 	}
 	d.admin, d.accounts = renew(d.admin, c.Admin), renew(d.accounts, c.Accounts)
 	for _, s := range d.subs {
