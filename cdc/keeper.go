@@ -9,8 +9,9 @@ import (
 const (
 	// checkpointPause is the least time between checkpoints.
 	checkpointPause = time.Second
-	// leastReach is how far ahead of what is settled acknowledging is allowed, in bytes of log, by one checkpoint. It is
-	// also how far a slot can be moved by somebody else, after a crash of ours, without being found out.
+	// leastReach is how far ahead of what is settled acknowledging is allowed at least, in bytes of log, by one checkpoint.
+	// So far, or as far as the log grows in a minute, a slot can be moved by somebody else, after a crash of ours, without
+	// being found out.
 	leastReach = 1 << 20
 )
 

@@ -78,7 +78,7 @@ func (s *Source) measureLag(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // lagLoop measures when the stream does not: a reader that stands still is what lets the log grow. It makes a connection
-// for that each time; while streaming, watchLoop measures on the one that it has.
+// for that each time; while streaming, the watch measures on the one that it has.
 func (s *Source) lagLoop(ctx context.Context) {
 	tick := time.NewTicker(lagEvery)
 	defer tick.Stop()
