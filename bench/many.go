@@ -165,7 +165,7 @@ func retentionScenario(s sizes) scenario {
 
 // retain writes delivered events of today into the store, in the partitions that new ones go to.
 func (d *database) retain(ctx context.Context, events int64) error {
-	for _, table := range []string{"event", "attempt", "delivery"} {
+	for _, table := range []string{"event", "attempt", "outcome"} {
 		_, err := d.conn.Exec(ctx, fmt.Sprintf(`do $$ begin execute format(
 			'create table if not exists rowhook.%[1]s_%%s partition of rowhook.%[1]s for values from (%%L) to (%%L)',
 			to_char(now() at time zone 'UTC', 'YYYYMMDD'), date_trunc('day', now(), 'UTC'), date_trunc('day', now(), 'UTC') + interval '1 day'); end $$`, table))
@@ -181,8 +181,11 @@ func (d *database) retain(ctx context.Context, events int64) error {
 				convert_to('{"id":' || n || ',"name":"' || md5(n::text) || '","note":"' || repeat(md5((n + 1)::text), 10) || '"}', 'UTF8')
 			from generate_series(1, $1::bigint) n
 			returning position, committed_at)
-		insert into rowhook.delivery (subscription, position, committed_at, finished_at, duration_us, status, attempts, http_status)
-		select (select min(key) from rowhook.subscription), position, committed_at, now(), 500, 1, 1, 200 from e`, events)
+		insert into rowhook.outcome (subscription, newest, committed_at, oldest, finished_at, packed)
+		select (select min(key) from rowhook.subscription), (array_agg(position order by position desc))[1], min(committed_at),
+			(array_agg(position order by position))[1], now(),
+			string_agg(position || int4send(500) || int2send(200::smallint) || int2send(1::smallint) || '\x01'::bytea, ''::bytea)
+		from (select *, row_number() over () / 20 as written from e) e group by written`, events)
 	if err != nil {
 		return fmt.Errorf("fill the store: %w", err)
 	}

@@ -9,7 +9,7 @@ import (
 
 const (
 	// gather is how long records wait for company; enough ends the wait; recordsMax is how many are written together.
-	gather     = 5 * time.Millisecond
+	gather     = 20 * time.Millisecond
 	enough     = 500
 	recordsMax = 1000
 	// writePauseMin and writePauseMax bound the waits between tries of a store that does not take them; writeTimeout
@@ -45,56 +45,68 @@ func wake(c chan struct{}) {
 // is done and all is written, or the store does not take what is left.
 func (d *Dispatcher) recordLoop(ctx context.Context) {
 	var spare []Record
+	gathered := time.NewTimer(gather)
+	defer gathered.Stop()
 	for {
 		select {
 		case <-d.wakeRecorder:
 		case <-ctx.Done():
-			d.flush(ctx, spare)
+			d.flushAll(ctx, spare)
 			return
 		}
 		d.mu.Lock()
-		few := len(d.records) < enough
+		n, few := len(d.records), len(d.records) < enough && d.free() > 0
 		d.mu.Unlock()
+		if n == 0 {
+			continue // the wake-up was for what is written already
+		}
 		if few {
-			t := time.NewTimer(gather)
+			gathered.Reset(gather)
 			select {
-			case <-t.C:
+			case <-gathered.C:
 			case <-d.wakeRecorder:
 			case <-ctx.Done():
 			}
-			t.Stop()
 		}
 		var ok bool
-		if spare, ok = d.flush(ctx, spare); !ok {
+		if spare, _, ok = d.flush(ctx, spare); !ok {
 			return
 		}
 	}
 }
 
-// flush writes all there is, and returns a buffer to be used again. It is false when ctx is done and the store does not
-// take a record: then no later one may be written either.
-func (d *Dispatcher) flush(ctx context.Context, spare []Record) ([]Record, bool) {
+// flushAll writes until nothing is left, or the store does not take it.
+func (d *Dispatcher) flushAll(ctx context.Context, spare []Record) {
 	for {
-		d.mu.Lock()
-		all := d.records
-		d.records, d.writing = spare[:0], len(all)
-		d.mu.Unlock()
-		if len(all) == 0 {
-			return all, true
-		}
-		for rest := all; len(rest) > 0; {
-			batch := rest[:min(len(rest), recordsMax)]
-			if !d.put(ctx, batch) {
-				return nil, false
-			}
-			// What is settled has been given back to the budget, so it must not be held until the rest is written.
-			clear(batch)
-			rest = rest[len(batch):]
-		}
-		if spare = all; cap(spare) > recordsKept {
-			spare = nil
+		var n int
+		var ok bool
+		if spare, n, ok = d.flush(ctx, spare); n == 0 || !ok {
+			return
 		}
 	}
+}
+
+// flush writes what there is now, and returns a buffer to be used again, and how much it was. What comes meanwhile waits
+// for company again: a store that is written to without a pause costs a commit for every few events. It is false when
+// ctx is done and the store does not take a record: then no later one may be written either.
+func (d *Dispatcher) flush(ctx context.Context, spare []Record) (buffer []Record, n int, ok bool) {
+	d.mu.Lock()
+	all := d.records
+	d.records, d.writing = spare[:0], len(all)
+	d.mu.Unlock()
+	for rest := all; len(rest) > 0; {
+		batch := rest[:min(len(rest), recordsMax)]
+		if !d.put(ctx, batch) {
+			return nil, len(all), false
+		}
+		// What is settled has been given back to the budget, so it must not be held until the rest is written.
+		clear(batch)
+		rest = rest[len(batch):]
+	}
+	if cap(all) > recordsKept {
+		return nil, len(all), true
+	}
+	return all, len(all), true
 }
 
 // put makes the records durable and lets them take effect. What the store refuses for its content is looked for by

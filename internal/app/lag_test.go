@@ -66,7 +66,7 @@ func TestWALBudgetOfAStoreThatStandsStill(t *testing.T) {
 	r.recv.WaitFor(t, arrived("/", "contact/1", 1))
 	holder := connect(t, own)
 	mustExec(t, holder, `begin`)
-	mustExec(t, holder, `lock table rowhook.event, rowhook.delivery in access exclusive mode`)
+	mustExec(t, holder, `lock table rowhook.event, rowhook.outcome in access exclusive mode`)
 	r.insertContact(2, 1)
 	r.fillWAL(40)
 	eventually(t, "half of the budget is told", func() bool { return strings.Contains(r.log.String(), "the slot keeps much WAL") })

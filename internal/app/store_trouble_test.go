@@ -89,7 +89,7 @@ func storeTroubles() []storeTrouble {
 		},
 		{
 			name:   "Locked",
-			begin:  sql(`begin`, `lock table rowhook.event, rowhook.delivery in access exclusive mode`),
+			begin:  sql(`begin`, `lock table rowhook.event, rowhook.outcome in access exclusive mode`),
 			end:    sql(`rollback`),
 			reason: "has not answered for|lock timeout",
 			alive:  true,

@@ -132,9 +132,14 @@ func (s *Store) SavePublished(ctx context.Context, slot string, tables []cdc.Pub
 // sender.ErrNotOwner.
 func (s *Store) Own(ctx context.Context, slot, owner string) (same bool, err error) {
 	var last *string
-	err = s.pool.QueryRow(ctx, `
-		UPDATE checkpoint c SET owner = $2 FROM (SELECT slot, owner FROM checkpoint WHERE slot = $1 FOR UPDATE) o
-		WHERE c.slot = o.slot RETURNING o.owner`, slot, owner).Scan(&last)
+	err = s.transact(ctx, func(tx pgx.Tx) error {
+		if err := s.fence(ctx, tx, slot); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `
+			UPDATE checkpoint c SET owner = $2 FROM (SELECT slot, owner FROM checkpoint WHERE slot = $1 FOR UPDATE) o
+			WHERE c.slot = o.slot RETURNING o.owner`, slot, owner).Scan(&last)
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return true, nil // a temporary slot has no checkpoint, and no other process
 	}

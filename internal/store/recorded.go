@@ -26,20 +26,24 @@ type Delivery struct {
 
 // Recorded returns which of the deliveries are in the store, finished or due, and which of the events.
 func (s *Store) Recorded(ctx context.Context, asked []Delivery) (deliveries map[Pair]bool, events map[cdc.Position]bool, err error) {
+	deliveries, events = map[Pair]bool{}, map[cdc.Position]bool{}
+	if len(asked) == 0 {
+		return deliveries, events, nil
+	}
+	if err := s.finished(ctx, asked, deliveries); err != nil {
+		return nil, nil, err
+	}
 	subs, positions := make([]int64, len(asked)), make([][]byte, len(asked))
 	ordered, loose := make([]int64, len(asked)), make([]int64, len(asked))
 	for i, d := range asked {
 		subs[i], positions[i] = d.Subscription, bytesOf(d.Event.Position)
 		ordered[i], loose[i] = sender.OrderingKeys(d.Event)
 	}
-	deliveries, events = map[Pair]bool{}, map[cdc.Position]bool{}
 	// One by one, by index, whatever the planner thinks of their number (OFFSET 0).
 	rows, err := s.pool.Query(ctx, `
-		SELECT w.subscription, w.position, e.found IS NOT NULL, d.found IS NOT NULL OR u.found IS NOT NULL
+		SELECT w.subscription, w.position, e.found IS NOT NULL, u.found IS NOT NULL
 		FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[]) AS w(subscription, position, ordered, loose)
 		LEFT JOIN LATERAL (SELECT 1 AS found FROM event WHERE position = w.position LIMIT 1 OFFSET 0) e ON true
-		LEFT JOIN LATERAL (
-			SELECT 1 AS found FROM delivery WHERE subscription = w.subscription AND position = w.position LIMIT 1 OFFSET 0) d ON true
 		LEFT JOIN LATERAL (
 			SELECT 1 AS found FROM due WHERE subscription = w.subscription AND key IN (w.ordered, w.loose) AND position = w.position
 			LIMIT 1 OFFSET 0) u ON true`, subs, positions, ordered, loose)

@@ -38,6 +38,9 @@ func (s *Store) Resume(ctx context.Context, old, next cdc.Checkpoint, notices []
 		return err
 	}
 	err := s.transact(ctx, func(tx pgx.Tx) error {
+		if err := s.fence(ctx, tx, old.Slot); err != nil {
+			return err
+		}
 		tag, err := tx.Exec(ctx, `
 			UPDATE checkpoint SET system_id = $4, database_oid = $5, timeline = $6, environment = $7, epoch = $8,
 				lsn = $9::text::pg_lsn, reach = $10::text::pg_lsn, settled_at = $11, missed = $12, tables = $13, owner = NULL, updated_at = now()
@@ -71,10 +74,8 @@ func (s *Store) writeNotices(ctx context.Context, tx pgx.Tx, records []sender.Re
 		return nil
 	}
 	r := collect(records, records[0].DueAt)
-	if err := copyRows(ctx, tx, "event", eventColumns, r.events); err != nil {
-		return err
-	}
 	b := &pgx.Batch{}
+	r.queueEvents(b)
 	r.queueDefers(b)
 	return tx.SendBatch(ctx, b).Close()
 }

@@ -9,24 +9,21 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
 )
 
-var (
-	eventColumns    = []string{"position", "committed_at", "id", "type", "resource", "instance", "account", "data", "partial"}
-	deliveryColumns = []string{"subscription", "position", "committed_at", "finished_at", "duration_us", "status", "attempts", "http_status"}
-	attemptColumns  = []string{"subscription", "position", "committed_at", "number", "started_at", "duration_us", "http_status", "reason", "detail", "answer"}
-)
-
 // rows are what a Write adds, by table.
 type rows struct {
-	events, deliveries, attempts [][]any
-	defers, reschedules          []*sender.Record
-	finished                     []*sender.Record
-	letters                      []*mapping.DeadLetter
+	events              []*mapping.Event
+	attempts            attempts
+	outcomes            outcomes
+	defers, reschedules []*sender.Record
+	finished            []*sender.Record
+	letters             []*mapping.DeadLetter
 	// now is this process' clock: due times are compared with no other.
 	now time.Time
 }
@@ -40,12 +37,10 @@ func collect(records []sender.Record, now time.Time) *rows {
 			continue
 		}
 		if r.InsertEvent {
-			out.events = append(out.events, eventRow(r.Event))
+			out.events = append(out.events, r.Event)
 		}
-		position := bytesOf(r.Event.Position)
 		if o := r.Outcome; o != nil && o.Verdict == sender.Retry {
-			out.attempts = append(out.attempts, []any{r.Subscription, position, r.Event.Time, int16(r.Attempts), o.Started,
-				microseconds(o.Duration), int16(o.Status), o.Reason, o.Detail, o.Answer})
+			out.attempts.add(r)
 		}
 		switch r.Op {
 		case sender.Defer:
@@ -53,27 +48,13 @@ func collect(records []sender.Record, now time.Time) *rows {
 		case sender.Reschedule:
 			out.reschedules = append(out.reschedules, r)
 		case sender.Finish:
-			var duration int32
-			var status int16
-			if o := r.Outcome; o != nil {
-				duration, status = microseconds(o.Duration), int16(o.Status)
-			}
-			out.deliveries = append(out.deliveries, []any{r.Subscription, position, r.Event.Time, now, duration,
-				int16(r.Status), int16(r.Attempts), status})
+			out.outcomes.add(r)
 			if r.Stored {
 				out.finished = append(out.finished, r)
 			}
 		}
 	}
 	return out
-}
-
-func eventRow(ev *mapping.Event) []any {
-	var account any
-	if ev.Accounted {
-		account = ev.Account
-	}
-	return []any{bytesOf(ev.Position), ev.Time, ev.ID, ev.Type, ev.Resource, ev.Instance, account, ev.Data, ev.Partial}
 }
 
 func bytesOf(p cdc.Position) []byte {
@@ -85,23 +66,22 @@ func microseconds(d time.Duration) int32 { return int32(min(d.Microseconds(), 1<
 
 // Write implements sender.Store.
 func (s *Store) Write(ctx context.Context, records []sender.Record) error {
-	now := time.Now().UTC()
-	r := collect(records, now)
+	r := collect(records, time.Now().UTC())
 	if err := s.ensurePartitions(ctx, records); err != nil {
 		return err
 	}
-	err := s.transact(ctx, func(tx pgx.Tx) error { return s.writeRows(ctx, tx, r, copyRows) })
+	err := s.writeRows(ctx, r, false)
 	if sqlState(err) == "23514" {
 		// A partition that was known to exist has been dropped, by another process perhaps.
 		s.forgetPartitions(records)
 		if err := s.ensurePartitions(ctx, records); err != nil {
 			return err
 		}
-		err = s.transact(ctx, func(tx pgx.Tx) error { return s.writeRows(ctx, tx, r, copyRows) })
+		err = s.writeRows(ctx, r, false)
 	}
 	if sqlState(err) == "23505" {
 		// The same records have been written before: the answer to that commit was lost.
-		err = s.transact(ctx, func(tx pgx.Tx) error { return s.writeRows(ctx, tx, r, insertRows) })
+		err = s.writeRows(ctx, r, true)
 	}
 	if err != nil {
 		if reason := refusal(err); reason != "" {
@@ -132,50 +112,28 @@ func refusal(err error) string {
 	return ""
 }
 
-// adder adds rows to a table.
-type adder func(ctx context.Context, tx pgx.Tx, table string, columns []string, rows [][]any) error
-
-func copyRows(ctx context.Context, tx pgx.Tx, table string, columns []string, rows [][]any) error {
-	if len(rows) == 0 {
-		return nil
+// writeRows adds events, attempts and outcomes in this order, which is that of Expire's locks, and changes what is due,
+// in one transaction and two round trips. Again says that some of the events may be there.
+func (s *Store) writeRows(ctx context.Context, r *rows, again bool) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
 	}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromRows(rows))
-	return err
-}
-
-// insertRows leaves out those that are there already.
-func insertRows(ctx context.Context, tx pgx.Tx, table string, columns []string, rows [][]any) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	sql := "INSERT INTO " + table + " ("
-	values := ""
-	for i, c := range columns {
-		if i > 0 {
-			sql, values = sql+", ", values+", "
+	defer conn.Release()
+	b := &pgx.Batch{}
+	if len(r.events) > 0 && !again {
+		if err := copyEvents(ctx, conn.Conn().PgConn(), r.events); err != nil {
+			return s.rollback(ctx, conn, err)
 		}
-		sql, values = sql+c, values+fmt.Sprintf("$%d", i+1)
+	} else {
+		b.Queue(`BEGIN`)
+		r.queueEvents(b)
 	}
-	sql += ") VALUES (" + values + ") ON CONFLICT DO NOTHING"
-	b := &pgx.Batch{}
-	for _, r := range rows {
-		b.Queue(sql, r...)
+	if slot, owner := s.owned(); owner != "" {
+		s.queueFence(b, slot, owner)
 	}
-	return tx.SendBatch(ctx, b).Close()
-}
-
-// writeRows adds events, attempts and deliveries in this order, which is that of Expire's locks, and changes what is due.
-func (s *Store) writeRows(ctx context.Context, tx pgx.Tx, r *rows, add adder) error {
-	if err := add(ctx, tx, "event", eventColumns, r.events); err != nil {
-		return err
-	}
-	if err := add(ctx, tx, "attempt", attemptColumns, r.attempts); err != nil {
-		return err
-	}
-	if err := add(ctx, tx, "delivery", deliveryColumns, r.deliveries); err != nil {
-		return err
-	}
-	b := &pgx.Batch{}
+	r.attempts.queue(b)
+	r.outcomes.queue(b, r.now)
 	if len(r.defers)+len(r.reschedules)+len(r.finished) > 0 {
 		b.Queue(indexesOnly)
 	}
@@ -186,20 +144,29 @@ func (s *Store) writeRows(ctx context.Context, tx pgx.Tx, r *rows, add adder) er
 		b.Queue(`INSERT INTO dead_letter (position, resource, committed_at, op, instance, reason) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT DO NOTHING`, bytesOf(l.Position), l.Resource, l.Time, l.Op.String(), l.Instance, l.Reason)
 	}
-	if slot, owner := s.owned(); owner != "" {
-		// The row stays locked until the commit: who takes over afterwards sees all that was written.
-		b.Queue(`SELECT owner FROM checkpoint WHERE slot = $1 FOR SHARE`, slot).QueryRow(func(row pgx.Row) error {
-			var now *string
-			if err := row.Scan(&now); errors.Is(err, pgx.ErrNoRows) || err == nil && (now == nil || *now != owner) {
-				return sender.ErrNotOwner
-			} else if err != nil {
-				return err
-			}
-			return nil
-		})
+	b.Queue(`COMMIT`)
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return s.rollback(ctx, conn, err)
 	}
-	if b.Len() == 0 {
-		return nil
+	return nil
+}
+
+// rollbackTimeout bounds the end of a transaction that failed. A connection on which it does not end is closed.
+const rollbackTimeout = 5 * time.Second
+
+// rollback ends the transaction of an error, and returns it. What follows a failed statement in a batch, its COMMIT too,
+// is not done.
+func (s *Store) rollback(ctx context.Context, conn *pgxpool.Conn, err error) error {
+	if isNotOwner(err) {
+		err = sender.ErrNotOwner
 	}
-	return tx.SendBatch(ctx, b).Close()
+	if conn.Conn().IsClosed() {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	if _, failed := conn.Exec(ctx, `ROLLBACK`); failed != nil {
+		_ = conn.Conn().Close(ctx)
+	}
+	return err
 }

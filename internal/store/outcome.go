@@ -1,0 +1,145 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/sender"
+)
+
+const (
+	// packedSize is what a finished delivery takes: position (20 bytes), duration in microseconds (4), HTTP status (2),
+	// attempts (2), status (1), all big endian.
+	packedSize = 29
+	// outcomeMax is how many deliveries a row has at most: with more the row would be larger than what Postgres keeps in
+	// one piece (2 kB).
+	outcomeMax = 60
+)
+
+// appendPacked adds a finished delivery.
+func appendPacked(dst []byte, r *sender.Record) []byte {
+	var duration int32
+	var status int
+	if o := r.Outcome; o != nil {
+		duration, status = microseconds(o.Duration), o.Status
+	}
+	dst = append(dst, bytesOf(r.Event.Position)...)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(duration))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(status))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(min(r.Attempts, math.MaxUint16)))
+	return append(dst, byte(r.Status))
+}
+
+// outcomes are rows of the table as arrays, the way unnest takes them.
+type outcomes struct {
+	subscriptions          []int64
+	newest, oldest, packed [][]byte
+	committed              []time.Time
+	// open is the row that a subscription's next delivery of a day goes to.
+	open map[outcomeKey]int
+}
+
+type outcomeKey struct {
+	subscription int64
+	day          int64
+}
+
+func (c *outcomes) add(r *sender.Record) {
+	position := bytesOf(r.Event.Position)
+	k := outcomeKey{r.Subscription, r.Event.Time.Unix() / (24 * 60 * 60)}
+	i, ok := c.open[k]
+	if !ok || len(c.packed[i]) >= outcomeMax*packedSize {
+		if c.open == nil {
+			c.open = map[outcomeKey]int{}
+		}
+		i = len(c.packed)
+		c.open[k] = i
+		c.subscriptions = append(c.subscriptions, r.Subscription)
+		c.newest, c.oldest = append(c.newest, position), append(c.oldest, position)
+		c.committed = append(c.committed, r.Event.Time)
+		c.packed = append(c.packed, nil)
+	}
+	if bytes.Compare(position, c.newest[i]) > 0 {
+		c.newest[i] = position
+	}
+	if bytes.Compare(position, c.oldest[i]) < 0 {
+		c.oldest[i] = position
+	}
+	c.packed[i] = appendPacked(c.packed[i], r)
+}
+
+// queue inserts them. Those that are there already were written by the same Write, whose answer was lost.
+func (c *outcomes) queue(b *pgx.Batch, finished time.Time) {
+	if len(c.packed) == 0 {
+		return
+	}
+	b.Queue(`
+		INSERT INTO outcome (subscription, newest, committed_at, oldest, finished_at, packed)
+		SELECT w.subscription, w.newest, w.committed_at, w.oldest, $6, w.packed
+		FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::bytea[], $5::bytea[])
+			AS w(subscription, newest, committed_at, oldest, packed)
+		ON CONFLICT DO NOTHING`,
+		c.subscriptions, c.newest, c.committed, c.oldest, c.packed, finished)
+}
+
+// finishedSQL reads the rows whose span meets that of a subscription. One by one, by index, whatever the planner thinks of
+// their number (OFFSET 0).
+const finishedSQL = `
+	SELECT w.subscription, o.packed FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) AS w(subscription, oldest, newest)
+	CROSS JOIN LATERAL (
+		SELECT packed FROM outcome WHERE subscription = w.subscription AND newest >= w.oldest AND oldest <= w.newest OFFSET 0) o`
+
+// span is from where to where the positions of a subscription's deliveries are.
+type span struct{ oldest, newest cdc.Position }
+
+// finished adds to found which of the deliveries are finished.
+func (s *Store) finished(ctx context.Context, asked []Delivery, found map[Pair]bool) error {
+	spans := map[int64]span{}
+	wanted := make(map[Pair]bool, len(asked))
+	for _, d := range asked {
+		p := d.Event.Position
+		wanted[Pair{d.Subscription, p}] = true
+		x, ok := spans[d.Subscription]
+		if !ok || p.Compare(x.oldest) < 0 {
+			x.oldest = p
+		}
+		if !ok || p.Compare(x.newest) > 0 {
+			x.newest = p
+		}
+		spans[d.Subscription] = x
+	}
+	var subs []int64
+	var from, to [][]byte
+	for sub, x := range spans {
+		subs, from, to = append(subs, sub), append(from, bytesOf(x.oldest)), append(to, bytesOf(x.newest))
+	}
+	rows, err := s.pool.Query(ctx, finishedSQL, subs, from, to)
+	if err != nil {
+		return fmt.Errorf("look for finished deliveries: %w", err)
+	}
+	var sub int64
+	var packed []byte
+	_, err = pgx.ForEachRow(rows, []any{&sub, &packed}, func() error {
+		for ; len(packed) >= packedSize; packed = packed[packedSize:] {
+			p, err := cdc.PositionFromBytes(packed[:len(cdc.Position{}.Bytes())])
+			if err != nil {
+				return err
+			}
+			if pair := (Pair{sub, p}); wanted[pair] {
+				found[pair] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look for finished deliveries: %w", err)
+	}
+	return nil
+}

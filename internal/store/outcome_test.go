@@ -1,0 +1,198 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/pgtest"
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
+)
+
+// TestOutcomesArePacked: each delivery can be read by itself, and is found, whatever others were written with it.
+func TestOutcomesArePacked(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn := open(t, db), connect(t, db)
+	x, y := subscribe(t, s, ""), subscribe(t, s, "")
+	type outcome struct {
+		Subscription                           int64
+		Position                               []byte
+		Finished                               time.Time
+		Duration, Status, Attempts, HTTPStatus int
+	}
+	var records []sender.Record
+	var want []outcome
+	var asked []Delivery
+	add := func(subscription int64, n int, r sender.Record, duration int) {
+		if r.Outcome = nil; duration >= 0 {
+			r.Outcome = &sender.Outcome{Verdict: sender.Delivered, Status: 200 + n, Duration: time.Duration(duration) * time.Microsecond}
+		}
+		records = append(records, r)
+		o := outcome{Subscription: subscription, Position: bytesOf(r.Event.Position), Duration: max(duration, 0), Status: int(r.Status), Attempts: min(r.Attempts, math.MaxUint16)}
+		if duration >= 0 {
+			o.HTTPStatus = 200 + n
+		}
+		want, asked = append(want, o), append(asked, Delivery{subscription, r.Event})
+	}
+	for i := range 2*outcomeMax + 10 {
+		// Not in the order of their positions: they end when they end.
+		ev := event((i*7)%(2*outcomeMax+10)*2+1, day)
+		r := delivered(ev, x.Key, int64(i), false)
+		r.Attempts = i
+		add(x.Key, i, r, i*1000)
+	}
+	last := delivered(event(3, day), y.Key, 1, false)
+	last.Attempts, last.Status = 70_000, sender.StatusFailed
+	add(y.Key, 0, last, math.MaxInt32)
+	add(y.Key, 0, delivered(event(5, day), y.Key, 1, false), -1)
+	write(t, s, records...)
+	if n := value[int](t, conn, `SELECT count(*) FROM outcome`); n != 4 {
+		t.Errorf("%d rows, want 3 and 1", n)
+	}
+	rows, err := conn.Query(t.Context(), `SELECT subscription, position, finished_at, duration_us, status, attempts, http_status FROM delivery`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowToStructByPos[outcome])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		if time.Since(got[i].Finished).Abs() > time.Hour {
+			t.Errorf("finished at %s", got[i].Finished)
+		}
+		got[i].Finished = time.Time{}
+	}
+	order := func(a, b outcome) int {
+		return slices.Compare([]byte(fmt.Sprint(a.Subscription, a.Position)), []byte(fmt.Sprint(b.Subscription, b.Position)))
+	}
+	slices.SortFunc(got, order)
+	slices.SortFunc(want, order)
+	if len(got) != len(want) {
+		t.Fatalf("%d deliveries, want %d", len(got), len(want))
+	}
+	for i := range got {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			t.Errorf("got  %v\nwant %v", got[i], want[i])
+		}
+	}
+	// Between those that are there are others that are not, and the others' are not one's own.
+	never := Delivery{x.Key, event(2, day)}
+	others := Delivery{y.Key, event(1, day)}
+	found, _, err := s.Recorded(t.Context(), append(asked, never, others))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range asked {
+		if !found[Pair{d.Subscription, d.Event.Position}] {
+			t.Errorf("%d %s is not found", d.Subscription, d.Event.Position)
+		}
+	}
+	if len(found) != len(asked) {
+		t.Errorf("%d are found, want %d", len(found), len(asked))
+	}
+	write(t, s, records...) // the answer was lost
+	if n := value[int](t, conn, `SELECT count(*) FROM delivery`); n != len(want) {
+		t.Errorf("%d deliveries after the second time, want %d", n, len(want))
+	}
+}
+
+// TestEventsAreKeptWhole, both ways of writing them.
+func TestEventsAreKeptWhole(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn := open(t, db), connect(t, db)
+	x := subscribe(t, s, "")
+	at := time.Date(2026, 11, 22, 23, 59, 59, 999_999_000, time.UTC)
+	events := []*mapping.Event{
+		{ID: "evt_a", Type: "x.create", Resource: "x", Instance: "1", Account: "7", Accounted: true, Data: []byte(`{"a":1}`)},
+		{ID: "evt_b", Type: "x.update", Resource: "x", Instance: "", Accounted: true, Data: []byte("\x00\xff\\N\t\n")},
+		{ID: "evt_c", Type: "x.delete", Resource: "ü", Instance: "2,ü\\,", Data: []byte("null"), Partial: []string{"a.b", `quote " and \ and , and {}`, ""}},
+		{ID: "evt_d", Type: "x.delete", Resource: "x", Instance: "3", Data: []byte{}, Partial: []string{}},
+		{ID: "evt_e", Type: "x.delete", Resource: "x", Instance: "4", Data: make([]byte, 300_000)},
+	}
+	for _, again := range []bool{false, true} {
+		exec(t, conn, `DELETE FROM due; DELETE FROM event`)
+		var records []sender.Record
+		for i, ev := range events {
+			ev.Position, ev.Time = cdc.Position{Epoch: 1, Commit: 1 << 40, Ordinal: uint32(i)}, at
+			records = append(records, deferred(ev, x.Key, int64(i), day))
+		}
+		if err := s.ensurePartitions(t.Context(), records); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.writeRows(t.Context(), collect(records, day), again); err != nil {
+			t.Fatal(err)
+		}
+		due, _, err := s.Due(t.Context(), x.Key, sender.Look{Now: day, Rows: 10, Bytes: 1 << 20})
+		if err != nil || len(due) != len(events) {
+			t.Fatalf("got %v, %v", due, err)
+		}
+		for i, d := range due {
+			if !reflect.DeepEqual(d.Event, events[i]) {
+				t.Errorf("again %v: got  %+v\nwant %+v", again, d.Event, events[i])
+			}
+		}
+	}
+}
+
+// TestOwnWaitsForWrites: who takes over sees all that was written by the one before.
+func TestOwnWaitsForWrites(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn := open(t, db), connect(t, db)
+	if err := s.SaveCheckpoint(t.Context(), cdc.Checkpoint{Slot: "slot", Epoch: 1, LSN: 100}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Own(t.Context(), "slot", "one"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &pgx.Batch{}
+	s.queueFence(b, "slot", "one")
+	if err := tx.SendBatch(t.Context(), b).Close(); err != nil {
+		t.Fatal(err)
+	}
+	owned := make(chan error, 1)
+	go func() { _, err := s.Own(t.Context(), "slot", "two"); owned <- err }()
+	look := connect(t, db)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); value[int](t, look, `SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+		WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted`) == 0; <-tick.C {
+		select {
+		case err := <-owned:
+			t.Fatalf("Own did not wait: %v", err)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("Own did not come to the lock")
+		}
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-owned; err != nil {
+		t.Fatal(err)
+	}
+	x := subscribe(t, s, "")
+	s.slot, s.owner = "slot", "one" // the process that was it before
+	if err := s.Write(t.Context(), []sender.Record{delivered(event(1, day), x.Key, 1, false)}); !errors.Is(err, sender.ErrNotOwner) {
+		t.Errorf("the one before: %v", err)
+	}
+	if n := value[int](t, look, `SELECT count(*) FROM event`); n != 0 {
+		t.Errorf("it has written %d events", n)
+	}
+}

@@ -1,0 +1,105 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowhook/rowhook/mapping"
+)
+
+// beginCopy begins the transaction in the same round trip.
+const beginCopy = `BEGIN; COPY event (position, committed_at, id, type, resource, instance, account, data, partial) FROM STDIN (FORMAT binary)`
+
+const (
+	// pgEpoch is 2000-01-01, from which Postgres counts, in microseconds since 1970.
+	pgEpoch = 946_684_800_000_000
+	oidText = 25
+)
+
+// copyBuffers are for what is copied; none is kept that is larger than copyBufferKept, in bytes.
+var copyBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+const copyBufferKept = 1 << 20
+
+// copyEvents begins a transaction and adds events, in one round trip. On pgx's CopyFrom, which asks for the columns' types
+// each time, it takes two.
+func copyEvents(ctx context.Context, conn *pgconn.PgConn, events []*mapping.Event) error {
+	buffer := copyBuffers.Get().(*[]byte)
+	*buffer = appendCopy((*buffer)[:0], events)
+	_, err := conn.CopyFrom(ctx, bytes.NewReader(*buffer), beginCopy)
+	if err == nil && cap(*buffer) <= copyBufferKept { // else it may still be read
+		copyBuffers.Put(buffer)
+	}
+	return err
+}
+
+// appendCopy writes events in the binary format of COPY (https://www.postgresql.org/docs/current/sql-copy.html).
+func appendCopy(dst []byte, events []*mapping.Event) []byte {
+	dst = append(dst, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
+	for _, ev := range events {
+		dst = binary.BigEndian.AppendUint16(dst, 9)
+		position := ev.Position.Bytes()
+		dst = appendField(dst, position[:])
+		dst = binary.BigEndian.AppendUint32(dst, 8)
+		dst = binary.BigEndian.AppendUint64(dst, uint64(ev.Time.UnixMicro()-pgEpoch))
+		dst = appendField(dst, ev.ID)
+		dst = appendField(dst, ev.Type)
+		dst = appendField(dst, ev.Resource)
+		dst = appendField(dst, ev.Instance)
+		if ev.Accounted {
+			dst = appendField(dst, ev.Account)
+		} else {
+			dst = appendNull(dst)
+		}
+		dst = appendField(dst, ev.Data)
+		dst = appendTexts(dst, ev.Partial)
+	}
+	return append(dst, 0xff, 0xff)
+}
+
+func appendField[T string | []byte](dst []byte, value T) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(value)))
+	return append(dst, value...)
+}
+
+func appendNull(dst []byte) []byte { return append(dst, 0xff, 0xff, 0xff, 0xff) }
+
+// appendTexts writes a text[], null when it is nil.
+func appendTexts(dst []byte, texts []string) []byte {
+	if texts == nil {
+		return appendNull(dst)
+	}
+	at := len(dst)
+	dst = append(dst, 0, 0, 0, 0)
+	dimensions := min(len(texts), 1)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(dimensions))
+	dst = binary.BigEndian.AppendUint32(dst, 0) // no nulls
+	dst = binary.BigEndian.AppendUint32(dst, oidText)
+	if dimensions > 0 {
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(texts)))
+		dst = binary.BigEndian.AppendUint32(dst, 1) // the first index
+	}
+	for _, text := range texts {
+		dst = appendField(dst, text)
+	}
+	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	return dst
+}
+
+// queueEvents inserts those that are not there.
+func (r *rows) queueEvents(b *pgx.Batch) {
+	for _, ev := range r.events {
+		var account any
+		if ev.Accounted {
+			account = ev.Account
+		}
+		b.Queue(`INSERT INTO event (position, committed_at, id, type, resource, instance, account, data, partial)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+			bytesOf(ev.Position), ev.Time, ev.ID, ev.Type, ev.Resource, ev.Instance, account, ev.Data, ev.Partial)
+	}
+}
