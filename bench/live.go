@@ -259,14 +259,15 @@ func applicationScenario(s sizes) scenario {
 			r.set(transaction50, ms(r.load.RoundTrip.P50))
 			r.set(transaction99, ms(r.load.RoundTrip.P99))
 		}}
-	alone, apart := l, l
-	alone.alone, apart.apart = true, true
+	alone, limited, apart := l, l, l
+	alone.alone, limited.limit, apart.apart = true, true, true
 	return scenario{
 		Name: "application",
 		What: fmt.Sprintf("%d clients do transactions like pgbench's simple update, one after another, for %d s; each is one event",
 			s.applicationClients, s.application),
-		variants: []variant{{"without rowhook", alone.run}, {"with rowhook", l.run}, {"with rowhook, store on another server", apart.run}},
-		ratios: []ratio{{metric: transactions, of: "with rowhook", to: "without rowhook"},
+		variants: []variant{{"without rowhook", alone.run}, {"with L", limited.run}, {"with rowhook", l.run}, {"with rowhook, store on another server", apart.run}},
+		ratios: []ratio{{metric: transactions, of: "with L", to: "without rowhook"},
+			{metric: transactions, of: "with rowhook", to: "without rowhook"},
 			{metric: transactions, of: "with rowhook, store on another server", to: "without rowhook"}},
 	}
 }

@@ -3,14 +3,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,6 +45,7 @@ type receipts struct {
 // receiverState is one run as the receiver sees it.
 type receiverState struct {
 	manners
+	answer   []byte   // the same to each request
 	targets  sync.Map // path → *target
 	requests atomic.Int64
 	strange  atomic.Int64
@@ -59,7 +58,10 @@ type target struct {
 	ledger
 }
 
-func newState(m manners) *receiverState { return &receiverState{manners: m} }
+func newState(m manners) *receiverState {
+	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(m.Body), m.Body)
+	return &receiverState{manners: m, answer: answer}
+}
 
 func (s *receiverState) target(path string) *target {
 	if t, ok := s.targets.Load(path); ok {
@@ -73,41 +75,24 @@ func (s *receiverState) target(path string) *target {
 	return t.(*target)
 }
 
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// take notes a request and answers it.
-func (s *receiverState) take(w http.ResponseWriter, r *http.Request) {
-	buffer := bodies.Get().(*bytes.Buffer)
-	defer bodies.Put(buffer)
-	buffer.Reset()
-	_, err := buffer.ReadFrom(r.Body)
+// take notes a request.
+func (s *receiverState) take(t *target, body []byte) {
 	at := time.Now()
-	if err != nil {
-		return // a request that was cut off is not a receipt
-	}
 	s.requests.Add(1)
-	t := s.target(r.URL.Path)
-	e, err := parseEvent(buffer.Bytes())
+	e, err := parseEvent(body)
 	if err != nil {
-		s.strange.Add(1)
-		text := fmt.Sprintf("%v: %.300s", err, buffer.Bytes())
-		s.body.Store(&text)
-	} else {
-		t.mu.Lock()
-		t.add(&e, s.First, at)
-		t.mu.Unlock()
+		s.refuse(fmt.Sprintf("%v: %.300s", err, body))
+		return
 	}
-	if t.delay > 0 {
-		timer := time.NewTimer(t.delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-r.Context().Done():
-		}
-	}
-	if s.Body != "" {
-		_, _ = io.WriteString(w, s.Body)
-	}
+	t.mu.Lock()
+	t.add(&e, s.First, at)
+	t.mu.Unlock()
+}
+
+// refuse notes what is not of the benchmark.
+func (s *receiverState) refuse(why string) {
+	s.strange.Add(1)
+	s.body.Store(&why)
 }
 
 // receipts sums up the counted targets.
@@ -148,11 +133,10 @@ func receive(_ context.Context, in *json.Decoder, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var state atomic.Pointer[receiverState]
-	state.Store(newState(manners{}))
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { state.Load().take(w, r) })}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	var s server
+	s.state.Store(newState(manners{}))
+	var serving sync.WaitGroup
+	serving.Go(func() { s.serve(l) })
 	answers := json.NewEncoder(out)
 	for {
 		var o order
@@ -162,17 +146,17 @@ func receive(_ context.Context, in *json.Decoder, out io.Writer) error {
 			return fmt.Errorf("read an order: %w", err)
 		}
 		if o.Begin != nil {
-			state.Store(newState(*o.Begin))
+			s.state.Store(newState(*o.Begin))
 		}
-		answer := state.Load().receipts(o.All)
+		answer := s.state.Load().receipts(o.All)
 		answer.Addr = l.Addr().String()
 		if err := answers.Encode(answer); err != nil {
 			return fmt.Errorf("tell what arrived: %w", err)
 		}
 	}
-	_ = server.Close()
-	<-ended
-	return nil
+	err = l.Close()
+	serving.Wait()
+	return err
 }
 
 // ask gives the receiver an order.
