@@ -17,7 +17,9 @@ type backlog struct {
 	// accounts are what the instances are spread over; 0 is 1.
 	accounts int64
 	// whole is one transaction; else each event has its own.
-	whole   bool
+	whole bool
+	// tables are mapped, and written to in turn; 0 is the items.
+	tables  int64
 	manners manners
 	// limit runs L instead of rowhook.
 	limit bool
@@ -59,6 +61,11 @@ func (l backlog) run(ctx context.Context, b *bench, d *database) (*outcome, erro
 
 // ready makes what has to be there before the events are written.
 func (l backlog) ready(ctx context.Context, b *bench, d *database) error {
+	if l.tables > 0 {
+		if err := d.spread(ctx, b, l.tables); err != nil {
+			return err
+		}
+	}
 	if l.limit {
 		return d.establish(ctx)
 	}

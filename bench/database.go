@@ -71,12 +71,13 @@ type database struct {
 	admin string
 	// store is where rowhook keeps what it has to: this database, or one on another server, which storeAdmin drops.
 	store, storeAdmin string
+	config            string // rowhook's file
 }
 
 func (b *bench) newDatabase(ctx context.Context) (*database, error) {
 	d := &database{name: pgtest.Name("bench"), admin: b.server.URL("postgres")}
 	d.url = b.server.URL(d.name)
-	d.store = d.url
+	d.store, d.config = d.url, b.config
 	if err := execute(ctx, d.admin, "create database "+d.name); err != nil {
 		return nil, fmt.Errorf("make a database: %w", err)
 	}

@@ -119,7 +119,7 @@ const startTimeout = 60 * time.Second
 
 // startRowhook starts rowhook and returns when it is ready. Only a life that is measured is profiled.
 func (b *bench) startRowhook(ctx context.Context, d *database, measured bool) (*rowhook, error) {
-	cmd := exec.Command(b.program, "run", "--config", b.config)
+	cmd := exec.Command(b.program, "run", "--config", d.config)
 	for _, v := range os.Environ() {
 		// Its own settings of the collector are part of what is measured.
 		if !strings.HasPrefix(v, "GOMEMLIMIT=") && !strings.HasPrefix(v, "GOGC=") && !strings.HasPrefix(v, "GOMAXPROCS=") {
@@ -194,7 +194,11 @@ func (r *rowhook) lastLines() string {
 
 // subscribe makes a subscription of the items at a URL. An empty account is the admin's.
 func (r *rowhook) subscribe(ctx context.Context, url, account string) error {
-	s := &client.Subscription{Events: []string{"item.create", "item.update"}, TargetURL: url}
+	return r.subscribeTo(ctx, url, account, []string{"item.create", "item.update"})
+}
+
+func (r *rowhook) subscribeTo(ctx context.Context, url, account string, events []string) error {
+	s := &client.Subscription{Events: events, TargetURL: url}
 	if account != "" {
 		s.Account = &account
 	}
