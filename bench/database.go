@@ -168,6 +168,9 @@ func (d *database) fill(ctx context.Context, l backlog) error {
 	if err != nil {
 		return fmt.Errorf("write the backlog: %w", err)
 	}
+	if err := d.vacuum(ctx); err != nil {
+		return err
+	}
 	return d.rest(ctx)
 }
 

@@ -3,6 +3,7 @@ package cdc
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,9 @@ func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[Tab
 	if err := loadColumns(ctx, conn, oids, byOID); err != nil {
 		return nil, err
 	}
+	if err := completeTypes(ctx, conn, byOID); err != nil {
+		return nil, err
+	}
 	out := make(map[TableName]*Table, len(byOID))
 	for _, t := range byOID {
 		out[t.TableName] = t
@@ -47,7 +51,7 @@ func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[Tab
 	return out, nil
 }
 
-// loadColumns fills in columns with their types, identity and primary key.
+// loadColumns fills in columns with their types' OIDs, identity and primary key.
 func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[uint32]*Table) error {
 	rows, err := conn.Query(ctx, `
 		select a.attrelid, a.attname, a.atttypid, a.attnotnull, a.attgenerated <> '',
@@ -65,12 +69,10 @@ func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[u
 		return err
 	}
 	var (
-		oid, typ  uint32
-		c         Column
-		place     int
-		typeOIDs  []uint32
-		typesSeen = map[uint32]bool{}
-		keys      = map[uint32]map[int]int{}
+		oid, typ uint32
+		c        Column
+		place    int
+		keys     = map[uint32]map[int]int{}
 	)
 	_, err = pgx.ForEachRow(rows, []any{&oid, &c.Name, &typ, &c.NotNull, &c.Generated, &c.Identity, &place}, func() error {
 		t := byOID[oid]
@@ -83,30 +85,60 @@ func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[u
 			keys[oid][place] = len(t.Columns)
 		}
 		t.Columns = append(t.Columns, c)
-		if !typesSeen[typ] {
-			typesSeen[typ] = true
-			typeOIDs = append(typeOIDs, typ)
-		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	types, err := loadTypes(ctx, conn, typeOIDs)
-	if err != nil {
-		return err
-	}
 	for _, t := range byOID {
-		for i := range t.Columns {
-			if typ := types[t.Columns[i].Type.OID]; typ != nil {
-				t.Columns[i].Type = typ
-			}
-		}
 		for i := range len(keys[t.OID]) {
 			t.Key = append(t.Key, keys[t.OID][i])
 		}
 	}
 	return nil
+}
+
+// completeTypes puts in what is known of the columns' types.
+func completeTypes(ctx context.Context, conn *pgx.Conn, byOID map[uint32]*Table) error {
+	var oids typeOIDs
+	for _, t := range byOID {
+		oids.add(t.Columns)
+	}
+	types, err := loadTypes(ctx, conn, oids.all)
+	if err != nil {
+		return err
+	}
+	for _, t := range byOID {
+		putTypes(t.Columns, types)
+	}
+	return nil
+}
+
+// typeOIDs are those of columns, each once.
+type typeOIDs struct {
+	all  []uint32
+	seen map[uint32]bool
+}
+
+func (o *typeOIDs) add(columns []Column) {
+	for i := range columns {
+		if oid := columns[i].Type.OID; !o.seen[oid] {
+			if o.seen == nil {
+				o.seen = map[uint32]bool{}
+			}
+			o.seen[oid] = true
+			o.all = append(o.all, oid)
+		}
+	}
+}
+
+// putTypes replaces the columns' types by those that are known.
+func putTypes(columns []Column, types map[uint32]*Type) {
+	for i := range columns {
+		if t := types[columns[i].Type.OID]; t != nil {
+			columns[i].Type = t
+		}
+	}
 }
 
 // loadTypes reads types with all that they are made of. Types that are gone are missing from the result.
@@ -188,90 +220,129 @@ func (c *shared) close() {
 // goroutine that hands batches to the handler, so that its SQL never delays the replication connection.
 type resolver struct {
 	sql *shared
-	// last is the newest resolved relation of each OID; resolved maps relations as decoded to it.
-	last     map[uint32]*Relation
+	// last is the newest resolved relation of each OID, and the one as decoded of which it came; resolved maps these to
+	// it.
+	last     map[uint32]resolvedRelation
 	resolved map[*Relation]*Relation
+	// unknown and replaced are those of the batch.
+	unknown, replaced []*Relation
 }
 
+type resolvedRelation struct{ raw, rel *Relation }
+
 func newResolver(sql *shared) *resolver {
-	return &resolver{sql: sql, last: map[uint32]*Relation{}, resolved: map[*Relation]*Relation{}}
+	return &resolver{sql: sql, last: map[uint32]resolvedRelation{}, resolved: map[*Relation]*Relation{}}
 }
 
 // resolve replaces the relations of a batch's changes by resolved ones: the same pointer as before where nothing has
-// changed, since the server repeats descriptions often.
+// changed, since the server repeats descriptions often. Those that are new are looked up together: with a thousand
+// tables, one after another took seconds after every connection.
 func (r *resolver) resolve(ctx context.Context, b *Batch) error {
+	clear(r.unknown)
+	r.unknown = r.unknown[:0]
 	var from, to *Relation
+	for i := range b.Changes {
+		if rel := b.Changes[i].Relation; rel != nil && rel != from {
+			from = rel
+			if r.resolved[rel] == nil && !slices.Contains(r.unknown, rel) {
+				r.unknown = append(r.unknown, rel)
+			}
+		}
+	}
+	if len(r.unknown) > 0 {
+		if err := r.look(ctx); err != nil {
+			return err
+		}
+	}
+	from = nil
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		if c.Relation == nil {
 			continue
 		}
 		if c.Relation != from {
-			found, err := r.relation(ctx, c.Relation)
-			if err != nil {
-				return err
-			}
-			from, to = c.Relation, found
+			from, to = c.Relation, r.resolved[c.Relation]
 		}
 		c.Relation = to
+	}
+	// Later batches do not refer to what was replaced.
+	for _, raw := range r.replaced {
+		delete(r.resolved, raw)
+	}
+	clear(r.replaced)
+	r.replaced = r.replaced[:0]
+	return nil
+}
+
+// look resolves what is unknown.
+func (r *resolver) look(ctx context.Context) error {
+	var all []*Relation
+	err := r.sql.do(ctx, func(conn *pgx.Conn) (err error) {
+		all, err = describe(ctx, conn, r.unknown)
+		return err
+	})
+	if err != nil {
+		names := r.unknown[0].Table.String()
+		if n := len(r.unknown) - 1; n > 0 {
+			names += fmt.Sprintf(" and %d more", n)
+		}
+		return fmt.Errorf("read the definition of table %s: %w", names, cause(err))
+	}
+	for i, raw := range r.unknown {
+		rel := all[i]
+		if old, ok := r.last[raw.OID]; ok {
+			if sameRelation(old.rel, rel) {
+				rel = old.rel
+			}
+			r.replaced = append(r.replaced, old.raw) // changes of this batch may have it
+		}
+		r.last[raw.OID], r.resolved[raw] = resolvedRelation{raw, rel}, rel
 	}
 	return nil
 }
 
-func (r *resolver) relation(ctx context.Context, raw *Relation) (*Relation, error) {
-	if rel := r.resolved[raw]; rel != nil {
-		return rel, nil
-	}
-	var rel *Relation
-	err := r.sql.do(ctx, func(conn *pgx.Conn) (err error) {
-		rel, err = describe(ctx, conn, raw)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the definition of table %s: %w", raw.Table, cause(err))
-	}
-	if old := r.last[raw.OID]; old != nil && sameRelation(old, rel) {
-		rel = old
-	}
-	for known, to := range r.resolved {
-		if to.OID == raw.OID {
-			delete(r.resolved, known)
+// describe completes relations from the catalog, which knows the tables as they are now, while the stream may be older:
+// columns are matched by name, and a table that is gone keeps its identity's columns as key.
+func describe(ctx context.Context, conn *pgx.Conn, raw []*Relation) ([]*Relation, error) {
+	var oids typeOIDs
+	var tables []uint32
+	now := map[uint32]*Table{}
+	for _, rel := range raw {
+		oids.add(rel.Columns)
+		if now[rel.OID] == nil {
+			now[rel.OID] = &Table{OID: rel.OID}
+			tables = append(tables, rel.OID)
 		}
 	}
-	r.last[raw.OID], r.resolved[raw] = rel, rel
-	return rel, nil
-}
-
-// describe completes a relation from the catalog, which knows the table as it is now, while the stream may be older:
-// columns are matched by name, and a table that is gone keeps its identity's columns as key.
-func describe(ctx context.Context, conn *pgx.Conn, raw *Relation) (*Relation, error) {
-	rel := *raw
-	rel.Columns = append([]Column(nil), raw.Columns...)
-	oids := make([]uint32, len(rel.Columns))
-	for i, c := range rel.Columns {
-		oids[i] = c.Type.OID
-	}
-	types, err := loadTypes(ctx, conn, oids)
+	types, err := loadTypes(ctx, conn, oids.all)
 	if err != nil {
 		return nil, err
 	}
-	now := map[uint32]*Table{rel.OID: {OID: rel.OID}}
-	if err := loadColumns(ctx, conn, []uint32{rel.OID}, now); err != nil {
+	if err := loadColumns(ctx, conn, tables, now); err != nil {
 		return nil, err
 	}
+	all := make([]*Relation, len(raw))
+	for i, rel := range raw {
+		all[i] = rel.completed(types, now[rel.OID])
+	}
+	return all, nil
+}
+
+// completed is the relation with what types and catalog know.
+func (r *Relation) completed(types map[uint32]*Type, now *Table) *Relation {
+	rel := *r
+	rel.Columns, rel.Key = slices.Clone(r.Columns), nil
+	putTypes(rel.Columns, types)
 	byName := map[string]int{}
 	for i := range rel.Columns {
 		c := &rel.Columns[i]
 		byName[c.Name] = i
-		if t := types[c.Type.OID]; t != nil {
-			c.Type = t
-		}
-		if j := now[rel.OID].Column(c.Name); j >= 0 {
-			c.NotNull = now[rel.OID].Columns[j].NotNull
+		if j := now.Column(c.Name); j >= 0 {
+			c.NotNull = now.Columns[j].NotNull
 		}
 	}
-	for _, j := range now[rel.OID].Key {
-		i, ok := byName[now[rel.OID].Columns[j].Name]
+	for _, j := range now.Key {
+		i, ok := byName[now.Columns[j].Name]
 		if !ok {
 			rel.Key = nil
 			break
@@ -285,7 +356,7 @@ func describe(ctx context.Context, conn *pgx.Conn, raw *Relation) (*Relation, er
 			}
 		}
 	}
-	return &rel, nil
+	return &rel
 }
 
 func sameRelation(a, b *Relation) bool {
