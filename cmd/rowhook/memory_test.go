@@ -8,21 +8,38 @@ import (
 	"github.com/rowhook/rowhook/internal/config"
 )
 
-// TestMemoryLimit is not parallel: the limit is the process's.
+// TestMemoryLimit is not parallel: the limit and the growth are the process's.
 func TestMemoryLimit(t *testing.T) {
-	before := debug.SetMemoryLimit(-1)
-	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	limit, growth := debug.SetMemoryLimit(-1), debug.SetGCPercent(100)
+	t.Cleanup(func() {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(growth)
+	})
 	cfg := &config.Config{Limits: config.Limits{Memory: 16 << 20}, Delivery: config.Delivery{MaxInFlight: 512}}
-
-	t.Setenv("GOMEMLIMIT", "1GiB")
-	debug.SetMemoryLimit(math.MaxInt64)
-	boundMemory(cfg)
-	if got := debug.SetMemoryLimit(-1); got != math.MaxInt64 {
-		t.Errorf("the user's limit was replaced by %d", got)
-	}
-	t.Setenv("GOMEMLIMIT", "")
-	boundMemory(cfg)
-	if got, want := debug.SetMemoryLimit(-1), int64(48<<20); got != want {
-		t.Errorf("got a limit of %d, want %d", got, want)
+	const none = math.MaxInt64
+	for _, c := range []struct {
+		name             string
+		limitEnv, gcEnv  string
+		begin            int64 // the limit that the runtime took from the environment
+		limit            int64
+		growth, gcBefore int
+	}{
+		{"nothing in the environment", "", "", none, 44 << 20, heapGrowth, 100},
+		{"a limit", "1GiB", "", 1 << 30, 1 << 30, heapGrowth, 100},
+		{"no limit", "off", "", none, none, 100, 100},
+		{"a growth", "", "50", none, 44 << 20, 50, 50},
+		{"both", "1GiB", "50", 1 << 30, 1 << 30, 50, 50},
+	} {
+		t.Setenv("GOMEMLIMIT", c.limitEnv)
+		t.Setenv("GOGC", c.gcEnv)
+		debug.SetMemoryLimit(c.begin)
+		debug.SetGCPercent(c.gcBefore)
+		boundMemory(cfg)
+		if got := debug.SetMemoryLimit(-1); got != c.limit {
+			t.Errorf("%s: got a limit of %d, want %d", c.name, got, c.limit)
+		}
+		if got := debug.SetGCPercent(100); got != c.growth {
+			t.Errorf("%s: got a growth of %d, want %d", c.name, got, c.growth)
+		}
 	}
 }
