@@ -82,6 +82,8 @@ type Source struct {
 
 	// attended is when the reader ran last.
 	attended atomic.Pointer[time.Time]
+	// napped counts the reader's rests.
+	napped atomic.Uint64
 }
 
 // New makes a Source; it does nothing yet. The checkpoints are not used for a temporary slot.
@@ -292,7 +294,7 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 		wg.Go(func() { k.loop(work) })
 	}
 	r := &reader{Source: s, stream: st, ledger: l, batches: batches, handlerErr: handlerErr, interrupted: interrupted,
-		assemble: newAssembler(n, max(cp.Epoch, 1), l, s.cfg.Prefixes), started: time.Now()}
+		assemble: newAssembler(n, max(cp.Epoch, 1), l, s.cfg.Prefixes), started: time.Now(), naps: naps{taken: &s.napped}}
 	err = r.run(ctx)
 	close(batches)
 	alive := err == nil || errors.Is(err, errInterrupted)

@@ -211,6 +211,7 @@ type reader struct {
 	beggedSince time.Time
 	// probes are the goroutines that ask whether the server is shutting down.
 	probes sync.WaitGroup
+	naps   naps
 }
 
 const (
@@ -264,6 +265,9 @@ func (r *reader) step(ctx context.Context) error {
 	}
 	if err := r.report(); err != nil {
 		return err
+	}
+	if r.naps.due() && !r.stream.buffered() {
+		r.naps.take()
 	}
 	deadline := time.Now().Add(statusPause)
 	if ctx.Err() != nil {
@@ -417,6 +421,7 @@ func (r *reader) take(m pgproto3.BackendMessage) error {
 			if err := r.assemble.add(x.WALStart, x.WALData); err != nil {
 				return r.undecodable(err, "rowhook cannot read")
 			}
+			r.naps.message(x.ServerTime, r.assemble.tx)
 			return nil
 		case pglogrepl.PrimaryKeepaliveMessageByteID:
 			k, err := pglogrepl.ParsePrimaryKeepaliveMessage(m.Data[1:])
