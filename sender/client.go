@@ -3,12 +3,16 @@ package sender
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/rowhook/rowhook/sender/internal/http1"
 )
 
 const (
@@ -16,11 +20,16 @@ const (
 	answerHeader = 64 << 10
 	// immediate is how long after its beginning an attempt may repeat a broken connection at once.
 	immediate = time.Second
+	// handshake bounds that of TLS; idleTime is how long a connection that nothing uses is kept.
+	handshake = 10 * time.Second
+	idleTime  = 90 * time.Second
 )
 
 // client makes requests. One for the admin's and one for the accounts' subscriptions: with one pool of connections,
 // either could use what the guard allowed to the other.
 type client struct {
+	// small makes those that it takes, at half the cost; http, through transport, all others.
+	small     *http1.Client
 	http      *retryablehttp.Client
 	transport *http.Transport
 	guard     Guard
@@ -31,16 +40,25 @@ type client struct {
 // those that are not kept are dialled anew for every request.
 func newClient(g Guard, userAgent string, connections int) *client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: g.control}
+	secure := &tls.Config{MinVersion: tls.VersionTLS12}
+	small := &http1.Client{
+		Dial:                dialer.DialContext,
+		TLS:                 secure,
+		TLSHandshakeTimeout: handshake,
+		IdleMax:             connections,
+		IdleTimeout:         idleTime,
+		HeaderMax:           answerHeader,
+	}
 	t := &http.Transport{
 		// Not ProxyFromEnvironment: a proxy would connect for us, past the guard.
 		Proxy:                  nil,
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    10 * time.Second,
+		TLSClientConfig:        secure.Clone(),
+		TLSHandshakeTimeout:    handshake,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           connections,
 		MaxIdleConnsPerHost:    connections,
-		IdleConnTimeout:        90 * time.Second,
+		IdleConnTimeout:        idleTime,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: answerHeader,
 		// What they take is taken for each connection. A larger body is written past the buffer.
@@ -57,10 +75,79 @@ func newClient(g Guard, userAgent string, connections int) *client {
 		Backoff:      func(time.Duration, time.Duration, int, *http.Response) time.Duration { return 0 },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	return &client{http: c, transport: t, guard: g, userAgent: userAgent}
+	return &client{small: small, http: c, transport: t, guard: g, userAgent: userAgent}
 }
 
-func (c *client) close() { c.transport.CloseIdleConnections() }
+func (c *client) close() {
+	c.small.CloseIdleConnections()
+	c.transport.CloseIdleConnections()
+}
+
+// post makes the request of an attempt that began at started and ends at the deadline. A target may answer before it has
+// read the body: then that may be read for a moment longer, unless kept is false.
+func (c *client) post(ctx context.Context, t *target, started, deadline time.Time, fields []http1.Field, body []byte) (a http1.Answer, kept bool, err error) {
+	if c.small.Takes(t.endpoint, len(body)) {
+		a, err = c.small.Post(ctx, deadline, t.endpoint, fields, body)
+		if err != nil && broken(ctx, started, err) {
+			a, err = c.small.Post(ctx, deadline, t.endpoint, fields, body)
+		}
+		if !errors.Is(err, http1.ErrOther) {
+			return a, false, err
+		}
+	}
+	a, err = c.large(ctx, t, started, deadline, fields, body)
+	return a, true, err
+}
+
+// large makes a request with net/http.
+func (c *client) large(ctx context.Context, t *target, started, deadline time.Time, fields []http1.Field, body []byte) (http1.Answer, error) {
+	ctx, cancel := context.WithDeadline(context.WithValue(ctx, startedKey{}, started), deadline)
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, "", body)
+	if err != nil {
+		cancel()
+		return http1.Answer{}, err
+	}
+	req.URL = t.url
+	req.Host = t.url.Host
+	for _, f := range t.fields {
+		req.Header[f.Name] = []string{f.Value}
+	}
+	for _, f := range fields {
+		req.Header[f.Name] = []string{f.Value}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		cancel()
+		return http1.Answer{}, err
+	}
+	if resp.TLS != nil && resp.ProtoMajor == 1 && t.endpoint != nil {
+		c.small.Learn(t.endpoint)
+	}
+	a := http1.Answer{Status: resp.StatusCode, Header: resp.Header}
+	if resp.Body == http.NoBody {
+		cancel()
+	} else {
+		a.Body = &largeBody{ReadCloser: resp.Body, cancel: cancel}
+	}
+	return a, nil
+}
+
+// largeBody is the body of an answer that net/http reads.
+type largeBody struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+	late   *time.Timer
+}
+
+func (b *largeBody) Within(d time.Duration) { b.late = time.AfterFunc(d, b.cancel) }
+
+func (b *largeBody) Close() error {
+	if b.late != nil {
+		b.late.Stop()
+	}
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
 
 // roundTripper hides CloseIdleConnections of its transport: retryablehttp calls it after every failure, and the
 // connections to all other targets would be gone.
@@ -82,12 +169,10 @@ type startedKey struct{}
 // retryBroken lets a request be repeated at once when its connection broke within the first second: often it had been
 // idle, and the target had just closed it. Everything else is for the schedule.
 func retryBroken(ctx context.Context, _ *http.Response, err error) (bool, error) {
-	if err == nil || ctx.Err() != nil {
-		return false, nil
-	}
 	started, ok := ctx.Value(startedKey{}).(time.Time)
-	if !ok || time.Since(started) > immediate {
-		return false, nil
-	}
-	return judgeError(err) == ReasonConnectionReset, nil
+	return ok && err != nil && broken(ctx, started, err), nil
+}
+
+func broken(ctx context.Context, started time.Time, err error) bool {
+	return ctx.Err() == nil && time.Since(started) <= immediate && judgeError(err) == ReasonConnectionReset
 }

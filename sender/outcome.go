@@ -21,8 +21,7 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	case broken != nil:
 		out = Outcome{Started: time.Now()}.failed(ReasonConfiguration, broken)
 	default:
-		// A buffer of its own: the transport may read it for a moment longer when the answer comes early.
-		out = t.send(ctx, a, AppendStandard(make([]byte, 0, len(dl.event.Data)+standardOverhead), dl.event))
+		out = t.deliver(ctx, a)
 	}
 
 	report := Report{Event: dl.event, Subscription: sub, Attempt: a.number, Outcome: out}

@@ -41,7 +41,7 @@ func testTarget(t *testing.T, g Guard, url string) *target {
 
 // once sends the event with a timeout.
 func (t *target) once(ctx context.Context, timeout time.Duration) Outcome {
-	return t.send(ctx, attempt{event: testEvent(), number: 1, timeout: timeout}, AppendStandard(nil, testEvent()))
+	return t.deliver(ctx, attempt{event: testEvent(), number: 1, timeout: timeout})
 }
 
 func TestEveryKindOfAnswer(t *testing.T) {
@@ -154,9 +154,10 @@ func TestGuardChecksWhatIsDialled(t *testing.T) {
 	r := hooktest.New(t)
 	tg := testTarget(t, Guard{AllowHTTP: true}, "http://rebound.example/")
 	dialer := &net.Dialer{Control: tg.client.guard.control}
-	tg.client.transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+	tg.client.small.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return dialer.DialContext(ctx, network, r.Addr()) // what the resolver says this time
 	}
+	tg.client.transport.DialContext = tg.client.small.Dial
 	if out := tg.once(t.Context(), time.Minute); out.Reason != ReasonBlockedAddress || r.Connections() != 0 {
 		t.Errorf("got %+v and %d connections", out, r.Connections())
 	}
@@ -178,7 +179,7 @@ func TestHeadersOnTheWire(t *testing.T) {
 	r := hooktest.New(t)
 	tg := testTarget(t, loopback, r.URL("/hook?x=1"))
 	tg.once(t.Context(), time.Minute)
-	tg.send(t.Context(), attempt{event: testEvent(), number: 2, retryReason: ReasonTimeout, timeout: time.Minute}, AppendStandard(nil, testEvent()))
+	tg.deliver(t.Context(), attempt{event: testEvent(), number: 2, retryReason: ReasonTimeout, timeout: time.Minute})
 	requests := r.Wait(t, 2, 20*time.Second)
 	for i, req := range requests {
 		want := map[string]string{

@@ -22,8 +22,15 @@ type signer struct {
 
 type signingKey struct {
 	until time.Time
-	// macs are ready HMACs with this key, to be reset and used again.
+	// macs are ready HMACs with this key (of mac), to be reset and used again.
 	macs *sync.Pool
+}
+
+// mac is an HMAC and room for what goes in and comes out.
+type mac struct {
+	hash hash.Hash
+	text []byte
+	sum  [sha256.Size]byte
 }
 
 var errNoSecret = errors.New("the subscription has no valid signing secret")
@@ -39,18 +46,13 @@ func newSigner(secrets []subscriptions.SigningSecret) (*signer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("signing secret %d of %d %w", i+1, len(secrets), err)
 		}
-		s.keys = append(s.keys, signingKey{until: x.Until, macs: &sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}})
+		s.keys = append(s.keys, signingKey{until: x.Until, macs: &sync.Pool{New: func() any { return &mac{hash: hmac.New(sha256.New, key)} }}})
 	}
 	return s, nil
 }
 
 // sign appends the signatures of all secrets that are valid at the time, newest first; nothing when none is.
 func (s *signer) sign(dst []byte, id string, at time.Time, body []byte) []byte {
-	var head [128]byte
-	text := append(head[:0], id...)
-	text = append(text, '.')
-	text = strconv.AppendInt(text, at.Unix(), 10)
-	text = append(text, '.')
 	first := true
 	for _, k := range s.keys {
 		if !k.until.IsZero() && at.After(k.until) {
@@ -60,14 +62,15 @@ func (s *signer) sign(dst []byte, id string, at time.Time, body []byte) []byte {
 			dst = append(dst, ' ')
 		}
 		first = false
-		mac := k.macs.Get().(hash.Hash)
-		mac.Reset()
-		mac.Write(text)
-		mac.Write(body)
-		var sum [sha256.Size]byte
+		m := k.macs.Get().(*mac)
+		m.text = append(append(m.text[:0], id...), '.')
+		m.text = append(strconv.AppendInt(m.text, at.Unix(), 10), '.')
+		m.hash.Reset()
+		m.hash.Write(m.text)
+		m.hash.Write(body)
 		dst = append(dst, "v1,"...)
-		dst = base64.StdEncoding.AppendEncode(dst, mac.Sum(sum[:0]))
-		k.macs.Put(mac)
+		dst = base64.StdEncoding.AppendEncode(dst, m.hash.Sum(m.sum[:0]))
+		k.macs.Put(m)
 	}
 	return dst
 }

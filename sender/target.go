@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
-
 	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender/internal/http1"
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
@@ -26,9 +26,12 @@ const (
 
 // target is where a subscription is sent to, ready for use.
 type target struct {
-	url    *url.URL
-	signer *signer
-	client *client
+	url *url.URL
+	// fields are the headers that all requests have. endpoint holds them too; it is nil for what only net/http can send to.
+	fields   []http1.Field
+	endpoint *http1.Endpoint
+	signer   *signer
+	client   *client
 }
 
 func newTarget(s *subscriptions.Subscription, c *client) (*target, error) {
@@ -43,7 +46,8 @@ func newTarget(s *subscriptions.Subscription, c *client) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &target{url: u, signer: sig, client: c}, nil
+	fields := []http1.Field{{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: c.userAgent}}
+	return &target{url: u, fields: fields, endpoint: http1.NewEndpoint(u, fields...), signer: sig, client: c}, nil
 }
 
 // attempt is one request of a delivery.
@@ -55,56 +59,69 @@ type attempt struct {
 	timeout     time.Duration
 }
 
+// bodies are buffers for what is sent.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// bodyKept bounds the buffers that are used again, in bytes.
+const bodyKept = 64 << 10
+
+// deliver makes the attempt.
+func (t *target) deliver(ctx context.Context, a attempt) Outcome {
+	buf := bodies.Get().(*[]byte)
+	*buf = slices.Grow((*buf)[:0], len(a.event.Data)+standardOverhead)
+	*buf = AppendStandard(*buf, a.event)
+	out, kept := t.send(ctx, a, *buf)
+	if !kept && cap(*buf) <= bodyKept {
+		bodies.Put(buf)
+	}
+	return out
+}
+
 // send makes the request and judges the answer. It returns within the timeout and answerTime. When ctx is done the
-// attempt is Interrupted. The body must not be changed afterwards either: a target may answer before it has read it.
-func (t *target) send(ctx context.Context, a attempt, body []byte) Outcome {
+// attempt is Interrupted. While kept is true the body must not be changed afterwards either: a target may answer before it
+// has read it.
+func (t *target) send(ctx context.Context, a attempt, body []byte) (out Outcome, kept bool) {
 	started := time.Now()
-	out := Outcome{Started: started}
-	signature := t.signer.sign(nil, a.event.ID, started, body)
-	if len(signature) == 0 {
-		return out.failed(ReasonConfiguration, errNoSecret)
+	out = Outcome{Started: started}
+	var room [256]byte
+	texts := t.signer.sign(room[:0], a.event.ID, started, body)
+	signed := len(texts)
+	if signed == 0 {
+		return out.failed(ReasonConfiguration, errNoSecret), false
 	}
-	actx, cancel := context.WithTimeout(context.WithValue(ctx, startedKey{}, started), a.timeout)
-	defer cancel()
-	req, err := retryablehttp.NewRequestWithContext(actx, http.MethodPost, "", body)
-	if err != nil {
-		return out.failed(ReasonConfiguration, err)
-	}
-	req.URL = t.url
-	req.Host = t.url.Host
-	h := req.Header
-	h["Content-Type"] = []string{"application/json"}
-	h["User-Agent"] = []string{t.client.userAgent}
-	h["Webhook-Id"] = []string{a.event.ID}
-	h["Webhook-Timestamp"] = []string{strconv.FormatInt(started.Unix(), 10)}
-	h["Webhook-Signature"] = []string{string(signature)}
-	h["Webhook-Type"] = []string{a.event.Type}
-	h["Webhook-Position"] = []string{a.event.Position.String()}
-	h["Webhook-Attempt"] = []string{strconv.Itoa(a.number)}
+	texts = strconv.AppendInt(texts, started.Unix(), 10)
+	stamped := len(texts)
+	all := string(a.event.Position.AppendText(texts))
+	fields := append(make([]http1.Field, 0, 8),
+		http1.Field{Name: "Webhook-Id", Value: a.event.ID},
+		http1.Field{Name: "Webhook-Timestamp", Value: all[signed:stamped]},
+		http1.Field{Name: "Webhook-Signature", Value: all[:signed]},
+		http1.Field{Name: "Webhook-Type", Value: a.event.Type},
+		http1.Field{Name: "Webhook-Position", Value: all[stamped:]},
+		http1.Field{Name: "Webhook-Attempt", Value: strconv.Itoa(a.number)})
 	if a.retryReason != "" {
-		h["Webhook-Retry-Reason"] = []string{a.retryReason}
+		fields = append(fields, http1.Field{Name: "Webhook-Retry-Reason", Value: a.retryReason})
 	}
-	resp, err := t.client.http.Do(req)
+	answer, kept, err := t.client.post(ctx, t, started, started.Add(a.timeout), fields, body)
 	out.Duration = time.Since(started)
 	if err != nil {
 		if ctx.Err() != nil {
 			out.Verdict = Interrupted
-			return out
+			return out, kept
 		}
-		return out.failed(judgeError(err), err)
+		return out.failed(judgeError(err), err), kept
 	}
-	defer func() { _ = resp.Body.Close() }()
-	out.Status = resp.StatusCode
-	out.Verdict, out.Reason = judgeStatus(resp.StatusCode)
-	if resp.Body == http.NoBody {
-		return out
+	out.Status = answer.Status
+	out.Verdict, out.Reason = judgeStatus(answer.Status)
+	if answer.Body == nil {
+		return out, kept
 	}
+	defer func() { _ = answer.Body.Close() }()
 	// The status has decided. The rest is read for the connection's sake, and of failures for the log.
-	late := time.AfterFunc(answerTime, cancel)
-	defer late.Stop()
+	answer.Body.Within(answerTime)
 	if out.Verdict != Delivered {
-		out.Answer, _ = io.ReadAll(io.LimitReader(resp.Body, answerKept))
+		out.Answer, _ = io.ReadAll(io.LimitReader(answer.Body, answerKept))
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, answerRead-int64(len(out.Answer)))
-	return out
+	_, _ = io.CopyN(io.Discard, answer.Body, answerRead-int64(len(out.Answer)))
+	return out, kept
 }
