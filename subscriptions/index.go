@@ -1,97 +1,169 @@
 package subscriptions
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"hash/maphash"
 	"slices"
 	"strings"
 
 	"github.com/rowhook/rowhook/mapping"
 )
 
-// Index finds the subscriptions that want an event. It belongs to one goroutine, the batch handler. It holds the
-// subscriptions that it is given and relies on their never being changed.
+// Index finds the subscriptions that want an event. It belongs to one goroutine, the batch handler.
+//
+// It holds what is needed to match and to send, packed: the name, description, metadata, times and reason for being
+// disabled of a subscription are left out of what it returns. What was returned lately is returned again.
 type Index struct {
-	byID     map[string]*Subscription
+	entries entries
+	texts   arena
+	// byID finds the first of the entries whose ID has the hash.
+	byID     map[uint64]uint32
+	hash     func([]byte) uint64
 	accounts names
 	events   names
 	// resources holds the resources of patterns such as deal.*.
 	resources names
-	// lists hold the active subscriptions of each place in the order of their keys; pinned those with a ResourceID.
-	lists  map[place][]*Subscription
-	pinned map[pinnedPlace][]*Subscription
+	// patterns numbers whole lists of patterns, of which there are few; patternLists has them by their numbers. It is the
+	// same with delivery options, written as JSON.
+	patterns     names
+	patternLists []patternList
+	delivery     names
+	options      []DeliveryOptions
+	// places holds the active subscriptions of each place; pinned, by a hash, those with a ResourceID.
+	places map[place]list
+	pinned map[uint64]list
+	lists  lists
+
+	// whole are the subscriptions that were returned last; recent says in which order, in a circle.
+	whole  map[uint32]*Subscription
+	recent []uint32
+	oldest int
+
+	scratch []byte
+	found   []uint32
 }
 
-// place is an account and a pattern. Both are numbers to keep the map small: it has an entry for each pair.
-type place struct{ account, pattern uint32 }
-
-type pinnedPlace struct {
-	place
-	instance string
+// patternList is a list of patterns as it was written, and its places, each once.
+type patternList struct {
+	texts   []string
+	numbers []uint32
 }
 
-// noAccount is the account of places of admin subscriptions. Numbers of names begin with 1.
-const noAccount uint32 = 0
-
-// everything is the pattern *. Events have even numbers from 2, resources odd ones from 3.
-const everything uint32 = 0
+// wholeMax is how many subscriptions are held unpacked, so that those that match often are unpacked once.
+const wholeMax = 4096
 
 // NewIndex returns an empty index.
 func NewIndex() *Index {
-	return &Index{
-		byID:   map[string]*Subscription{},
-		lists:  map[place][]*Subscription{},
-		pinned: map[pinnedPlace][]*Subscription{},
-	}
+	x := &Index{}
+	x.Reset()
+	return x
 }
 
-// Load makes the index hold these subscriptions, and no others.
-func (x *Index) Load(all []*Subscription) {
+// Reset makes the index empty.
+func (x *Index) Reset() {
+	seed := maphash.MakeSeed()
 	*x = Index{
-		byID:   make(map[string]*Subscription, len(all)),
-		lists:  make(map[place][]*Subscription, len(all)),
-		pinned: map[pinnedPlace][]*Subscription{},
-	}
-	for _, s := range all {
-		x.Put(s)
+		byID:         map[uint64]uint32{},
+		hash:         func(b []byte) uint64 { return maphash.Bytes(seed, b) },
+		places:       map[place]list{},
+		pinned:       map[uint64]list{},
+		whole:        map[uint32]*Subscription{},
+		patternLists: make([]patternList, 1),
+		options:      make([]DeliveryOptions, 1),
 	}
 }
 
 // Put adds the subscription, or replaces an older version of it. An equal or lower version than the one held is ignored,
-// so that what comes twice, or late, does no harm. The index keeps s, which must not be changed any more.
+// so that what comes twice, or late, does no harm.
 func (x *Index) Put(s *Subscription) {
-	old := x.byID[s.ID]
-	if old != nil {
-		if s.Version <= old.Version {
+	if old := x.find(s.ID); old != 0 {
+		if s.Version <= x.entries.at(old).version {
 			return
 		}
-		x.unlist(old)
+		x.remove(old)
 	}
-	x.byID[s.ID] = s
-	x.list(s)
+	e := entry{
+		key: s.Key, version: s.Version, since: s.Since, listed: s.listed(),
+		patterns: x.acquirePatterns(s.Events), delivery: x.acquireDelivery(s.Delivery),
+	}
+	if !s.Admin {
+		e.account, _ = x.accounts.acquire(s.Account)
+	}
+	x.scratch = appendPacked(x.scratch[:0], s)
+	e.packed = x.texts.put(x.scratch)
+	h := x.hashOf(s.ID)
+	e.next = x.byID[h]
+	n := x.entries.add(e)
+	x.byID[h] = n
+	if e.listed {
+		for _, p := range x.patternLists[e.patterns].numbers {
+			at := place{e.account, p}
+			if s.ResourceID == "" {
+				x.places[at] = x.lists.with(x.places[at], n, x.byKey)
+			} else {
+				h := x.pinnedHash(at, s.ResourceID)
+				x.pinned[h] = x.lists.with(x.pinned[h], n, x.byKey)
+			}
+		}
+	}
 }
 
 // Remove forgets the subscription. It may be one that is not held.
 func (x *Index) Remove(id string) {
-	if old := x.byID[id]; old != nil {
-		x.unlist(old)
-		delete(x.byID, id)
+	if n := x.find(id); n != 0 {
+		x.remove(n)
 	}
 }
 
 // Get returns the subscription, or nil. It is shared and must not be changed.
-func (x *Index) Get(id string) *Subscription { return x.byID[id] }
+func (x *Index) Get(id string) *Subscription {
+	if n := x.find(id); n != 0 {
+		return x.unpacked(n)
+	}
+	return nil
+}
+
+// ByKey returns a function that finds subscriptions by their keys, as long as the index is not changed; it returns nil
+// for those that are not held.
+func (x *Index) ByKey() func(key int64) *Subscription {
+	numbers := make(map[int64]uint32, len(x.byID))
+	for _, n := range x.byID {
+		for ; n != 0; n = x.entries.at(n).next {
+			numbers[x.entries.at(n).key] = n
+		}
+	}
+	return func(key int64) *Subscription {
+		if n := numbers[key]; n != 0 {
+			return x.unpacked(n)
+		}
+		return nil
+	}
+}
 
 // Len is the number of subscriptions held, of every state.
-func (x *Index) Len() int { return len(x.byID) }
+func (x *Index) Len() int { return int(x.entries.last) - len(x.entries.free) }
+
+// Size is about how much memory the index takes, in bytes.
+func (x *Index) Size() int64 {
+	const (
+		// A map needs twice of what it holds at the worst.
+		perEntry, perID, perPlace, perName, perWhole = 64, 32, 36, 128, 640
+	)
+	return int64(len(x.entries.chunks)*entriesAtOnce*perEntry + x.texts.live + x.texts.dead + len(x.byID)*perID +
+		(len(x.places)+len(x.pinned))*perPlace + (len(x.accounts.numbers)+len(x.patterns.numbers))*perName + len(x.whole)*perWhole)
+}
 
 // Behind says whether the announcement tells something that the index does not know yet: then, and unless it is of a
 // deletion, the row is needed for Apply.
 func (x *Index) Behind(a Announcement) bool {
-	held := x.byID[a.ID]
+	held := x.find(a.ID)
 	if a.Deleted {
-		return held != nil
+		return held != 0
 	}
-	return held == nil || held.Version < a.Version
+	return held == 0 || x.entries.at(held).version < a.Version
 }
 
 // Apply brings the index to the announcement's position. The row is what the store holds now, perhaps a newer version;
@@ -108,12 +180,12 @@ func (x *Index) Apply(a Announcement, row *Subscription) {
 }
 
 // Match appends to dst the subscriptions that want the event, each once, in the order of their keys, and returns it. It
-// allocates only to grow dst. The subscriptions are shared and must not be changed.
+// allocates to grow dst, and for subscriptions that have not matched lately. They are shared and must not be changed.
 //
 // An account's subscriptions get the events of that account only, and never a truncate, which has no instance that
 // could belong to anybody. The admin's get every event.
 func (x *Index) Match(dst []*Subscription, ev *mapping.Event) []*Subscription {
-	start := len(dst)
+	x.found = x.found[:0]
 	patterns := [3]uint32{everything}
 	n := 1
 	if e, ok := x.events.find(ev.Type); ok {
@@ -124,41 +196,51 @@ func (x *Index) Match(dst []*Subscription, ev *mapping.Event) []*Subscription {
 		patterns[n] = resourcePattern(r)
 		n++
 	}
-	dst = x.collect(dst, noAccount, patterns[:n], ev)
+	x.collect(noAccount, patterns[:n], ev)
 	if forAccounts(ev) {
 		if account, ok := x.accounts.find(ev.Account); ok {
-			dst = x.collect(dst, account, patterns[:n], ev)
+			x.collect(account, patterns[:n], ev)
 		}
 	}
-	found := dst[start:]
-	if len(found) > 1 {
-		slices.SortFunc(found, byKey)
+	if len(x.found) > 1 {
+		if !slices.IsSortedFunc(x.found, x.byKey) {
+			slices.SortFunc(x.found, x.byKey)
+		}
 		// Several patterns of one subscription may match.
-		found = slices.Compact(found)
+		x.found = slices.Compact(x.found)
 	}
-	return dst[:start+len(found)]
+	for _, n := range x.found {
+		dst = append(dst, x.unpacked(n))
+	}
+	return dst
 }
 
-// collect appends what the account's lists hold for the event.
-func (x *Index) collect(dst []*Subscription, account uint32, patterns []uint32, ev *mapping.Event) []*Subscription {
+// collect finds what the account's lists hold for the event: those that were made before its transaction committed.
+func (x *Index) collect(account uint32, patterns []uint32, ev *mapping.Event) {
+	var one [1]uint32
 	for _, p := range patterns {
 		at := place{account, p}
-		dst = appendSince(dst, x.lists[at], ev)
-		if len(x.pinned) > 0 && ev.Instance != "" {
-			dst = appendSince(dst, x.pinned[pinnedPlace{at, ev.Instance}], ev)
+		for _, n := range x.lists.members(x.places[at], &one) {
+			if ev.Position.Commit > x.entries.at(n).since {
+				x.found = append(x.found, n)
+			}
+		}
+		if len(x.pinned) == 0 || ev.Instance == "" {
+			continue
+		}
+		for _, n := range x.lists.members(x.pinned[x.pinnedHash(at, ev.Instance)], &one) {
+			if ev.Position.Commit > x.entries.at(n).since && x.isPinned(n, at, ev.Instance) {
+				x.found = append(x.found, n)
+			}
 		}
 	}
-	return dst
 }
 
-// appendSince appends the subscriptions that were made before the event's transaction committed.
-func appendSince(dst, list []*Subscription, ev *mapping.Event) []*Subscription {
-	for _, s := range list {
-		if ev.Position.Commit > s.Since {
-			dst = append(dst, s)
-		}
-	}
-	return dst
+// isPinned says whether an entry has its place where its hash says it has.
+func (x *Index) isPinned(n uint32, at place, instance string) bool {
+	e := x.entries.at(n)
+	return e.account == at.account && slices.Contains(x.patternLists[e.patterns].numbers, at.pattern) &&
+		string(packedResourceID(x.texts.get(e.packed))) == instance
 }
 
 // forAccounts says whether the event may reach an account's subscription at all.
@@ -166,107 +248,210 @@ func forAccounts(ev *mapping.Event) bool {
 	return ev.Accounted && ev.Account != "" && !strings.HasSuffix(ev.Type, ".truncate")
 }
 
-// list enters an active subscription at each of its places.
-func (x *Index) list(s *Subscription) {
-	if !s.listed() {
-		return
-	}
-	account := noAccount
-	if !s.Admin {
-		account = x.accounts.acquire(s.Account)
-	}
-	for i, text := range s.Events {
-		if slices.Contains(s.Events[:i], text) {
-			continue
-		}
-		at := place{account, x.acquirePattern(text)}
-		if s.ResourceID == "" {
-			x.lists[at] = insert(x.lists[at], s)
-		} else {
-			p := pinnedPlace{at, s.ResourceID}
-			x.pinned[p] = insert(x.pinned[p], s)
-		}
-	}
-}
-
-// unlist undoes list.
-func (x *Index) unlist(s *Subscription) {
-	if !s.listed() {
-		return
-	}
-	account := noAccount
-	if !s.Admin {
-		account, _ = x.accounts.find(s.Account)
-		x.accounts.release(s.Account)
-	}
-	for i, text := range s.Events {
-		if slices.Contains(s.Events[:i], text) {
-			continue
-		}
-		at := place{account, x.releasePattern(text)}
-		if s.ResourceID == "" {
-			shrink(x.lists, at, s)
-		} else {
-			shrink(x.pinned, pinnedPlace{at, s.ResourceID}, s)
-		}
-	}
-}
-
 // listed says whether the subscription can match anything. One that belongs to nobody must never get what belongs to
 // somebody.
 func (s *Subscription) listed() bool { return s.State == Active && (s.Admin || s.Account != "") }
+
+// find returns the number of the entry with the ID, or 0.
+func (x *Index) find(id string) uint32 {
+	for n := x.byID[x.hashOf(id)]; n != 0; n = x.entries.at(n).next {
+		if string(x.idOf(n)) == id {
+			return n
+		}
+	}
+	return 0
+}
+
+func (x *Index) idOf(n uint32) []byte { return packedID(x.texts.get(x.entries.at(n).packed)) }
+
+func (x *Index) hashOf(id string) uint64 {
+	x.scratch = append(x.scratch[:0], id...)
+	return x.hash(x.scratch)
+}
+
+func (x *Index) pinnedHash(at place, instance string) uint64 {
+	x.scratch = appendPinned(x.scratch[:0], at, instance)
+	return x.hash(x.scratch)
+}
+
+// remove undoes Put.
+func (x *Index) remove(n uint32) {
+	e := *x.entries.at(n)
+	text := x.texts.get(e.packed)
+	if e.listed {
+		instance := string(packedResourceID(text))
+		for _, p := range x.patternLists[e.patterns].numbers {
+			if at := (place{e.account, p}); instance == "" {
+				setOrDelete(x.places, at, x.lists.without(x.places[at], n, x.byKey))
+			} else {
+				h := x.pinnedHash(at, instance)
+				setOrDelete(x.pinned, h, x.lists.without(x.pinned[h], n, x.byKey))
+			}
+		}
+	}
+	x.unlink(x.hash(packedID(text)), n)
+	if e.account != noAccount {
+		x.accounts.release(e.account)
+	}
+	x.releasePatterns(e.patterns)
+	x.releaseDelivery(e.delivery)
+	x.texts.drop(e.packed)
+	delete(x.whole, n)
+	x.entries.remove(n)
+	if x.texts.wasteful() {
+		x.compact()
+	}
+}
+
+func setOrDelete[K comparable](m map[K]list, at K, l list) {
+	if l == 0 {
+		delete(m, at)
+	} else {
+		m[at] = l
+	}
+}
+
+// unlink takes an entry out of those with the hash of its ID.
+func (x *Index) unlink(hash uint64, n uint32) {
+	next := x.entries.at(n).next
+	first := x.byID[hash]
+	switch {
+	case first != n:
+		for x.entries.at(first).next != n {
+			first = x.entries.at(first).next
+		}
+		x.entries.at(first).next = next
+	case next == 0:
+		delete(x.byID, hash)
+	default:
+		x.byID[hash] = next
+	}
+}
+
+// compact moves the texts together.
+func (x *Index) compact() {
+	var texts arena
+	for _, n := range x.byID {
+		for ; n != 0; n = x.entries.at(n).next {
+			e := x.entries.at(n)
+			e.packed = texts.put(x.texts.get(e.packed))
+		}
+	}
+	x.texts = texts
+}
+
+// unpacked returns an entry as a subscription.
+func (x *Index) unpacked(n uint32) *Subscription {
+	if s := x.whole[n]; s != nil {
+		return s
+	}
+	e := x.entries.at(n)
+	s := &Subscription{
+		Key: e.key, Version: e.version, Since: e.since, Admin: e.account == noAccount, Events: x.patternLists[e.patterns].texts,
+		Delivery: x.options[e.delivery],
+	}
+	if !s.Admin {
+		s.Account = x.accounts.text(e.account)
+	}
+	unpack(s, x.texts.get(e.packed))
+	if len(x.recent) < wholeMax {
+		x.recent = append(x.recent, n)
+	} else {
+		delete(x.whole, x.recent[x.oldest])
+		x.recent[x.oldest] = n
+		x.oldest = (x.oldest + 1) % wholeMax
+	}
+	x.whole[n] = s
+	return s
+}
+
+// acquirePatterns numbers a list of patterns, and each of them when it is new.
+func (x *Index) acquirePatterns(texts []string) uint32 {
+	var key []byte
+	for _, t := range texts {
+		key = binary.AppendUvarint(key, uint64(len(t)))
+		key = append(key, t...)
+	}
+	n, first := x.patterns.acquire(string(key))
+	if !first {
+		return n
+	}
+	l := patternList{texts: slices.Clone(texts)}
+	for i, t := range texts {
+		l.texts[i] = strings.Clone(t)
+		if !slices.Contains(texts[:i], t) {
+			l.numbers = append(l.numbers, x.acquirePattern(t))
+		}
+	}
+	x.patternLists = setAt(x.patternLists, n, l)
+	return n
+}
+
+// setAt sets what has the number, which is at most the next one.
+func setAt[T any](all []T, number uint32, v T) []T {
+	if int(number) == len(all) {
+		return append(all, v)
+	}
+	all[number] = v
+	return all
+}
+
+func (x *Index) releasePatterns(n uint32) {
+	if !x.patterns.release(n) {
+		return
+	}
+	for _, p := range x.patternLists[n].numbers {
+		switch {
+		case p == everything:
+		case p%2 == 0:
+			x.events.release(p / 2)
+		default:
+			x.resources.release(p / 2)
+		}
+	}
+	x.patternLists[n] = patternList{}
+}
 
 func (x *Index) acquirePattern(text string) uint32 {
 	if text == "*" {
 		return everything
 	}
 	if resource, ok := strings.CutSuffix(text, ".*"); ok {
-		return resourcePattern(x.resources.acquire(resource))
+		n, _ := x.resources.acquire(resource)
+		return resourcePattern(n)
 	}
-	return eventPattern(x.events.acquire(text))
+	n, _ := x.events.acquire(text)
+	return eventPattern(n)
 }
 
-func (x *Index) releasePattern(text string) uint32 {
-	if text == "*" {
-		return everything
+func (x *Index) acquireDelivery(o DeliveryOptions) uint32 {
+	if o == (DeliveryOptions{}) {
+		return 0
 	}
-	if resource, ok := strings.CutSuffix(text, ".*"); ok {
-		r, _ := x.resources.find(resource)
-		x.resources.release(resource)
-		return resourcePattern(r)
+	key, err := json.Marshal(o)
+	if err != nil {
+		panic(err) // numbers and texts always encode
 	}
-	e, _ := x.events.find(text)
-	x.events.release(text)
-	return eventPattern(e)
+	n, first := x.delivery.acquire(string(key))
+	if first {
+		x.options = setAt(x.options, n, o.clone())
+	}
+	return n
 }
 
-func eventPattern(number uint32) uint32    { return number * 2 }
-func resourcePattern(number uint32) uint32 { return number*2 + 1 }
-
-// insert keeps the list in the order of byKey.
-func insert(list []*Subscription, s *Subscription) []*Subscription {
-	i, _ := slices.BinarySearchFunc(list, s, byKey)
-	return slices.Insert(list, i, s)
+func (x *Index) releaseDelivery(n uint32) {
+	if n != 0 && x.delivery.release(n) {
+		x.options[n] = DeliveryOptions{}
+	}
 }
 
-// shrink takes the subscription out of a list, and the list out of the map when it was the last.
-func shrink[K comparable](lists map[K][]*Subscription, at K, s *Subscription) {
-	list := lists[at]
-	i, ok := slices.BinarySearchFunc(list, s, byKey)
-	if !ok {
-		return
+// byKey orders entries as their subscriptions were made.
+func (x *Index) byKey(a, b uint32) int {
+	if a == b {
+		return 0
 	}
-	if len(list) == 1 {
-		delete(lists, at)
-		return
-	}
-	lists[at] = slices.Delete(list, i, i+1)
-}
-
-// byKey orders subscriptions as they were made.
-func byKey(a, b *Subscription) int {
-	if c := cmp.Compare(a.Key, b.Key); c != 0 {
+	if c := cmp.Compare(x.entries.at(a).key, x.entries.at(b).key); c != 0 {
 		return c
 	}
-	return strings.Compare(a.ID, b.ID)
+	return bytes.Compare(x.idOf(a), x.idOf(b))
 }

@@ -1,47 +1,53 @@
 package subscriptions
 
-// names gives texts that repeat (accounts, event names) small numbers, so that the Index's keys are 8 bytes wide. A
+import "strings"
+
+// names gives texts that repeat (accounts, event names) small numbers, so that what refers to them is 4 bytes wide. A
 // number is free again when nobody uses its text.
 type names struct {
 	numbers map[string]name
-	free    []uint32
-	last    uint32
+	// texts are the reverse, by number.
+	texts []string
+	free  []uint32
 }
 
 type name struct{ number, uses uint32 }
 
-// acquire returns the text's number, from 1, and counts one more use.
-func (n *names) acquire(text string) uint32 {
-	e, ok := n.numbers[text]
-	switch {
-	case ok:
-	case len(n.free) > 0:
-		e.number = n.free[len(n.free)-1]
-		n.free = n.free[:len(n.free)-1]
-	default:
-		n.last++
-		e.number = n.last
-	}
-	e.uses++
-	if n.numbers == nil {
-		n.numbers = map[string]name{}
-	}
-	n.numbers[text] = e
-	return e.number
-}
-
-// release undoes one acquire.
-func (n *names) release(text string) {
+// acquire returns the text's number, from 1, and counts one more use. It is true when that is the first.
+func (n *names) acquire(text string) (number uint32, first bool) {
 	e, ok := n.numbers[text]
 	if !ok {
-		return
+		if n.numbers == nil {
+			n.numbers, n.texts = map[string]name{}, make([]string, 1)
+		}
+		// The caller's text may be a part of a large one.
+		text = strings.Clone(text)
+		if last := len(n.free) - 1; last >= 0 {
+			e.number = n.free[last]
+			n.free = n.free[:last]
+			n.texts[e.number] = text
+		} else {
+			e.number = uint32(len(n.texts))
+			n.texts = append(n.texts, text)
+		}
 	}
-	if e.uses--; e.uses == 0 {
-		delete(n.numbers, text)
-		n.free = append(n.free, e.number)
-		return
-	}
+	e.uses++
 	n.numbers[text] = e
+	return e.number, !ok
+}
+
+// release undoes one acquire. It is true when nobody uses the number any more.
+func (n *names) release(number uint32) (last bool) {
+	text := n.texts[number]
+	e := n.numbers[text]
+	if e.uses--; e.uses > 0 {
+		n.numbers[text] = e
+		return false
+	}
+	delete(n.numbers, text)
+	n.texts[number] = ""
+	n.free = append(n.free, number)
+	return true
 }
 
 // find returns the number of a text that is in use.
@@ -49,3 +55,6 @@ func (n *names) find(text string) (uint32, bool) {
 	e, ok := n.numbers[text]
 	return e.number, ok
 }
+
+// text returns what has the number.
+func (n *names) text(number uint32) string { return n.texts[number] }

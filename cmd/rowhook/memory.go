@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"runtime/debug"
+	"sync"
 
 	"github.com/rowhook/rowhook/internal/config"
 )
@@ -26,11 +27,33 @@ func memoryLimit(cfg *config.Config) int64 {
 // under load, and half of the memory that the limit allows would never be used.
 const heapGrowth = 400
 
-// boundMemory bounds the process by what the config says, and lets the heap grow within that bound, unless the environment
-// has its own idea. The bound comes before the growth: near it the collector runs as often as it takes.
-func boundMemory(cfg *config.Config) {
+// memory bounds the process by what the config says, and lets the heap grow within that bound, unless the environment has
+// its own idea. The bound comes before the growth: near it the collector runs as often as it takes. What the subscriptions
+// take is beside: with a bound that they fill, the collector would do nothing but run.
+type memory struct {
+	mu                   sync.Mutex
+	limit, subscriptions int64
+}
+
+// configured bounds by the config.
+func (m *memory) configured(cfg *config.Config) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limit = memoryLimit(cfg)
+	m.set()
+}
+
+// subscribed says what the stored subscriptions take, in bytes.
+func (m *memory) subscribed(bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.subscriptions = bytes
+	m.set()
+}
+
+func (m *memory) set() {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit(cfg))
+		debug.SetMemoryLimit(m.limit + m.subscriptions)
 	}
 	// Without any bound the heap would be five times what is in use, however much that is.
 	if os.Getenv("GOGC") == "" && debug.SetMemoryLimit(-1) != math.MaxInt64 {

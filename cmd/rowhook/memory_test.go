@@ -34,9 +34,18 @@ func TestMemoryLimit(t *testing.T) {
 		t.Setenv("GOGC", c.gcEnv)
 		debug.SetMemoryLimit(c.begin)
 		debug.SetGCPercent(c.gcBefore)
-		boundMemory(cfg)
+		var m memory
+		m.configured(cfg)
 		if got := debug.SetMemoryLimit(-1); got != c.limit {
 			t.Errorf("%s: got a limit of %d, want %d", c.name, got, c.limit)
+		}
+		m.subscribed(30 << 20)
+		more := c.limit
+		if c.limitEnv == "" {
+			more += 30 << 20
+		}
+		if got := debug.SetMemoryLimit(-1); got != more {
+			t.Errorf("%s: got a limit of %d with 30 MiB of subscriptions, want %d", c.name, got, more)
 		}
 		if got := debug.SetGCPercent(100); got != c.growth {
 			t.Errorf("%s: got a growth of %d, want %d", c.name, got, c.growth)

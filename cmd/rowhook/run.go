@@ -50,9 +50,13 @@ func (p *program) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		boundMemory(cfg)
+		var mem memory
+		mem.configured(cfg)
 		var base string
-		a, err := app.New(cfg, app.Options{Log: log, Version: versionText(), OnReady: func(role string) { log.Info("ready", "api", base, "role", role) }})
+		a, err := app.New(cfg, app.Options{
+			Log: log, Version: versionText(), OnSubscriptions: mem.subscribed,
+			OnReady: func(role string) { log.Info("ready", "api", base, "role", role) },
+		})
 		if err != nil {
 			return err
 		}
@@ -64,7 +68,7 @@ func (p *program) runCommand() *cobra.Command {
 		log.Info("starting", "version", versionText(), "config", file, "api", base)
 		running, ended := context.WithCancel(ctx)
 		var wg sync.WaitGroup
-		wg.Go(func() { reloadOn(running, hangup, a, file) })
+		wg.Go(func() { reloadOn(running, hangup, a, file, &mem) })
 		defer wg.Wait()
 		defer ended()
 		return a.Run(ctx)
@@ -73,7 +77,7 @@ func (p *program) runCommand() *cobra.Command {
 }
 
 // reloadOn reads the config file again for every signal; those that come meanwhile are one.
-func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, file string) {
+func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, file string, mem *memory) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -85,7 +89,7 @@ func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, file str
 				return next, err
 			})
 			if err == nil { // else it has told what is wrong
-				boundMemory(next)
+				mem.configured(next)
 			}
 		}
 	}

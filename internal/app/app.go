@@ -33,6 +33,9 @@ type Options struct {
 	// OnReady, when set, is called once, when rowhook has begun to stream, or to stand by.
 	// The role is active or standby.
 	OnReady func(role string)
+	// OnSubscriptions, when set, is told about how much memory the stored subscriptions take, in bytes, when that has
+	// changed by a MiB or more. It must not block.
+	OnSubscriptions func(bytes int64)
 }
 
 // App is one rowhook. Use New, then Run.

@@ -29,6 +29,7 @@ type handler struct {
 	mapper, fresh *mapping.Mapper
 	tx            *cdc.Tx
 	index         *subscriptions.Index
+	toldSize      int64
 	dispatcher    *sender.Dispatcher
 	// filler puts in what the stream leaves out.
 	filler filler
@@ -62,33 +63,15 @@ func (h *handler) Begin(ctx context.Context) error {
 		// Until all of the following has succeeded, once, what the store holds is not known here.
 		h.begun = false
 	}
-	all, err := h.store.All(ctx)
+	known, before, err := h.readSubscriptions(ctx)
 	if err != nil {
 		return err
 	}
-	byKey := make(map[int64]*subscriptions.Subscription, len(all))
-	for _, s := range all {
-		byKey[s.Key] = s
-	}
-	// What was changed after the place from which the log is read matches as it did there: the announcement of the change
-	// comes again.
-	before, err := h.store.Superseded(ctx, h.app.source.Load().Status().Acknowledged)
-	if err != nil {
+	if err := h.dispatcher.Resume(ctx, h.begun, known); err != nil {
 		return err
 	}
-	for i, s := range all {
-		if a, ok := before[s.Key]; ok && a.Version < s.Version {
-			all[i] = s.WithAnnouncement(a)
-		}
-	}
-	h.index.Load(all)
-	if err := h.dispatcher.Resume(ctx, h.begun, func(key int64) *subscriptions.Subscription { return byKey[key] }); err != nil {
-		return err
-	}
-	for key := range before {
-		if s := byKey[key]; s != nil {
-			h.dispatcher.Know(s)
-		}
+	for _, s := range before {
+		h.dispatcher.Know(s)
 	}
 	if h.horizon, err = h.store.Horizon(ctx); err != nil {
 		return err
@@ -96,6 +79,55 @@ func (h *handler) Begin(ctx context.Context) error {
 	h.begun = true
 	h.unsettled.reset()
 	return nil
+}
+
+// readSubscriptions fills the index. It returns how to find each as it is in the store now, and those that match
+// otherwise at the place from which the log is read.
+func (h *handler) readSubscriptions(ctx context.Context) (known func(int64) *subscriptions.Subscription, before map[int64]*subscriptions.Subscription, err error) {
+	h.index.Reset()
+	if err := h.store.Each(ctx, h.index.Put); err != nil {
+		return nil, nil, err
+	}
+	// What was changed after that place matches as it did there: the announcement of the change comes again.
+	old, err := h.store.Superseded(ctx, h.app.source.Load().Status().Acknowledged)
+	if err != nil {
+		return nil, nil, err
+	}
+	before = map[int64]*subscriptions.Subscription{}
+	if len(old) > 0 {
+		held := h.index.ByKey()
+		for key := range old {
+			if s := held(key); s != nil {
+				before[key] = s
+			}
+		}
+	}
+	for key, s := range before {
+		if a := old[key]; a.Version < s.Version {
+			h.index.Remove(s.ID)
+			h.index.Put(s.WithAnnouncement(a))
+		}
+	}
+	h.tellSize()
+	held := h.index.ByKey()
+	return func(key int64) *subscriptions.Subscription {
+		if s := before[key]; s != nil {
+			return s
+		}
+		return held(key)
+	}, before, nil
+}
+
+// sizeStep is by how much the index's size must have changed to be told again, in bytes.
+const sizeStep = 1 << 20
+
+// tellSize tells how much memory the subscriptions take.
+func (h *handler) tellSize() {
+	size := h.index.Size()
+	if tell := h.app.opts.OnSubscriptions; tell != nil && max(size-h.toldSize, h.toldSize-size) >= sizeStep {
+		h.toldSize = size
+		tell(size)
+	}
 }
 
 // End implements cdc.Handler.
@@ -390,6 +422,7 @@ func (h *handler) apply(ctx context.Context, a subscriptions.Announcement, at cd
 			return false, err
 		}
 		h.index.Apply(a, row)
+		h.tellSize()
 		h.dispatcher.Update(row)
 		return true, nil
 	}

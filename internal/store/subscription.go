@@ -2,13 +2,16 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/subscriptions"
 )
@@ -238,6 +241,51 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 		return unavailable(fmt.Errorf("delete subscription: %w", err))
 	}
 	s.changed(x, true)
+	return nil
+}
+
+// Each calls f with every subscription, in the order in which they were made, as they are read: with what is needed to
+// match and to send, as subscriptions.Index keeps it. After an error it may have been called with some of them.
+func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) error {
+	rows, err := s.pool.Query(ctx, `
+		SELECT key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, nullif(delivery, '{}'), state,
+			(since - '0/0'::pg_lsn)::text
+		FROM subscription WHERE deleted_at IS NULL ORDER BY key`)
+	if err != nil {
+		return fmt.Errorf("read subscriptions: %w", err)
+	}
+	var (
+		x                 subscriptions.Subscription
+		account           *string
+		url, since        string
+		secrets, delivery []byte
+	)
+	into := []any{&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &delivery, &x.State, &since}
+	_, err = pgx.ForEachRow(rows, into, func() (err error) {
+		one := x
+		one.TargetURL, one.Admin = secret.String(url), account == nil
+		if account != nil {
+			one.Account = *account
+		}
+		if one.Secrets, err = subscriptions.DecodeSecrets(secrets); err != nil {
+			return fmt.Errorf("subscription %s: %w", x.ID, err)
+		}
+		if delivery != nil {
+			if err := json.Unmarshal(delivery, &one.Delivery); err != nil {
+				return fmt.Errorf("subscription %s: delivery options: %w", x.ID, err)
+			}
+		}
+		lsn, err := strconv.ParseUint(since, 10, 64)
+		if err != nil {
+			return fmt.Errorf("subscription %s: since: %w", x.ID, err)
+		}
+		one.Since = cdc.LSN(lsn)
+		f(&one)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read subscriptions: %w", err)
+	}
 	return nil
 }
 

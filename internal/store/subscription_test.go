@@ -86,6 +86,8 @@ func TestRepositoryKeepsItsPromises(t *testing.T) {
 	}
 	if all, err := s.All(ctx); err != nil || len(all) != 3 {
 		t.Errorf("All: %v %v", all, err)
+	} else {
+		eachIsAll(t, s, all)
 	}
 	if err := s.Delete(ctx, one, a.ID); err != nil {
 		t.Error(err)
@@ -95,6 +97,25 @@ func TestRepositoryKeepsItsPromises(t *testing.T) {
 	}
 	if _, err := s.Get(ctx, adminScope, a.ID); !errors.Is(err, subscriptions.ErrNotFound) {
 		t.Errorf("Get after Delete: %v", err)
+	}
+}
+
+// eachIsAll asserts that Each gives what All gives, but for what is for their owners only.
+func eachIsAll(t *testing.T, s *Store, all []*subscriptions.Subscription) {
+	t.Helper()
+	var each []*subscriptions.Subscription
+	if err := s.Each(context.Background(), func(x *subscriptions.Subscription) { each = append(each, x) }); err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range all {
+		x.Name, x.Description, x.Metadata, x.Disabled, x.CreatedAt, x.UpdatedAt = "", "", nil, nil, time.Time{}, time.Time{}
+		if i >= len(each) || !reflect.DeepEqual(each[i], x) {
+			t.Errorf("Each gives\n%+v, want\n%+v", each, x)
+			return
+		}
+	}
+	if len(each) != len(all) {
+		t.Errorf("Each gives %d, want %d", len(each), len(all))
 	}
 }
 
