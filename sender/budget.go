@@ -6,6 +6,16 @@ const (
 	deliveryOverhead = 440
 )
 
+// subscriptionState is what a subscription takes that has something in memory, in bytes, beside what its deliveries are
+// charged for: its state, its first key and what was made for sending to it.
+const subscriptionState = 1 << 10
+
+// StateSize is about how much memory the state of so many subscriptions can take at once beyond Memory, in bytes: of those
+// that have something to be sent.
+func (c Config) StateSize(subscriptions int) int64 {
+	return subscriptionState * min(int64(subscriptions), idleKept+c.Memory/(eventOverhead+deliveryOverhead))
+}
+
 // priceOf is what a job is charged for.
 func priceOf(j *Job) int64 {
 	return int64(len(j.Event.Data)) + eventOverhead + int64(len(j.To))*deliveryOverhead

@@ -25,7 +25,9 @@ type Dispatcher struct {
 	// room of what is new, nor the other way round.
 	direct, read budget
 	ages         ages
-	records      []Record
+	// relieved is when room was made last.
+	relieved time.Time
+	records  []Record
 	// writing counts the records that are on their way to the store.
 	writing int
 	// succeeded counts the deliveries that the target has taken and the store does not know of yet.
@@ -37,6 +39,8 @@ type Dispatcher struct {
 	stored     map[int64]*subscription
 	storedKeys int
 	keysMax    int
+	// agenda says which of them is to be looked into next.
+	agenda agenda
 	// stopping is for good. suspended says that another process may be sending. In both nothing is begun.
 	stopping, suspended bool
 	// disowned says that the store takes nothing from us, because it is not ours any more: until Resume.
@@ -48,6 +52,8 @@ type Dispatcher struct {
 	writeError string
 	// writingSince is when the write that is under way began, zero when none is.
 	writingSince time.Time
+	// slower and caughtUp are the subscriptions that began and ended to go through the store and were not told of.
+	slower, caughtUp tally
 	// refusals belongs to the recorder.
 	refusals refusals
 
@@ -186,7 +192,7 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 		d.shed()
 		return
 	}
-	s.lanes[key] = l
+	s.keep(l)
 	d.ages.add(dl)
 	if l.current == nil {
 		l.current = dl

@@ -58,26 +58,20 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 	if d.halted() || room <= 0 {
 		return nil, Look{}, wait
 	}
-	var best *subscription
-	for _, s := range d.stored {
-		if s.nextDue.IsZero() || s.held || s.due.len() >= s.slots {
-			continue
-		}
-		if s.nextDue.After(now) {
-			wait = min(wait, s.nextDue.Sub(now))
-		} else if best == nil || s.nextDue.Before(best.nextDue) {
-			best = s
-		}
-	}
-	if best == nil {
+	if len(d.agenda) == 0 {
 		return nil, Look{}, wait
+	}
+	best := d.agenda[0]
+	if best.nextDue.After(now) {
+		return nil, Look{}, min(wait, best.nextDue.Sub(now))
 	}
 	look := Look{Now: now, Rows: best.slots + fetchMore - best.due.len(), Bytes: room/2 + 1, Skip: make([]int64, 0, len(best.busy))}
 	for key := range best.busy {
 		look.Skip = append(look.Skip, key)
 	}
 	d.fetching = true
-	best.nextDue = time.Time{}
+	best.nextDue, best.looking = time.Time{}, true
+	d.enter(best)
 	return best, look, 0
 }
 
@@ -85,7 +79,7 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 func (d *Dispatcher) fetched(s *subscription, due []Due, next time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.fetching = false
+	d.fetching, s.looking = false, false
 	if s.removed {
 		return
 	}
@@ -106,11 +100,11 @@ func (d *Dispatcher) fetched(s *subscription, due []Due, next time.Time) {
 		}
 		if l == nil {
 			l = &lane{sub: s, key: x.Key}
-			s.lanes[x.Key] = l
+			s.keep(l)
 		}
 		dl := &delivery{event: x.Event, lane: l, attempts: x.Attempts, retryReason: x.RetryReason, stored: true,
 			price: int64(len(x.Event.Data)) + eventOverhead + deliveryOverhead}
-		s.busy[x.Key] = struct{}{}
+		s.markBusy(x.Key)
 		if x.Lost {
 			d.lost(dl)
 			continue

@@ -76,6 +76,22 @@ type lane struct {
 	rows int
 }
 
+// keep makes a lane one of its subscription's.
+func (s *subscription) keep(l *lane) {
+	if s.lanes == nil {
+		s.lanes = map[int64]*lane{}
+	}
+	s.lanes[l.key] = l
+}
+
+// markBusy says that the oldest row of a key is under way.
+func (s *subscription) markBusy(key int64) {
+	if s.busy == nil {
+		s.busy = map[int64]struct{}{}
+	}
+	s.busy[key] = struct{}{}
+}
+
 // forget drops a lane that has nothing.
 func (d *Dispatcher) forget(l *lane) {
 	if l.current == nil && len(l.queue) == 0 && l.rows == 0 && l.sub.lanes[l.key] == l {

@@ -104,7 +104,7 @@ func (d *Dispatcher) takeOver(backlogs []Backlog, known func(key int64) *subscri
 		s.cut()
 		delete(d.subs, key)
 	}
-	d.stored, d.storedKeys, d.ready = map[int64]*subscription{}, 0, fifo[*subscription]{}
+	d.stored, d.storedKeys, d.ready, d.agenda = map[int64]*subscription{}, 0, fifo[*subscription]{}, nil
 	now := time.Now()
 	for _, b := range backlogs {
 		sub := known(b.Subscription)
@@ -115,7 +115,7 @@ func (d *Dispatcher) takeOver(backlogs []Backlog, known func(key int64) *subscri
 		s.rows, s.whole = b.Rows, s.whole || b.Keys == nil
 		if !s.whole {
 			for key, n := range b.Keys {
-				s.lanes[key] = &lane{sub: s, key: key, rows: n}
+				s.keep(&lane{sub: s, key: key, rows: n})
 			}
 			s.keys = len(s.lanes)
 			d.storedKeys += s.keys
@@ -164,6 +164,7 @@ func (d *Dispatcher) expireLoop(ctx context.Context) {
 		case now := <-tick.C:
 			d.mu.Lock()
 			d.expire(now)
+			d.dropMany()
 			// What was not begun because MayBegin was false.
 			d.launch(d.schedule())
 			d.mu.Unlock()

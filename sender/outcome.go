@@ -2,7 +2,6 @@ package sender
 
 import (
 	"context"
-	"log/slog"
 	"time"
 )
 
@@ -10,6 +9,7 @@ import (
 func (d *Dispatcher) attempt(dl *delivery) {
 	d.mu.Lock()
 	s := dl.lane.sub
+	d.prepare(s)
 	t, broken, sub, ctx := s.target, s.broken, s.sub, s.ctx
 	a := attempt{event: dl.event, number: dl.attempts + 1, retryReason: dl.retryReason, timeout: s.timeout}
 	d.mu.Unlock()
@@ -27,24 +27,29 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	report := Report{Event: dl.event, Subscription: sub, Attempt: a.number, Outcome: out}
 	d.mu.Lock()
 	next, gone := d.ended(dl, &out)
+	failures := 0
+	if out.Verdict == Retry && !next.IsZero() {
+		failures = s.failures.add(time.Now())
+	}
 	if gone && d.cfg.OnGone != nil {
 		d.attempts.Go(func() { d.cfg.OnGone(d.sendCtx, sub) })
 	}
 	d.mu.Unlock()
 	report.Next = next
-	d.tell(report)
+	d.tell(report, failures)
 }
 
-func (d *Dispatcher) tell(r Report) {
-	level := slog.LevelDebug
-	if v := r.Outcome.Verdict; v == Retry || v == Gone {
-		level = slog.LevelInfo
-	}
+// tell tells of an attempt; failures are those of its subscription that are told of with it.
+func (d *Dispatcher) tell(r Report, failures int) {
+	level := levelOf(r.Outcome.Verdict, r.Next.IsZero(), failures)
 	if ctx := context.Background(); d.cfg.Log.Enabled(ctx, level) {
 		attrs := []any{"event", r.Event.ID, "type", r.Event.Type, "position", r.Event.Position.String(),
 			"subscription", r.Subscription.ID, "attempt", r.Attempt, "outcome", r.Outcome}
 		if !r.Next.IsZero() {
 			attrs = append(attrs, "next", r.Next.UTC().Format(time.RFC3339))
+		}
+		if failures > 1 {
+			attrs = append(attrs, "and_others", failures-1)
 		}
 		d.cfg.Log.Log(ctx, level, attemptMessage(r.Outcome.Verdict, r.Next), attrs...)
 	}

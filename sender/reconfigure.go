@@ -29,6 +29,7 @@ func (d *Dispatcher) Reconfigure(c Config) {
 	for _, s := range d.subs {
 		if s.sub != nil && !s.removed {
 			d.configure(s)
+			d.enter(s)
 			d.makeReady(s)
 		}
 	}

@@ -287,9 +287,10 @@ func (d *Dispatcher) rowGone(s *subscription, l *lane, now time.Time) {
 	}
 	delete(d.stored, s.key)
 	s.nextDue = time.Time{}
+	d.agenda.remove(s)
 	if s.whole {
 		s.whole = false
-		d.cfg.Log.Info("a target has caught up", "subscription", s.id)
+		d.tellWhole(&d.caughtUp, "a target has caught up", s)
 	}
 }
 
@@ -297,6 +298,7 @@ func (d *Dispatcher) rowGone(s *subscription, l *lane, now time.Time) {
 func (d *Dispatcher) lookSoon(s *subscription, at time.Time) {
 	if s.nextDue.IsZero() || at.Before(s.nextDue) {
 		s.nextDue = at
+		d.enter(s)
 	}
 	wake(d.wakeFetcher)
 }

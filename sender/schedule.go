@@ -79,6 +79,7 @@ func (d *Dispatcher) takeNext(s *subscription) *delivery {
 	}
 	dl := s.due.pop()
 	if s.due.len() < s.slots {
+		d.enter(s)
 		wake(d.wakeFetcher)
 	}
 	return dl

@@ -305,7 +305,10 @@ func TestPoolsOfAdminAndAccountsAreApart(t *testing.T) {
 	admin := &subscriptions.Subscription{Key: 1, Admin: true, TargetURL: secret.String(r.URL("/")), Secrets: signing(specSecret), State: subscriptions.Active}
 	account := &subscriptions.Subscription{Key: 2, Account: "1", TargetURL: secret.String(r.URL("/")), Secrets: signing(specSecret), State: subscriptions.Active}
 	d.mu.Lock()
-	ours, theirs := d.subscription(admin).target, d.subscription(account).target
+	a, b := d.subscription(admin), d.subscription(account)
+	d.prepare(a)
+	d.prepare(b)
+	ours, theirs := a.target, b.target
 	d.mu.Unlock()
 	if out := ours.once(t.Context(), time.Minute); out.Verdict != Delivered {
 		t.Fatalf("got %+v", out)

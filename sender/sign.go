@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rowhook/rowhook/subscriptions"
@@ -22,8 +22,9 @@ type signer struct {
 
 type signingKey struct {
 	until time.Time
-	// macs are ready HMACs with this key (of mac), to be reset and used again.
-	macs *sync.Pool
+	bytes []byte
+	// mac is a ready one with this key, to be reset and used again. Who finds none, because it is in use, makes one.
+	mac *atomic.Pointer[mac]
 }
 
 // mac is an HMAC and room for what goes in and comes out.
@@ -46,7 +47,7 @@ func newSigner(secrets []subscriptions.SigningSecret) (*signer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("signing secret %d of %d %w", i+1, len(secrets), err)
 		}
-		s.keys = append(s.keys, signingKey{until: x.Until, macs: &sync.Pool{New: func() any { return &mac{hash: hmac.New(sha256.New, key)} }}})
+		s.keys = append(s.keys, signingKey{until: x.Until, bytes: key, mac: &atomic.Pointer[mac]{}})
 	}
 	return s, nil
 }
@@ -62,7 +63,10 @@ func (s *signer) sign(dst []byte, id string, at time.Time, body []byte) []byte {
 			dst = append(dst, ' ')
 		}
 		first = false
-		m := k.macs.Get().(*mac)
+		m := k.mac.Swap(nil)
+		if m == nil {
+			m = &mac{hash: hmac.New(sha256.New, k.bytes)}
+		}
 		m.text = append(append(m.text[:0], id...), '.')
 		m.text = append(strconv.AppendInt(m.text, at.Unix(), 10), '.')
 		m.hash.Reset()
@@ -70,7 +74,7 @@ func (s *signer) sign(dst []byte, id string, at time.Time, body []byte) []byte {
 		m.hash.Write(body)
 		dst = append(dst, "v1,"...)
 		dst = base64.StdEncoding.AppendEncode(dst, m.hash.Sum(m.sum[:0]))
-		k.macs.Put(m)
+		k.mac.Store(m)
 	}
 	return dst
 }

@@ -19,7 +19,7 @@ func (d *Dispatcher) deferred(dl *delivery, at time.Time, out *Outcome) {
 			s.keys++
 			d.storedKeys++
 		}
-		s.lanes[l.key] = l
+		s.keep(l)
 	}
 	d.stored[s.key] = s
 	d.record(Record{Op: Defer, Event: dl.event, Subscription: s.key, Key: l.key, Attempts: dl.attempts, DueAt: at,
@@ -41,7 +41,7 @@ func (d *Dispatcher) storeQueue(l *lane) {
 func (d *Dispatcher) storeLane(l *lane) {
 	if c := l.current; c != nil && !c.stored {
 		if c.running {
-			l.sub.busy[l.key] = struct{}{}
+			l.sub.markBusy(l.key)
 		} else {
 			l.current = nil
 		}
@@ -71,7 +71,7 @@ func (d *Dispatcher) storeWhole(s *subscription) {
 	// Everything in it has been stored: the bodies would be held for as long as the slots are taken.
 	s.fresh = fifo[*delivery]{}
 	if !s.held {
-		d.cfg.Log.Info("a target is slower than its events come: they go through the store until it has caught up", "subscription", s.id)
+		d.tellWhole(&d.slower, "a target is slower than its events come: they go through the store until it has caught up", s)
 	}
 }
 
@@ -105,12 +105,17 @@ func (d *Dispatcher) dropRead(s *subscription) {
 		}
 	}
 	s.due = fifo[*delivery]{}
+	d.enter(s)
 }
 
 // relieve is called when the memory is full: a subscription that holds more than a quarter of it, and gets nowhere, must
 // not keep the others from theirs.
 func (d *Dispatcher) relieve() {
 	now := time.Now()
+	if now.Sub(d.relieved) < stalled/4 {
+		return // it is asked often, and there may be many
+	}
+	d.relieved = now
 	for _, s := range d.subs {
 		if !s.whole && s.bytes > d.direct.limit/4 && now.Sub(s.moved) > stalled {
 			d.storeWhole(s)

@@ -13,19 +13,20 @@ type subscription struct {
 	key int64
 	id  string
 
-	sub    *subscriptions.Subscription
+	sub *subscriptions.Subscription
+	// target is made when it is needed first; broken is why it cannot be used.
 	target *target
-	// broken is why the target cannot be used.
-	broken  error
+	broken error
+	// lanes is made when it is needed first.
 	lanes   map[int64]*lane
 	timeout time.Duration
 	retries []time.Duration
 	ordered bool
 	slots   int
 
-	// ctx is that of its requests: cut ends it.
+	// ctx is that of its requests, made with the first one: cancel ends it.
 	ctx      context.Context
-	cut      context.CancelFunc
+	cancel   context.CancelFunc
 	inFlight int
 	// window is how many of its slots it may use now: it doubles with a delivery and halves with a slow failure, so that a
 	// target that answers nobody leaves its slots to the others.
@@ -43,16 +44,23 @@ type subscription struct {
 	// the lanes that have some while it is not whole.
 	whole      bool
 	rows, keys int
-	// nextDue is when to look into the store, zero for never.
+	// nextDue is when to look into the store, zero for never. place is one more than its place in the agenda, 0 for none.
 	nextDue time.Time
+	place   int
+	// looking says that it is being looked into.
+	looking bool
 	// busy are the keys whose oldest row is under way: from when it is read (or stored while it runs) until the record of
-	// its end is written. A look skips them, and what it finds of other keys is as it was written last.
+	// its end is written. A look skips them, and what it finds of other keys is as it was written last. It is made when it is needed first.
 	busy map[int64]struct{}
+
+	// failures are the failed attempts that were not told of.
+	failures tally
 
 	// held says that nothing is sent and everything is kept: it is disabled, or its target is gone and it is about to be
 	// deleted.
 	held bool
-	// removed says that nothing is sent and nothing kept; idle is closed when the last request has ended.
+	// removed says that nothing is sent and nothing kept; idle, when somebody waits for it, is closed when the last request
+	// has ended.
 	removed bool
 	idle    chan struct{}
 }
@@ -61,8 +69,8 @@ type subscription struct {
 func (d *Dispatcher) subscription(to *subscriptions.Subscription) *subscription {
 	s := d.subs[to.Key]
 	if s == nil {
-		s = &subscription{key: to.Key, id: to.ID, lanes: map[int64]*lane{}, busy: map[int64]struct{}{}, idle: make(chan struct{})}
-		s.ctx, s.cut = context.WithCancel(d.sendCtx)
+		d.dropSome()
+		s = &subscription{key: to.Key, id: to.ID}
 		d.subs[to.Key] = s
 	}
 	if s.sub == nil || s.sub.Version < to.Version {
@@ -80,6 +88,7 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 		return
 	}
 	s.held = false
+	d.enter(s)
 	if s.rows > 0 {
 		d.lookSoon(s, time.Now())
 	} else {
@@ -89,11 +98,8 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 
 // configure works out from the subscription and the config how to send to it.
 func (d *Dispatcher) configure(s *subscription) {
-	to, c := s.sub, d.accounts
-	if to.Admin {
-		c = d.admin
-	}
-	s.target, s.broken = newTarget(to, c)
+	to := s.sub
+	s.target, s.broken = nil, nil
 	s.timeout, s.retries, s.slots = d.cfg.Timeout, d.cfg.Retries, d.cfg.PerSubscription
 	ordering := d.cfg.Ordering
 	if o := to.Delivery.Ordering; o != "" {
@@ -121,6 +127,27 @@ func (d *Dispatcher) configure(s *subscription) {
 		s.window = windowBegin
 	}
 	s.window = min(s.window, s.slots)
+}
+
+// prepare makes what an attempt needs.
+func (d *Dispatcher) prepare(s *subscription) {
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancel(d.sendCtx)
+	}
+	if s.target == nil && s.broken == nil {
+		c := d.accounts
+		if s.sub.Admin {
+			c = d.admin
+		}
+		s.target, s.broken = newTarget(s.sub, c)
+	}
+}
+
+// cut ends its requests.
+func (s *subscription) cut() {
+	if s.cancel != nil {
+		s.cancel()
+	}
 }
 
 // hold sends nothing more and keeps everything in the store. Requests under way end as they would.
@@ -157,13 +184,19 @@ func (d *Dispatcher) Know(to *subscriptions.Subscription) {
 func (d *Dispatcher) Remove(key int64) {
 	d.mu.Lock()
 	d.removed[key] = true
-	s := d.subs[key]
-	if s != nil {
+	var idle chan struct{}
+	if s := d.subs[key]; s != nil {
 		d.remove(s)
+		if s.inFlight > 0 {
+			if s.idle == nil {
+				s.idle = make(chan struct{})
+			}
+			idle = s.idle
+		}
 	}
 	d.mu.Unlock()
-	if s != nil {
-		<-s.idle
+	if idle != nil {
+		<-idle
 	}
 }
 
@@ -197,6 +230,7 @@ func (d *Dispatcher) remove(s *subscription) {
 	s.fresh, s.due = fifo[*delivery]{}, fifo[*delivery]{}
 	d.storedKeys -= s.keys
 	s.rows, s.keys, s.nextDue = 0, 0, time.Time{}
+	d.agenda.remove(s)
 	delete(d.stored, s.key)
 	d.dropRemoved(s)
 }
@@ -204,7 +238,10 @@ func (d *Dispatcher) remove(s *subscription) {
 // dropRemoved forgets a removed subscription when its last request has ended.
 func (d *Dispatcher) dropRemoved(s *subscription) {
 	if s.inFlight == 0 {
-		close(s.idle)
+		if s.idle != nil {
+			close(s.idle)
+			s.idle = nil
+		}
 		if d.subs[s.key] == s {
 			delete(d.subs, s.key)
 		}

@@ -123,7 +123,7 @@ const sizeStep = 1 << 20
 
 // tellSize tells how much memory the subscriptions take.
 func (h *handler) tellSize() {
-	size := h.index.Size()
+	size := h.index.Size() + h.app.senderConfig(h.app.live.Load()).StateSize(h.index.Len())
 	if tell := h.app.opts.OnSubscriptions; tell != nil && max(size-h.toldSize, h.toldSize-size) >= sizeStep {
 		h.toldSize = size
 		tell(size)
