@@ -3,7 +3,7 @@ package sender
 import "container/heap"
 
 // agenda holds the subscriptions whose rows are to be looked for at some time, the first one first: those that are neither
-// held nor have as many rows in memory as they have slots.
+// held nor have as many rows in memory as are wanted.
 type agenda []*subscription
 
 func (a agenda) Len() int           { return len(a) }
@@ -40,7 +40,7 @@ func (a *agenda) remove(s *subscription) {
 // enter puts a subscription where it belongs in the agenda, or takes it out.
 func (d *Dispatcher) enter(s *subscription) {
 	switch {
-	case s.nextDue.IsZero() || s.held || s.removed || s.due.len() >= s.slots:
+	case s.nextDue.IsZero() || s.held || s.removed || s.due.len() >= s.wanted():
 		d.agenda.remove(s)
 	case s.place > 0:
 		heap.Fix(&d.agenda, s.place-1)

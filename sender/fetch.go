@@ -69,6 +69,9 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 	for key := range best.busy {
 		look.Skip = append(look.Skip, key)
 	}
+	if best.failing {
+		look.Rows = probeRows
+	}
 	d.fetching = true
 	best.nextDue, best.looking = time.Time{}, true
 	d.enter(best)

@@ -92,6 +92,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 	case Delivered:
 		s.moved = now
 		s.widen()
+		d.succeeds(s)
 		dl.attempts++
 		d.succeeded++
 		d.finish(dl, StatusDelivered, out)
@@ -110,6 +111,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 		}
 		return time.Time{}, gone
 	}
+	defer d.failed(s)
 	if out.Duration > slowFailure || out.Reason == ReasonTimeout {
 		s.narrow()
 	}

@@ -45,7 +45,7 @@ func (d *Dispatcher) schedule() []*delivery {
 		s := d.ready.pop()
 		s.ready = false
 		for s.fresh.len()+s.due.len() > 0 && d.free() > 0 {
-			if s.inFlight >= s.window || s.inFlight > 0 && s.inFlight >= d.free() {
+			if !s.mayBegin() || s.inFlight > 0 && s.inFlight >= d.free() {
 				break
 			}
 			dl := d.takeNext(s)
@@ -59,7 +59,7 @@ func (d *Dispatcher) schedule() []*delivery {
 			d.attempts.Add(1)
 			start = append(start, dl)
 		}
-		if s.inFlight < s.window {
+		if s.mayBegin() {
 			d.makeReady(s)
 		}
 	}
@@ -78,7 +78,7 @@ func (d *Dispatcher) takeNext(s *subscription) *delivery {
 		return s.fresh.pop()
 	}
 	dl := s.due.pop()
-	if s.due.len() < s.slots {
+	if s.due.len() < s.wanted() {
 		d.enter(s)
 		wake(d.wakeFetcher)
 	}

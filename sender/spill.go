@@ -70,7 +70,11 @@ func (d *Dispatcher) storeWhole(s *subscription) {
 	}
 	// Everything in it has been stored: the bodies would be held for as long as the slots are taken.
 	s.fresh = fifo[*delivery]{}
-	if !s.held {
+	switch {
+	case s.held:
+	case s.failing:
+		d.tellWhole(&d.slower, "a target fails all the time: its events wait in the store, and it is tried now and then", s)
+	default:
 		d.tellWhole(&d.slower, "a target is slower than its events come: they go through the store until it has caught up", s)
 	}
 }

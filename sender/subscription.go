@@ -53,6 +53,11 @@ type subscription struct {
 	// its end is written. A look skips them, and what it finds of other keys is as it was written last. It is made when it is needed first.
 	busy map[int64]struct{}
 
+	// inARow are the attempts that failed since one succeeded. When they are many it is failing: one attempt is made at a
+	// time, not before probeAt.
+	inARow  int
+	failing bool
+	probeAt time.Time
 	// failures are the failed attempts that were not told of.
 	failures tally
 
@@ -82,6 +87,7 @@ func (d *Dispatcher) subscription(to *subscriptions.Subscription) *subscription 
 // adopt makes a version of the subscription the one that is used.
 func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 	s.sub, s.window = to, 0
+	d.succeeds(s) // perhaps: what has failed may have been mended
 	d.configure(s)
 	if to.State != subscriptions.Active {
 		d.hold(s)
