@@ -148,24 +148,38 @@ func loadTypes(ctx context.Context, conn *pgx.Conn, oids []uint32) (map[uint32]*
 			select unnest($1::oid[])
 			union
 			select u.oid from w join pg_type t on t.oid = w.oid
-			cross join lateral (values (t.typbasetype), (case when t.typcategory = 'A' then t.typelem end)) u(oid)
+			cross join lateral (
+				values (t.typbasetype), (case when t.typcategory = 'A' then t.typelem end)
+				union all select r.rngsubtype from pg_range r where r.rngtypid = t.oid
+				union all select a.atttypid from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+			) u(oid)
 			where u.oid <> 0
 		)
-		select t.oid, t.typname, t.typtype, t.typbasetype, case when t.typcategory = 'A' then t.typelem else 0 end, t.typdelim
-		from pg_type t join w on w.oid = t.oid`, oids)
+		select t.oid, t.typname, t.typtype, t.typbasetype, case when t.typcategory = 'A' then t.typelem else 0 end, t.typdelim,
+			coalesce(r.rngsubtype, 0),
+			array(select a.attname::text from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped order by a.attnum),
+			array(select a.atttypid from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped order by a.attnum)
+		from pg_type t join w on w.oid = t.oid left join pg_range r on r.rngtypid = t.oid`, oids)
 	if err != nil {
 		return nil, err
 	}
 	var (
-		oid, base, elem uint32
-		name            string
-		kind, delim     rune
-		types           = map[uint32]*Type{}
-		bases, elems    = map[uint32]uint32{}, map[uint32]uint32{}
+		oid, base, elem, sub uint32
+		name                 string
+		kind, delim          rune
+		fields               []string
+		fieldTypes           []uint32
+		types                = map[uint32]*Type{}
+		bases, elems, subs   = map[uint32]uint32{}, map[uint32]uint32{}, map[uint32]uint32{}
+		typesOfFields        = map[uint32][]uint32{}
 	)
-	_, err = pgx.ForEachRow(rows, []any{&oid, &name, &kind, &base, &elem, &delim}, func() error {
-		types[oid] = &Type{OID: oid, Name: name, Kind: byte(kind), Delim: byte(delim)}
-		bases[oid], elems[oid] = base, elem
+	_, err = pgx.ForEachRow(rows, []any{&oid, &name, &kind, &base, &elem, &delim, &sub, &fields, &fieldTypes}, func() error {
+		t := &Type{OID: oid, Name: name, Kind: byte(kind), Delim: byte(delim)}
+		for _, f := range fields {
+			t.Fields = append(t.Fields, Field{Name: f})
+		}
+		types[oid] = t
+		bases[oid], elems[oid], subs[oid], typesOfFields[oid] = base, elem, sub, slices.Clone(fieldTypes)
 		return nil
 	})
 	if err != nil {
@@ -175,6 +189,10 @@ func loadTypes(ctx context.Context, conn *pgx.Conn, oids []uint32) (map[uint32]*
 		// A domain over an array has the category of its base: the elements are the base's.
 		if t.Base = types[bases[oid]]; t.Base == nil {
 			t.Elem = types[elems[oid]]
+		}
+		t.Sub = types[subs[oid]]
+		for i := range t.Fields {
+			t.Fields[i].Type = types[typesOfFields[oid][i]]
 		}
 	}
 	return types, nil

@@ -41,6 +41,16 @@ type Type struct {
 	Elem *Type
 	// Delim separates an array's elements of this type: ',' but for box.
 	Delim byte
+	// Sub is what a range is over; nil for others.
+	Sub *Type
+	// Fields are a composite's attributes, in their order; nil for others.
+	Fields []Field
+}
+
+// Field is an attribute of a composite type. Type is nil where it could not be read.
+type Field struct {
+	Name string
+	Type *Type
 }
 
 // Column is one column of a table.

@@ -45,13 +45,15 @@ type bound struct {
 // binder binds one resource.
 type binder struct {
 	*scope
+	// format is how values are written: the resource's, but for the account, which no rule changes.
+	format    *format
 	evaluator *evaluator
 	problems  problem.List
 }
 
 // bind resolves every name of the resource in the columns and checks the types. Key is the primary key.
 func (r *resource) bind(columns []cdc.Column, key []int, e *evaluator) (*bound, problem.List) {
-	b := binder{scope: newScope(r.Table, columns), evaluator: e}
+	b := binder{scope: newScope(r.Table, columns), format: r.format, evaluator: e}
 	out := &bound{key: key}
 	switch {
 	case r.root != nil:
@@ -60,7 +62,7 @@ func (r *resource) bind(columns []cdc.Column, key []int, e *evaluator) (*bound, 
 		out.root = node{kind: nodeObject, dynamic: true}
 		for _, c := range r.Columns {
 			if i, ok := b.column(c.Text, c.At, &b.problems); ok {
-				out.root.add(c.Text, b.columnNode(i, memberPath("", c.Text), c.At))
+				out.root.add(b.columnMember(c.Text, i, c.At))
 			}
 		}
 	default:
@@ -75,10 +77,11 @@ func (r *resource) bind(columns []cdc.Column, key []int, e *evaluator) (*bound, 
 		}
 		for i, c := range columns {
 			if !c.Generated && !except[c.Name] {
-				out.root.add(c.Name, b.columnNode(i, memberPath("", c.Name), r.At))
+				out.root.add(b.columnMember(c.Name, i, r.At))
 			}
 		}
 	}
+	b.format = &plainFormat
 	if r.account != nil {
 		n := b.expression(r.account.text, location{*r.account, 0}, "account")
 		out.account = &n
@@ -99,8 +102,14 @@ func (n *node) add(name string, value node) {
 	n.dynamic = n.dynamic || value.dynamic
 }
 
+// columnMember is a column under its own name, in the case that the rules say.
+func (b *binder) columnMember(column string, i int, at problem.Place) (string, node) {
+	name := b.format.keys.key(column)
+	return name, b.columnNode(i, memberPath("", name), at)
+}
+
 func (b *binder) columnNode(i int, path string, at problem.Place) node {
-	return node{kind: nodeColumn, dynamic: true, path: path, at: at, column: i, encode: encoderOf(b.columns[i].Type)}
+	return node{kind: nodeColumn, dynamic: true, path: path, at: at, column: i, encode: encoderOf(b.columns[i].Type, b.format)}
 }
 
 // expression is a column where the text names nothing but one: that path computes nothing and loses nothing.
@@ -111,7 +120,7 @@ func (b *binder) expression(text string, at location, path string) node {
 	}
 	return node{
 		kind: nodeExpression, dynamic: true, path: path, at: place,
-		program: b.evaluator.compile(text, at, b.scope, &b.problems),
+		program: b.evaluator.compile(text, at, b.scope, b.format, &b.problems),
 	}
 }
 

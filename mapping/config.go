@@ -10,6 +10,8 @@ import (
 // Config is the part of the config file that says what becomes of rows: its resources, in the order of the file.
 type Config struct {
 	Resources []Resource
+	// JSON are the rules of all resources.
+	JSON Rules
 }
 
 // Resource ties a thing of the API to a table.
@@ -34,6 +36,8 @@ type Resource struct {
 	Columns    []Source
 	AllColumns bool
 	Except     []Source
+	// JSON are the resource's own rules; they go over the config's.
+	JSON Rules
 }
 
 // Source is an expression, a template or a name as the user wrote it, and where.

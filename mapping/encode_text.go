@@ -1,7 +1,11 @@
 package mapping
 
 import (
+	"bytes"
 	"encoding/base64"
+	"net/netip"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -76,13 +80,33 @@ func encodeBool(dst, src []byte) []byte {
 	return appendString(dst, src)
 }
 
-// encodeBytea turns Postgres' \x… into base64.
-func encodeBytea(dst, src []byte) []byte {
+type byteaStyle uint8
+
+const (
+	byteaBase64 byteaStyle = iota
+	byteaHex
+	// byteaPostgres is \xdeadbeef, byteaBuffer what a Buffer of Node becomes.
+	byteaPostgres
+	byteaBuffer
+)
+
+// encodeBytea turns Postgres' \x… into what the API has for bytes.
+func (f *format) encodeBytea(dst, src []byte) []byte {
 	if len(src) < 2 || src[0] != '\\' || src[1] != 'x' || len(src)%2 != 0 {
 		return appendString(dst, src)
 	}
+	switch f.bytea {
+	case byteaHex:
+		return appendString(dst, src[2:])
+	case byteaPostgres:
+		return appendString(dst, src)
+	}
 	start := len(dst)
-	dst = append(dst, '"')
+	if f.bytea == byteaBuffer {
+		dst = append(dst, `{"type":"Buffer","data":[`...)
+	} else {
+		dst = append(dst, '"')
+	}
 	var group [3]byte
 	n := 0
 	for i := 2; i < len(src); i += 2 {
@@ -90,14 +114,79 @@ func encodeBytea(dst, src []byte) []byte {
 		if hi > 15 || lo > 15 {
 			return appendString(dst[:start], src)
 		}
+		if f.bytea == byteaBuffer {
+			if i > 2 {
+				dst = append(dst, ',')
+			}
+			dst = strconv.AppendUint(dst, uint64(hi<<4|lo), 10)
+			continue
+		}
 		group[n] = hi<<4 | lo
 		if n++; n == 3 {
 			dst = base64.StdEncoding.AppendEncode(dst, group[:])
 			n = 0
 		}
 	}
+	if f.bytea == byteaBuffer {
+		return append(dst, "]}"...)
+	}
 	dst = base64.StdEncoding.AppendEncode(dst, group[:n])
 	return append(dst, '"')
+}
+
+func (f *format) encodeUUID(dst, src []byte) []byte {
+	if f.uuidPlain {
+		src = bytes.ReplaceAll(src, []byte("-"), nil)
+	}
+	return appendString(dst, src)
+}
+
+// encodeMoney leaves the currency and the separators out where the format wants a number's digits: -$1,234.50 is
+// -1234.50. Which of comma and point is which depends on the server's lc_monetary; the last of them with two digits behind it is the point.
+func (f *format) encodeMoney(dst, src []byte) []byte {
+	if !f.plainMoney {
+		return appendString(dst, src)
+	}
+	point := -1
+	if n := len(src); n > 3 && (src[n-3] == '.' || src[n-3] == ',') {
+		point = n - 3
+	}
+	plain := make([]byte, 0, len(src))
+	for i, c := range src {
+		switch {
+		case i == point:
+			plain = append(plain, '.')
+		case c == '-' || c >= '0' && c <= '9':
+			plain = append(plain, c)
+		}
+	}
+	if !validNumber(plain) {
+		plain = src
+	}
+	return appendString(dst, plain)
+}
+
+type inetStyle uint8
+
+const (
+	inetText inetStyle = iota
+	// inetMasked is the network's address without its mask, inetPrefix the address with a mask always.
+	inetMasked
+	inetPrefix
+)
+
+func (f *format) encodeInet(dst, src []byte) []byte {
+	text := string(src)
+	if !strings.Contains(text, "/") {
+		if address, err := netip.ParseAddr(text); err == nil && f.inet == inetPrefix {
+			return appendString(dst, netip.PrefixFrom(address, address.BitLen()).String())
+		}
+		return appendString(dst, src)
+	}
+	if prefix, err := netip.ParsePrefix(text); err == nil && f.inet == inetMasked {
+		return appendString(dst, prefix.Masked().Addr().String())
+	}
+	return appendString(dst, src)
 }
 
 func unhex(c byte) byte {

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 )
@@ -90,9 +91,40 @@ func (p *stamp) astronomical() int {
 	return number(p.year)
 }
 
-func (p *stamp) appendDate(dst []byte) []byte {
+// clockStyle is the precision of a clock. What is cut off is not rounded.
+type clockStyle uint8
+
+const (
+	clockMicroseconds clockStyle = iota
+	clockMilliseconds
+	clockSeconds
+	// clockTrimmed has no zeros at the end, clockISOFormat six digits or none.
+	clockTrimmed
+	clockISOFormat
+)
+
+// yearStyle is how years that are not from 0 to 9999 are written.
+type yearStyle uint8
+
+const (
+	// yearsSigned is +10000 and -0043, yearsBare 10000 and -0043, yearsSix +010000 and -000043.
+	yearsSigned yearStyle = iota
+	yearsBare
+	yearsSix
+)
+
+type infinityStyle uint8
+
+const (
+	infinityNull infinityStyle = iota
+	infinityText
+	// infinityPython is the first or last time that Python has.
+	infinityPython
+)
+
+func (f *format) appendDate(dst []byte, p *stamp) []byte {
 	if p.bc || len(p.year) > 4 {
-		dst = appendYear(dst, p.astronomical())
+		dst = f.years.append(dst, p.astronomical())
 	} else {
 		dst = append(dst, p.year...)
 	}
@@ -102,12 +134,32 @@ func (p *stamp) appendDate(dst []byte) []byte {
 	return append(dst, p.day...)
 }
 
-func (p *stamp) appendClock(dst []byte) []byte {
+func (f *format) appendClock(dst []byte, p *stamp) []byte {
 	dst = append(dst, 'T')
 	dst = append(dst, p.clock...)
-	dst = append(dst, '.')
-	dst = append(dst, p.fraction...)
-	return append(dst, "000000"[len(p.fraction):]...)
+	return f.clock.append(dst, p.fraction)
+}
+
+// append writes the fraction of a second, which has at most six digits.
+func (c clockStyle) append(dst, fraction []byte) []byte {
+	switch c {
+	case clockSeconds:
+		return dst
+	case clockMilliseconds:
+		fraction = fraction[:min(len(fraction), 3)]
+		dst = append(append(dst, '.'), fraction...)
+		return append(dst, "000"[len(fraction):]...)
+	case clockTrimmed, clockISOFormat:
+		fraction = bytes.TrimRight(fraction, "0")
+		if len(fraction) == 0 {
+			return dst
+		}
+		if c == clockTrimmed {
+			return append(append(dst, '.'), fraction...)
+		}
+	}
+	dst = append(append(dst, '.'), fraction...)
+	return append(dst, "000000"[len(fraction):]...)
 }
 
 // time is the instant, in UTC; without an offset the clock is taken as UTC.
@@ -135,15 +187,19 @@ func (p *stamp) time() time.Time {
 	return t.Add(-time.Duration(seconds) * time.Second)
 }
 
-// appendYear writes a year as ISO 8601's expanded form where four digits do not hold it.
-func appendYear(dst []byte, year int) []byte {
+// append writes a year. Four digits do not hold all.
+func (y yearStyle) append(dst []byte, year int) []byte {
+	limit := 1000
+	if y == yearsSix && (year < 0 || year > 9999) {
+		limit = 100_000
+	}
 	switch {
 	case year < 0:
 		dst, year = append(dst, '-'), -year
-	case year > 9999:
+	case year > 9999 && y != yearsBare:
 		dst = append(dst, '+')
 	}
-	for limit := 1000; limit > 1 && year < limit; limit /= 10 {
+	for ; limit > 1 && year < limit; limit /= 10 {
 		dst = append(dst, '0')
 	}
 	return strconv.AppendInt(dst, int64(year), 10)
@@ -151,36 +207,54 @@ func appendYear(dst []byte, year int) []byte {
 
 func infinite(src []byte) bool { return string(src) == "infinity" || string(src) == "-infinity" }
 
-func encodeDate(dst, src []byte) []byte {
+// appendInfinity writes an infinite date or timestamp; first and last are the ends of Python's time.
+func (f *format) appendInfinity(dst, src []byte, first, last, zone string) []byte {
+	switch f.infinity {
+	case infinityText:
+		return appendString(dst, src)
+	case infinityPython:
+		if src[0] == '-' {
+			return appendString(dst, first+zone)
+		}
+		return appendString(dst, last+zone)
+	}
+	return append(dst, "null"...)
+}
+
+func (f *format) encodeDate(dst, src []byte) []byte {
 	if infinite(src) {
-		return append(dst, "null"...)
+		return f.appendInfinity(dst, src, "0001-01-01", "9999-12-31", "")
 	}
 	p, ok := parseStamp(src)
 	if !ok || p.clock != nil {
 		return appendString(dst, src)
 	}
 	dst = append(dst, '"')
-	dst = p.appendDate(dst)
+	dst = f.appendDate(dst, &p)
+	if f.dateTime {
+		p.clock = []byte("00:00:00")
+		dst = append(f.appendClock(dst, &p), f.utc...)
+	}
 	return append(dst, '"')
 }
 
-func encodeTimestamp(dst, src []byte) []byte {
+func (f *format) encodeTimestamp(dst, src []byte) []byte {
 	if infinite(src) {
-		return append(dst, "null"...)
+		return f.appendInfinity(dst, src, "0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", f.local)
 	}
 	p, ok := parseStamp(src)
 	if !ok || p.clock == nil || p.offset != nil {
 		return appendString(dst, src)
 	}
 	dst = append(dst, '"')
-	dst = p.appendDate(dst)
-	dst = p.appendClock(dst)
-	return append(dst, '"')
+	dst = f.appendDate(dst, &p)
+	dst = f.appendClock(dst, &p)
+	return append(append(dst, f.local...), '"')
 }
 
-func encodeTimestamptz(dst, src []byte) []byte {
+func (f *format) encodeTimestamptz(dst, src []byte) []byte {
 	if infinite(src) {
-		return append(dst, "null"...)
+		return f.appendInfinity(dst, src, "0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", f.utc)
 	}
 	p, ok := parseStamp(src)
 	if !ok || p.clock == nil || p.offset == nil {
@@ -188,12 +262,54 @@ func encodeTimestamptz(dst, src []byte) []byte {
 	}
 	if string(p.offset) != "+00" {
 		// The session's time zone is UTC, so this is rare.
-		return appendTime(dst, p.time())
+		return f.appendTime(dst, p.time())
 	}
 	dst = append(dst, '"')
-	dst = p.appendDate(dst)
-	dst = p.appendClock(dst)
-	return append(dst, 'Z', '"')
+	dst = f.appendDate(dst, &p)
+	dst = f.appendClock(dst, &p)
+	return append(append(dst, f.utc...), '"')
+}
+
+// timeStyle is how a time of day is written.
+type timeStyle uint8
+
+const (
+	timeText timeStyle = iota
+	// timeRails is that time on the first day of 2000, timeISOFormat has six digits behind the second or none.
+	timeRails
+	timeISOFormat
+)
+
+// encodeTime writes time and timetz. A text that is not a time stays as it is, 24:00:00 too.
+func (f *format) encodeTime(dst, src []byte) []byte {
+	rest := src
+	if f.time == timeText || len(src) < 8 || src[2] != ':' || src[5] != ':' || !twoDigits(src[0:2], 0, 24) {
+		return appendString(dst, src)
+	}
+	clock, rest := rest[:8], rest[8:]
+	var fraction []byte
+	if len(rest) > 0 && rest[0] == '.' {
+		n := min(digits(rest[1:]), 6)
+		fraction, rest = rest[1:1+n], rest[1+n:]
+	}
+	if f.time == timeRails {
+		if len(rest) > 0 { // an offset: Rails knows no such type
+			return appendString(dst, src)
+		}
+		day := "2000-01-01T"
+		if string(clock) == "24:00:00" {
+			day, clock = "2000-01-02T", []byte("00:00:00")
+		}
+		dst = append(append(append(dst, '"'), day...), clock...)
+		return append(append(f.clock.append(dst, fraction), f.utc...), '"')
+	}
+	dst = append(append(dst, '"'), clock...)
+	dst = clockISOFormat.append(dst, fraction)
+	dst = appendEscaped(dst, rest)
+	if len(rest) == 3 {
+		dst = append(dst, ":00"...)
+	}
+	return append(dst, '"')
 }
 
 // dateZone and localZone mark the times of expressions that come from date and timestamp columns: they are UTC in
@@ -205,19 +321,20 @@ var (
 
 // appendTime writes a time of an expression: as a date where it comes from one and is midnight, without zone where it
 // comes from a timestamp, else as UTC.
-func appendTime(dst []byte, t time.Time) []byte {
+func (f *format) appendTime(dst []byte, t time.Time) []byte {
 	zone := t.Location()
 	t = t.UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
 	micro := t.Nanosecond() / 1000
 	dst = append(dst, '"')
-	dst = appendYear(dst, year)
+	dst = f.years.append(dst, year)
 	dst = append(dst, '-')
 	dst = appendPadded(dst, int(month), 2)
 	dst = append(dst, '-')
 	dst = appendPadded(dst, day, 2)
-	if zone == dateZone && hour == 0 && minute == 0 && second == 0 && micro == 0 {
+	date := zone == dateZone && hour == 0 && minute == 0 && second == 0 && micro == 0
+	if date && !f.dateTime {
 		return append(dst, '"')
 	}
 	dst = append(dst, 'T')
@@ -226,12 +343,12 @@ func appendTime(dst []byte, t time.Time) []byte {
 	dst = appendPadded(dst, minute, 2)
 	dst = append(dst, ':')
 	dst = appendPadded(dst, second, 2)
-	dst = append(dst, '.')
-	dst = appendPadded(dst, micro, 6)
-	if zone != dateZone && zone != localZone {
-		dst = append(dst, 'Z')
+	var fraction [6]byte
+	dst = f.clock.append(dst, appendPadded(fraction[:0], micro, 6))
+	if (zone == dateZone || zone == localZone) && !date {
+		return append(append(dst, f.local...), '"')
 	}
-	return append(dst, '"')
+	return append(append(dst, f.utc...), '"')
 }
 
 func appendPadded(dst []byte, n, width int) []byte {

@@ -132,6 +132,8 @@ func withoutStrings(text string) string {
 type program struct {
 	program *vm.Program
 	columns []programColumn
+	// format is how the result is written, and what text is made of it.
+	format *format
 	// env is reused: it holds what the expression uses, and the evaluator has one user at a time.
 	env map[string]any
 }
@@ -211,7 +213,7 @@ func (s *scope) soleColumn(text string) (int, bool) {
 }
 
 // compile checks an expression against the columns and compiles it. It returns nil when it added a problem.
-func (e *evaluator) compile(text string, at location, s *scope, problems *problem.List) (made *program) {
+func (e *evaluator) compile(text string, at location, s *scope, f *format, problems *problem.List) (made *program) {
 	defer func() {
 		// It also runs while changes are mapped, after the table has changed: a fault in a library must not end that.
 		if r := recover(); r != nil {
@@ -229,10 +231,10 @@ func (e *evaluator) compile(text string, at location, s *scope, problems *proble
 	if !ok {
 		return nil
 	}
-	p := &program{env: make(map[string]any, len(used))}
+	p := &program{format: f, env: make(map[string]any, len(used))}
 	typed, untyped := types.Map{}, types.Map{}
 	for _, name := range used {
-		value, static := readerOf(s.columns[s.index[name]].Type)
+		value, static := readerOf(s.columns[s.index[name]].Type, f)
 		p.columns = append(p.columns, programColumn{name, s.index[name], value})
 		typed[name], untyped[name] = static, types.Any
 	}

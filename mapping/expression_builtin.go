@@ -41,7 +41,7 @@ func (e *evaluator) addBuiltins(add func(string, func(...any) (any, error))) {
 		},
 		"fromPairs": fromPairs,
 		"toJSON": func(a []any) (any, error) {
-			b, err := appendValue(nil, a[0])
+			b, err := e.format.appendValue(nil, a[0])
 			return string(b), err
 		},
 		"fromJSON": func(a []any) (any, error) {
@@ -119,7 +119,7 @@ func callBuiltin(f *builtin.Function, args []any) (result any, err error) {
 }
 
 func (e *evaluator) text(v any) (any, error) {
-	s, err := textOf(v)
+	s, err := e.format.textOf(v)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (e *evaluator) join(a []any) (any, error) {
 	parts := make([]string, len(list))
 	size := len(glue) * len(list)
 	for i, v := range list {
-		s, err := textOf(v)
+		s, err := e.format.textOf(v)
 		if err != nil {
 			return nil, err
 		}

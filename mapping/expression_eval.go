@@ -17,6 +17,8 @@ type evaluator struct {
 	// steps and bytes are what the run may still use: expr bounds the lists that it makes, not its loops and texts.
 	steps, bytes int
 	patterns     map[string]*regexp.Regexp
+	// format is that of the program that runs.
+	format *format
 }
 
 const (
@@ -39,7 +41,7 @@ var (
 )
 
 func newEvaluator() *evaluator {
-	e := &evaluator{patterns: map[string]*regexp.Regexp{}}
+	e := &evaluator{patterns: map[string]*regexp.Regexp{}, format: &plainFormat}
 	e.vm.MemoryBudget = maxListItems
 	e.functions = conf.FunctionsTable{}
 	add := func(name string, f func(args ...any) (any, error)) {
@@ -52,7 +54,7 @@ func newEvaluator() *evaluator {
 
 // run evaluates with the values that are in the program's env; bytes is how large they are.
 func (e *evaluator) run(p *program, bytes int) (any, error) {
-	e.steps, e.bytes = maxSteps, minBytes+8*bytes
+	e.steps, e.bytes, e.format = maxSteps, minBytes+8*bytes, p.format
 	v, err := e.vm.Run(p.program, p.env)
 	if bytes > keptBuffer {
 		// The machine keeps what it computed with until the next run.

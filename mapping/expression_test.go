@@ -43,7 +43,7 @@ func evaluate(text string) string {
 	s, row := exprScope()
 	e := newEvaluator()
 	var problems problem.List
-	p := e.compile(text, location{source{text: text}, 0}, s, &problems)
+	p := e.compile(text, location{source{text: text}, 0}, s, &plainFormat, &problems)
 	if p == nil {
 		return "problem: " + problems.Error()
 	}
@@ -145,7 +145,7 @@ func TestExpressionsAgreeWithExpr(t *testing.T) {
 			}
 			native = m
 		}
-		want, err := appendValue(nil, native)
+		want, err := plainFormat.appendValue(nil, native)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
@@ -155,7 +155,7 @@ func TestExpressionsAgreeWithExpr(t *testing.T) {
 		})
 		e := newEvaluator()
 		var problems problem.List
-		p := e.compile(text, location{source{text: text}, 0}, s, &problems)
+		p := e.compile(text, location{source{text: text}, 0}, s, &plainFormat, &problems)
 		if p == nil {
 			t.Errorf("%s: %v", text, problems)
 			continue

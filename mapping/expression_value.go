@@ -24,10 +24,10 @@ type reader func(src []byte) any
 var numericType = types.Float
 
 // readerOf is the reader of a type, and the type that the checker assumes.
-func readerOf(t *cdc.Type) (reader, types.Type) {
+func readerOf(t *cdc.Type, f *format) (reader, types.Type) {
 	t = baseType(t)
 	if t != nil && t.Elem != nil {
-		element, _ := readerOf(t.Elem)
+		element, _ := readerOf(t.Elem, f)
 		return arrayReader(element, delimiter(t.Elem)), types.TypeOf([]any{})
 	}
 	switch typeName(t) {
@@ -51,7 +51,7 @@ func readerOf(t *cdc.Type) (reader, types.Type) {
 		return readHstore, types.Any
 	case "bytea":
 		// As text it is what the column shows.
-		return func(src []byte) any { return string(textOfJSON(encodeBytea(nil, src))) }, types.String
+		return func(src []byte) any { return string(textOfJSON(f.encodeBytea(nil, src))) }, types.String
 	}
 	return func(src []byte) any { return string(src) }, types.String
 }

@@ -3,7 +3,6 @@ package mapping
 import (
 	"encoding/json"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -15,9 +14,9 @@ import (
 const maxDepth = 10_000
 
 // appendValue writes the result of an expression as JSON.
-func appendValue(dst []byte, v any) ([]byte, error) { return appendNested(dst, v, 0) }
+func (f *format) appendValue(dst []byte, v any) ([]byte, error) { return f.appendNested(dst, v, 0) }
 
-func appendNested(dst []byte, v any, depth int) ([]byte, error) {
+func (f *format) appendNested(dst []byte, v any, depth int) ([]byte, error) {
 	if depth > maxDepth {
 		return dst, failed("the result is nested more than %d deep", maxDepth)
 	}
@@ -37,17 +36,13 @@ func appendNested(dst []byte, v any, depth int) ([]byte, error) {
 	case int64:
 		return strconv.AppendInt(dst, v, 10), nil
 	case float64:
-		return appendFloat(dst, v), nil
+		return f.appendFloat(dst, v), nil
 	case decimal.Decimal:
-		dst = append(dst, '"')
-		dst = append(dst, decimalText(v)...)
-		return append(dst, '"'), nil
+		return f.encodeNumeric(dst, []byte(decimalText(v))), nil
 	case time.Time:
-		return appendTime(dst, v), nil
+		return f.appendTime(dst, v), nil
 	case time.Duration:
-		dst = append(dst, '"')
-		dst = appendDuration(dst, v)
-		return append(dst, '"'), nil
+		return f.appendDuration(dst, v), nil
 	case []any:
 		dst = append(dst, '[')
 		for i, item := range v {
@@ -55,7 +50,7 @@ func appendNested(dst []byte, v any, depth int) ([]byte, error) {
 				dst = append(dst, ',')
 			}
 			var err error
-			if dst, err = appendNested(dst, item, depth+1); err != nil {
+			if dst, err = f.appendNested(dst, item, depth+1); err != nil {
 				return dst, err
 			}
 		}
@@ -68,7 +63,7 @@ func appendNested(dst []byte, v any, depth int) ([]byte, error) {
 			}
 			dst = append(appendString(dst, key), ':')
 			var err error
-			if dst, err = appendNested(dst, v[key], depth+1); err != nil {
+			if dst, err = f.appendNested(dst, v[key], depth+1); err != nil {
 				return dst, err
 			}
 		}
@@ -85,20 +80,19 @@ func decimalText(d decimal.Decimal) string {
 	return d.String()
 }
 
-// appendFloat writes the shortest number that reads back as f; NaN and the infinities have no JSON form.
-func appendFloat(dst []byte, f float64) []byte {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return append(dst, "null"...)
+// appendDuration writes a duration as intervals are written.
+func (f *format) appendDuration(dst []byte, d time.Duration) []byte {
+	if f.interval == intervalISO {
+		return append(appendISODuration(append(dst, '"'), d), '"')
 	}
-	format := byte('f')
-	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
-		format = 'e'
-	}
-	return strconv.AppendFloat(dst, f, format, -1, 64)
+	return f.appendSpan(dst, &span{
+		hours: int64(d / time.Hour), minutes: int64(d % time.Hour / time.Minute), seconds: int64(d % time.Minute / time.Second),
+		micros: int64(d % time.Second / time.Microsecond),
+	})
 }
 
-// appendDuration writes ISO 8601 in hours, minutes and seconds, as intervals are.
-func appendDuration(dst []byte, d time.Duration) []byte {
+// appendISODuration writes ISO 8601 in hours, minutes and seconds.
+func appendISODuration(dst []byte, d time.Duration) []byte {
 	u := uint64(d)
 	if d < 0 {
 		dst = append(dst, '-')
@@ -133,12 +127,15 @@ func appendDuration(dst []byte, d time.Duration) []byte {
 	return append(dst, 'S')
 }
 
+// textOf is a value as a text that does not depend on the rules.
+func textOf(v any) (string, error) { return plainFormat.textOf(v) }
+
 // textOf is a value as text: what JSON shows, without the quotes. Null is the empty text.
-func textOf(v any) (string, error) {
+func (f *format) textOf(v any) (string, error) {
 	if s, ok := v.(string); ok {
 		return s, nil
 	}
-	b, err := appendValue(nil, v)
+	b, err := f.appendValue(nil, v)
 	if err != nil {
 		return "", err
 	}

@@ -272,7 +272,11 @@ func testType(name string) *cdc.Type {
 		case "enum":
 			return &cdc.Type{OID: 30000, Name: fields[0], Kind: 'e', Delim: ','}
 		case "composite":
-			return &cdc.Type{OID: 30002, Name: fields[0], Kind: 'c', Delim: ','}
+			return &cdc.Type{OID: 30002, Name: fields[0], Kind: 'c', Delim: ',', Fields: []cdc.Field{
+				{Name: "a", Type: testType("int4")}, {Name: "b", Type: testType("text")}, {Name: "c", Type: testType("numeric")},
+				{Name: "d", Type: testType("text[]")}}}
+		case "range":
+			return &cdc.Type{OID: 30003, Name: fields[0] + "range", Kind: 'r', Delim: ',', Sub: testType(fields[0])}
 		case "domain":
 			return &cdc.Type{OID: 30001, Name: fields[0], Kind: 'd', Base: testType(fields[2]), Delim: ','}
 		}

@@ -21,6 +21,7 @@ type resource struct {
 	// account is nil where there is none.
 	account *source
 	path    *element
+	format  *format
 }
 
 // Parse checks everything that needs no database and lists all that is wrong. The Definition is good only if the list
@@ -42,6 +43,7 @@ func Parse(cfg Config) (*Definition, problem.List) {
 		} else {
 			names[r.Name] = r.At
 		}
+		r.JSON = r.JSON.Over(cfg.JSON)
 		d.resources = append(d.resources, parseResource(r, &problems))
 	}
 	return d, problems
@@ -59,7 +61,7 @@ func (d *Definition) Tables() []cdc.TableName {
 }
 
 func parseResource(r Resource, problems *problem.List) *resource {
-	p := &resource{Resource: r}
+	p := &resource{Resource: r, format: r.JSON.format()}
 	if r.Table.Name == "" {
 		problems.Add(place(r.TableAt, r.At), "name the table, as in table: public.contacts", "resource %s has no table", r.Name)
 	}

@@ -235,7 +235,7 @@ func (r *renderer) evaluate(dst []byte, n *node) ([]byte, knowledge) {
 	}
 	v, err := r.evaluator.run(p, bytes)
 	if err == nil {
-		dst, err = appendValue(dst, v)
+		dst, err = p.format.appendValue(dst, v)
 	}
 	for _, c := range p.columns {
 		p.env[c.name] = nil
