@@ -8,7 +8,7 @@ import (
 // Rules say how values are written as JSON: a preset, and single rules over it. An empty field says nothing; see
 // RuleValues for what each may hold.
 type Rules struct {
-	// Preset is named after what the API is made with.
+	// Preset is named after what the API is made with; rowhook is its own.
 	Preset string
 	// Timestamp is the precision of timestamp and timestamptz, TimestampZone whether a timestamp without time zone says
 	// that it is UTC.
@@ -116,6 +116,7 @@ var plainFormat = format{utc: "Z", infinity: infinityNull}
 
 // presets are the formats of what frameworks write; testdata/presets holds them to it.
 var presets = map[string]format{
+	"rowhook": plainFormat,
 	"rails": {
 		clock: clockMilliseconds, utc: "Z", local: "Z", years: yearsBare, time: timeRails, numeric: numericTrimmed, xid8Text: true,
 		float: floatRuby, interval: intervalWholeSeconds, ranges: rangeDots, shapes: shapesRails, inet: inetMasked, plainMoney: true, domainArraysText: true,

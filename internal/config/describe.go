@@ -15,7 +15,7 @@ import (
 // both follow it.
 var file = object[Config]{
 	closed: false,
-	later:  []string{"proxy", "json"},
+	later:  []string{"proxy"},
 	members: []member[Config]{
 		must(key("database", databaseObject, func(c *Config) *Database { return &c.Database },
 			"The Postgres database whose changes become webhooks."), `database: {url: "${env:DATABASE_URL}"}`),
@@ -31,6 +31,8 @@ var file = object[Config]{
 			"How long what was sent is kept."),
 		key("limits", limitsObject, func(c *Config) *Limits { return &c.Limits },
 			"What rowhook may use."),
+		key("json", rulesObject, func(c *Config) *mapping.Rules { return &c.Mapping.JSON },
+			"How the types of Postgres are written: as what your API is made with writes them."),
 		must(key("resources", kind[[]mapping.Resource](resourceMap{item: resourceObject}), func(c *Config) *[]mapping.Resource { return &c.Mapping.Resources },
 			"The things of your API, by name, each tied to a table. Their events are called contact.create, contact.update, contact.delete."),
 			"resources: {contact: {table: contacts, columns: all}}"),
@@ -155,7 +157,7 @@ var limitsObject = object[Limits]{
 
 var resourceObject = object[mapping.Resource]{
 	closed: true,
-	later:  []string{"ignore_changes", "relations", "delete_when", "where", "events", "coalesce", "key", "json"},
+	later:  []string{"ignore_changes", "relations", "delete_when", "where", "events", "coalesce", "key"},
 	check:  checkResource,
 	members: []member[mapping.Resource]{
 		must(key("table", kind[mapping.Resource](tableKind{tableName()}), itself[mapping.Resource],
@@ -172,7 +174,45 @@ var resourceObject = object[mapping.Resource]{
 			"Instead of a representation: the columns to send, in this order and under their own names, or all. Default, for a resource without account: all."),
 		key("except", columnNames(), func(r *mapping.Resource) *[]mapping.Source { return &r.Except },
 			"With columns: all, the columns that are not sent."),
+		key("json", kind[mapping.Rules](sameAs[mapping.Rules]{rulesObject, "json"}), func(r *mapping.Resource) *mapping.Rules { return &r.JSON },
+			"The same as the file's json, for this resource alone: its rules go over the file's, a preset replaces them all."),
 	},
+}
+
+// rulesObject takes the names and values of rules from package mapping.
+var rulesObject = object[mapping.Rules]{
+	members: []member[mapping.Rules]{
+		rule("preset", func(r *mapping.Rules) *string { return &r.Preset },
+			"What your API is made with: all rules at once. Others go over it."),
+		rule("timestamp", func(r *mapping.Rules) *string { return &r.Timestamp },
+			"The fraction of timestamps: six digits, three, none, as many as are not zero, or six or none (isoformat). Default: microseconds."),
+		rule("timestamp_zone", func(r *mapping.Rules) *string { return &r.TimestampZone },
+			"What stands behind a timestamp without time zone: nothing, or what says that it is UTC. Default: none."),
+		rule("date", func(r *mapping.Rules) *string { return &r.Date },
+			"A date as a date, or as the midnight that it begins with. Default: date."),
+		rule("numeric", func(r *mapping.Rules) *string { return &r.Numeric },
+			"A numeric as a string or number of its digits, or a string without zeros at the end. Default: string."),
+		rule("bigint", func(r *mapping.Rules) *string { return &r.Bigint },
+			"A bigint as a number or a string. Default: number."),
+		rule("bytea", func(r *mapping.Rules) *string { return &r.Bytea },
+			"Bytes as base64, hex, hex as Postgres writes it, or the object that a Buffer of Node becomes. Default: base64."),
+		rule("interval", func(r *mapping.Rules) *string { return &r.Interval },
+			"P3DT4H, seconds, whole_seconds (with a month of 30.4 days, a year of 365.2), clock: 3 04:00:00, or an object of its parts. Default: iso8601."),
+		rule("uuid", func(r *mapping.Rules) *string { return &r.UUID },
+			"A uuid with its hyphens, or without. Default: hyphens."),
+		rule("range", func(r *mapping.Rules) *string { return &r.Range },
+			"A range as Postgres writes it, as {lower, upper, bounds}, as dots: 1...6, or as that object in a string. Default: text."),
+		rule("composite", func(r *mapping.Rules) *string { return &r.Composite },
+			"A composite value as Postgres writes it, or as an object of its attributes. Default: text."),
+		rule("geometry", func(r *mapping.Rules) *string { return &r.Geometry },
+			"A PostGIS geometry or geography as hex of its EWKB, or as GeoJSON. Default: hex."),
+		rule("keys", func(r *mapping.Rules) *string { return &r.Keys },
+			"The case of the names that columns and attributes of composites give to members; those of a representation stay. Default: columns, as they are."),
+	},
+}
+
+func rule(name string, of func(*mapping.Rules) *string, doc string) member[mapping.Rules] {
+	return key(name, choice(mapping.RuleValues(name)...), of, doc)
 }
 
 func itself[T any](v *T) *T { return v }

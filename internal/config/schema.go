@@ -30,6 +30,14 @@ func Schema() []byte {
 // reference is the schema of a value that comes from elsewhere.
 var reference = jsonObject{{"$ref", "#/$defs/reference"}}
 
+// sameAs is an object that has the same keys as a block of the file, whose schema it refers to.
+type sameAs[T any] struct {
+	object[T]
+	block string
+}
+
+func (s sameAs[T]) schema(*T) jsonObject { return jsonObject{{"$ref", "#/properties/" + s.block}} }
+
 func (o object[T]) schema(def *T) jsonObject {
 	properties := jsonObject{}
 	var required []any

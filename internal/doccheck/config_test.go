@@ -67,6 +67,7 @@ type node struct {
 	Minimum     *int
 	Maximum     *int
 	Regexp      string `json:"pattern"`
+	Ref         string `json:"$ref"`
 }
 
 type property struct {
@@ -129,6 +130,10 @@ func reference(b *strings.Builder, n node, path string) (keys int) {
 			if path != "" {
 				fmt.Fprintf(b, "| `%s` | a block | | see [below](#%s) |\n", p.name, anchor(join(title, p.name)))
 			}
+			continue
+		}
+		if block, ok := strings.CutPrefix(p.Ref, "#/properties/"); ok {
+			fmt.Fprintf(b, "| `%s` | a block | | %s The keys are [above](#%s). |\n", p.name, p.Description, block)
 			continue
 		}
 		def := ""
