@@ -40,6 +40,7 @@ type bound struct {
 	root    node
 	key     []int
 	account *node
+	conditions
 }
 
 // binder binds one resource.
@@ -86,6 +87,7 @@ func (r *resource) bind(columns []cdc.Column, key []int, e *evaluator) (*bound, 
 		n := b.expression(r.account.text, location{*r.account, 0}, "account")
 		out.account = &n
 	}
+	out.conditions = b.conditions(r, out)
 	if r.path != nil {
 		b.element(r.path)
 	}
@@ -183,7 +185,7 @@ func (n *node) columnsOf(into []int) []int {
 			break
 		}
 		for _, c := range n.program.columns {
-			if !slices.Contains(into, c.index) {
+			if !c.old && !slices.Contains(into, c.index) {
 				into = append(into, c.index)
 			}
 		}

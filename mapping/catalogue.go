@@ -32,23 +32,47 @@ func (c *compiled) eventTypes() []EventType {
 	}
 	deleteNone := none
 	if accounted {
-		deleteNone = c.mend(c.bound.account.columnsOf(nil), "the account")
+		deleteNone = c.mend("a delete", c.bound.account.columnsOf(nil), "the account")
 	}
 	truncateNone := "a truncate empties the whole table, of all accounts"
 	if !accounted {
 		truncateNone = none
 	}
-	return []EventType{
+	stateReason := c.mend("a delete", c.bound.conditions.stateColumns(), c.stateWords())
+	types := []EventType{
 		{Name: c.created, Resource: c.Name, Accounted: accounted, AccountReason: none},
 		{Name: c.updated, Resource: c.Name, Accounted: accounted, AccountReason: none},
-		{Name: c.deleted, Resource: c.Name, Accounted: accounted, AccountReason: deleteNone, Reason: c.mend(c.table.Key, "the key")},
+		{Name: c.deleted, Resource: c.Name, Accounted: accounted, AccountReason: deleteNone, Reason: firstOf(c.mend("a delete", c.table.Key, "the key"), stateReason)},
 		{Name: c.truncated, Resource: c.Name, Accounted: accounted, AccountReason: truncateNone},
 	}
+	for _, e := range c.bound.conditions.events {
+		types = append(types, EventType{Name: e.name, Resource: c.Name, Accounted: accounted, AccountReason: none,
+			Reason: c.mend("an update", e.old, e.name)})
+	}
+	return types
 }
 
-// mend tells which of the key and the given columns a delete does not carry, and how to make it; empty where it carries
-// them all.
-func (c *compiled) mend(columns []int, what string) string {
+// stateWords are the keys that say whether a row is an instance.
+func (c *compiled) stateWords() string {
+	switch {
+	case c.bound.conditions.where == nil:
+		return "delete_when"
+	case c.bound.conditions.deleteWhen == nil:
+		return "where"
+	}
+	return "where or delete_when"
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// mend tells which of the key and the given columns the log does not tell of the old row of a change, and how to make
+// it; empty where it tells them all.
+func (c *compiled) mend(change string, columns []int, what string) string {
 	t := c.table
 	if t.Identity == cdc.IdentityFull {
 		return ""
@@ -75,10 +99,14 @@ func (c *compiled) mend(columns []int, what string) string {
 		return ""
 	}
 	full := fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL; (which writes whole old rows to the WAL)", t.Quote())
-	reason := fmt.Sprintf("a delete in %s does not carry %s, which %s needs: it is not in the replica identity. ",
-		t.TableName, list(missing), what)
+	reason := fmt.Sprintf("%s in %s does not carry %s, which %s needs: it is not in the replica identity. ",
+		change, t.TableName, list(missing), what)
 	if t.Kind == 'p' {
 		return reason + "Mend: on the table and each partition, " + full
+	}
+	if what != "the account" && len(nullable) > 0 {
+		// A key or an account is never null, but a deleted_at is.
+		return reason + "Mend: " + full
 	}
 	index := t.Name + "_rowhook_identity"
 	mend := "Mend: "

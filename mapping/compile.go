@@ -23,7 +23,13 @@ type Mapper struct {
 	renderer  renderer
 	buf       []byte
 	instance  []byte
-	account   string
+	// earlier is the row before an update, where the log sends none.
+	earlier  cdc.Row
+	previous bool
+	// old is the row before the update that is being mapped, and updates says that it does not create.
+	old     cdc.Row
+	updates bool
+	account string
 }
 
 // compiled is a resource with the table as it was when the Mapper was made.
@@ -45,6 +51,7 @@ func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string
 		plans:     map[*cdc.Relation]*plan{},
 		evaluator: newEvaluator(),
 		ids:       identifier{lineage: lineage},
+		previous:  d.previous,
 	}
 	m.renderer.evaluator = m.evaluator
 	var names []string

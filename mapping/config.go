@@ -12,6 +12,8 @@ type Config struct {
 	Resources []Resource
 	// JSON are the rules of all resources.
 	JSON Rules
+	// Previous asks for Event.Previous, which costs rendering the old row too.
+	Previous bool
 }
 
 // Resource ties a thing of the API to a table.
@@ -38,6 +40,20 @@ type Resource struct {
 	Except     []Source
 	// JSON are the resource's own rules; they go over the config's.
 	JSON Rules
+	// Where says which rows are instances, DeleteWhen which of them count as deleted: expressions over the row. Nil: all,
+	// and none.
+	Where, DeleteWhen *Source
+	// IgnoreChanges are columns whose change alone is no update.
+	IgnoreChanges []Source
+	// Events are made beside create and update, where their condition holds.
+	Events []NamedEvent
+}
+
+// NamedEvent is an event of the resource's own: contact.won.
+type NamedEvent struct {
+	Name string
+	At   problem.Place
+	When *Source
 }
 
 // Source is an expression, a template or a name as the user wrote it, and where.

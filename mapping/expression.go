@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -134,6 +135,8 @@ type program struct {
 	columns []programColumn
 	// format is how the result is written, and what text is made of it.
 	format *format
+	// result is the result's type, nil where it is known only when it is there.
+	result reflect.Type
 	// env is reused: it holds what the expression uses, and the evaluator has one user at a time.
 	env map[string]any
 }
@@ -142,6 +145,8 @@ type programColumn struct {
 	name  string
 	index int
 	value reader
+	// old says that it is the old row's: null where that is not known.
+	old bool
 }
 
 // scope is what the names of an expression may stand for.
@@ -190,12 +195,25 @@ func (s *scope) hint(name string) string {
 	case "api":
 		return "${api.…} is not supported yet"
 	case "old":
-		return "old is not supported yet"
+		return "name one column of the old row, as in old." + firstName(s.names())
 	}
 	if hint := problem.DidYouMean(name, s.names()); hint != "" {
 		return hint
 	}
 	return ""
+}
+
+func firstName(names []string) string {
+	if len(names) == 0 {
+		return "id"
+	}
+	return names[0]
+}
+
+// hasOld says that old is the old row, and not a column that is called so.
+func (s *scope) hasOld() bool {
+	_, column := s.index["old"]
+	return !column
 }
 
 // soleColumn is the column that the expression names and nothing else, which is then written exactly.
@@ -204,7 +222,7 @@ func (s *scope) soleColumn(text string) (int, bool) {
 		return i, true
 	}
 	if tree, err := parseExpression(text); err == nil {
-		if id, ok := plainNames(tree.Node).(*ast.IdentifierNode); ok {
+		if id, ok := plainNames(tree.Node, false).(*ast.IdentifierNode); ok {
 			i, ok := s.index[id.Value]
 			return i, ok && !s.columns[i].Generated
 		}
@@ -226,7 +244,7 @@ func (e *evaluator) compile(text string, at location, s *scope, f *format, probl
 		tellSyntax(text, at, err, problems)
 		return nil
 	}
-	tree.Node = plainNames(tree.Node)
+	tree.Node = plainNames(tree.Node, s.hasOld())
 	used, ok := resolveNames(tree.Node, text, at, s, problems)
 	if !ok {
 		return nil
@@ -234,17 +252,23 @@ func (e *evaluator) compile(text string, at location, s *scope, f *format, probl
 	p := &program{format: f, env: make(map[string]any, len(used))}
 	typed, untyped := types.Map{}, types.Map{}
 	for _, name := range used {
-		value, static := readerOf(s.columns[s.index[name]].Type, f)
-		p.columns = append(p.columns, programColumn{name, s.index[name], value})
+		column, old := strings.CutPrefix(name, oldPrefix)
+		index := s.index[column]
+		value, static := readerOf(s.columns[index].Type, f)
+		p.columns = append(p.columns, programColumn{name, index, value, old})
 		typed[name], untyped[name] = static, types.Any
 	}
 	if _, ok := s.index[nullName]; !ok {
 		// Any type: null must go with every operator.
 		typed[nullName] = types.Any
 	}
-	if _, err := checker.Check(tree, configOf(typed, nil)); err != nil {
+	result, err := checker.Check(tree, configOf(typed, nil))
+	if err != nil {
 		tellType(text, at, err, problems)
 		return nil
+	}
+	if p.result = result; result != nil && result.Kind() == reflect.Interface {
+		p.result = nil
 	}
 	// The first check has left a type on each node, and the rewriting uses it.
 	tree.Node = e.rewrite(tree.Node, s)
@@ -289,7 +313,7 @@ func resolveNames(root ast.Node, text string, at location, s *scope, problems *p
 			if _, known := s.index[name]; !known && (name == nullName || v.variables[name]) {
 				continue
 			}
-			if _, known := s.column(name, place, problems); !known {
+			if _, known := s.column(strings.TrimPrefix(name, oldPrefix), place, problems); !known {
 				told[name], ok = true, false
 				continue
 			}

@@ -11,22 +11,30 @@ import (
 // nullName is the word for nil that JSON has.
 const nullName = "null"
 
-// plainNames gives the tree one form for each thing: null for nil, a column's own name for $env["name"].
-func plainNames(n ast.Node) ast.Node {
+// plainNames gives the tree one form for each thing: null for nil, a column's own name for $env["name"], and one name for
+// old.stage where old is the old row and no column.
+func plainNames(n ast.Node, old bool) ast.Node {
 	return rewriteNodes(n, func(n ast.Node, next func(ast.Node) ast.Node) (ast.Node, bool) {
 		switch n := n.(type) {
 		case *ast.NilNode:
 			return at(n, &ast.IdentifierNode{Value: nullName}), true
 		case *ast.MemberNode:
-			if id, ok := n.Node.(*ast.IdentifierNode); ok && id.Value == "$env" {
-				if name, ok := n.Property.(*ast.StringNode); ok {
-					return at(n, &ast.IdentifierNode{Value: name.Value}), true
-				}
+			id, isName := n.Node.(*ast.IdentifierNode)
+			name, isText := n.Property.(*ast.StringNode)
+			switch {
+			case !isName || !isText:
+			case id.Value == "$env":
+				return at(n, &ast.IdentifierNode{Value: name.Value}), true
+			case id.Value == "old" && old:
+				return at(n, &ast.IdentifierNode{Value: oldPrefix + name.Value}), true
 			}
 		}
 		return nil, false
 	})
 }
+
+// oldPrefix is before the name of a column of the old row. No column's name can begin with it.
+const oldPrefix = "old\x00"
 
 // rewrite replaces what would fail on null, or does not know decimals, by calls of the evaluator's functions. What is
 // left to expr is what cannot fail: literals, names, conditions, loops over lists.

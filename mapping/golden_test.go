@@ -105,6 +105,9 @@ func goldenRun(t *testing.T, sections map[string]string) string {
 				fmt.Fprintf(&out, " partial=%q", e.Partial)
 			}
 			fmt.Fprintf(&out, "\n%s\n", e.Data)
+			if e.Previous != nil {
+				fmt.Fprintf(&out, "previous %s\n", e.Previous)
+			}
 		}
 		for _, l := range dead {
 			fmt.Fprintf(&out, "dead %s %s instance=%q at=%d/%d\n%s\n", l.Resource, l.Op, l.Instance, l.Position.Ordinal, l.Position.Sub, l.Reason)
@@ -130,7 +133,25 @@ func loadConfig(t testing.TB, text string) Config {
 		return &Source{Text: n.Value, At: p}
 	}
 	var cfg Config
+	rules := func(n *yaml.Node) (r Rules) {
+		pairs(n, func(key, value *yaml.Node) {
+			for _, field := range ruleFields {
+				if field.name == key.Value {
+					*field.of(&r) = value.Value
+				}
+			}
+		})
+		return r
+	}
 	pairs(root.Content[0], func(name, body *yaml.Node) {
+		switch name.Value {
+		case "json":
+			cfg.JSON = rules(body)
+			return
+		case "previous":
+			cfg.Previous = true
+			return
+		}
 		r := Resource{Name: name.Value, At: at(name), File: file}
 		pairs(body, func(key, value *yaml.Node) {
 			switch key.Value {
@@ -141,6 +162,20 @@ func loadConfig(t testing.TB, text string) Config {
 				r.Account = source(value)
 			case "path":
 				r.Path = source(value)
+			case "where":
+				r.Where = source(value)
+			case "delete_when":
+				r.DeleteWhen = source(value)
+			case "json":
+				r.JSON = rules(value)
+			case "ignore_changes":
+				for _, c := range value.Content {
+					r.IgnoreChanges = append(r.IgnoreChanges, *source(c))
+				}
+			case "events":
+				pairs(value, func(k, v *yaml.Node) {
+					r.Events = append(r.Events, NamedEvent{Name: k.Value, At: at(k), When: source(v)})
+				})
 			case "representation":
 				r.Representation = value
 			case "columns":

@@ -66,17 +66,8 @@ func (m *Mapper) mapResource(o *output, p *planned) {
 		return
 	}
 	switch c.Op {
-	case cdc.Insert:
-		m.one(o, p, p.created, c.New, nil)
-	case cdc.Update:
-		if keyChanged(p, c) {
-			m.one(o, p, p.deleted, c.Old, nil)
-			m.one(o, p, p.created, c.New, c.Old)
-			return
-		}
-		m.one(o, p, p.updated, c.New, c.Old)
-	case cdc.Delete:
-		m.one(o, p, p.deleted, c.Old, nil)
+	case cdc.Insert, cdc.Update, cdc.Delete:
+		m.mapRow(o, p)
 	}
 }
 
@@ -95,10 +86,10 @@ func keyChanged(p *planned, c *cdc.Change) bool {
 	return changed
 }
 
-// one makes one event of a row.
-func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row) {
+// one makes one event of a row, or a dead letter, and says whether it is an event.
+func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row) bool {
 	r := &m.renderer
-	r.row, r.fallback, r.partial, r.failed, r.err = row, fallback, nil, nil, nil
+	r.row, r.fallback, r.old, r.partial, r.failed, r.err = row, fallback, m.old, nil, nil, nil
 	defer m.forget()
 	var whole bool
 	m.instance, whole = r.appendInstance(m.instance[:0], p.key)
@@ -106,12 +97,12 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 	if !whole {
 		o.deadLetter(p, "", fmt.Sprintf("the change does not carry the key %s of %s: it is not in the replica identity",
 			list(p.keyNames()), p.Table))
-		return
+		return false
 	}
 	m.buf = r.data(m.buf[:0], &p.root)
 	if r.err != nil {
 		o.deadLetter(p, instance, r.reason(p.Name))
-		return
+		return false
 	}
 	e := &Event{Type: event, Resource: p.Name, Instance: instance, Time: o.change.Tx.Time.UTC()}
 	if len(r.partial) > 0 {
@@ -123,12 +114,12 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 		m.buf, known = r.appendAccount(m.buf, p.bound.account)
 		if r.err != nil {
 			o.deadLetter(p, instance, r.reason(p.Name))
-			return
+			return false
 		}
 		if account := m.buf[size:]; known {
 			if bytes.IndexByte(account, 0) >= 0 || !utf8.Valid(account) {
 				o.deadLetter(p, instance, "the account is not a text that can be stored: it holds a zero byte, or bytes that are not UTF-8")
-				return
+				return false
 			}
 			// Changes of one account often come together.
 			if m.account != string(account) {
@@ -138,8 +129,12 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 		}
 	}
 	e.Data = bytes.Clone(m.buf[:size])
+	if m.previous && m.updates {
+		e.Previous = m.previousOf(p)
+	}
 	e.ID = m.ids.id(o.change.Tx, o.change.Ordinal, event, instance)
 	o.event(e)
+	return true
 }
 
 // keptBuffer is the largest buffer that is kept for the next row: one large row must not cost its size for ever.
@@ -148,7 +143,7 @@ const keptBuffer = 1 << 20
 // forget lets go of the batch and of large buffers.
 func (m *Mapper) forget() {
 	r := &m.renderer
-	r.row, r.fallback, r.partial = nil, nil, nil
+	r.row, r.fallback, r.old, r.partial = nil, nil, nil, nil
 	if cap(m.buf) > keptBuffer {
 		m.buf = nil
 	}

@@ -95,7 +95,7 @@ func readMatrix(t *testing.T) []matrixCase {
 // streamed is the first change of the table that the stream tells, which do makes.
 func streamed(t *testing.T, url string, table cdc.TableName, do func()) *cdc.Change {
 	t.Helper()
-	first := &firstChange{came: make(chan *cdc.Change, 1)}
+	first := &firstChange{began: make(chan struct{}, 1), came: make(chan *cdc.Change, 1)}
 	source, err := cdc.New(cdc.Config{
 		URL: secret.String(url), Slot: pgtest.Name("slot"), Publication: "matrix", Environment: "test", Temporary: true,
 		Tables: []cdc.TableName{table}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -115,21 +115,38 @@ func streamed(t *testing.T, url string, table cdc.TableName, do func()) *cdc.Cha
 			t.Error(err)
 		}
 	}()
+	deadline := time.After(30 * time.Second)
+	// The temporary slot tells what commits after it was made.
+	select {
+	case <-first.began:
+	case <-deadline:
+		t.Fatal("the stream did not begin")
+	}
 	do()
 	select {
 	case c := <-first.came:
 		return c
-	case <-time.After(30 * time.Second):
+	case <-deadline:
 		t.Fatal("the change did not come")
 		return nil
 	}
 }
 
 // firstChange keeps a copy of the first change.
-type firstChange struct{ came chan *cdc.Change }
+type firstChange struct {
+	began chan struct{}
+	came  chan *cdc.Change
+}
 
-func (f *firstChange) Begin(context.Context) error { return nil }
-func (f *firstChange) End()                        {}
+func (f *firstChange) Begin(context.Context) error {
+	select {
+	case f.began <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (f *firstChange) End() {}
 
 func (f *firstChange) Handle(_ context.Context, b *cdc.Batch) (*cdc.Receipt, error) {
 	for i := range b.Changes {

@@ -11,6 +11,7 @@ import (
 // Definition is a config that is right as far as it can be told without the database.
 type Definition struct {
 	resources []*resource
+	previous  bool
 }
 
 // resource is a parsed Resource.
@@ -22,13 +23,22 @@ type resource struct {
 	account *source
 	path    *element
 	format  *format
+	// where and deleteWhen are nil where there is none.
+	where, deleteWhen *source
+	events            []namedEvent
+}
+
+// namedEvent is a parsed NamedEvent.
+type namedEvent struct {
+	name string
+	when source
 }
 
 // Parse checks everything that needs no database and lists all that is wrong. The Definition is good only if the list
 // is empty.
 func Parse(cfg Config) (*Definition, problem.List) {
 	var problems problem.List
-	d := &Definition{}
+	d := &Definition{previous: cfg.Previous}
 	names := make(map[string]problem.Place, len(cfg.Resources))
 	for _, r := range cfg.Resources {
 		if !validResourceName(r.Name) {
@@ -89,10 +99,49 @@ func parseResource(r Resource, problems *problem.List) *resource {
 	if r.Account != nil {
 		p.account = parseBare("account", r.Account, problems)
 	}
+	if r.Where != nil {
+		p.where = parseBare("where", r.Where, problems)
+	}
+	if r.DeleteWhen != nil {
+		p.deleteWhen = parseBare("delete_when", r.DeleteWhen, problems)
+	}
+	checkDuplicates("ignore_changes", r.IgnoreChanges, problems)
+	p.events = parseEvents(r, problems)
 	if r.Path != nil {
 		p.path = parsePath(r.Path, problems)
 	}
 	return p
+}
+
+// ownEvents are those that every resource has.
+var ownEvents = []string{"create", "update", "delete", "truncate"}
+
+func parseEvents(r Resource, problems *problem.List) []namedEvent {
+	var events []namedEvent
+	seen := map[string]bool{}
+	for _, e := range r.Events {
+		word, ok := strings.CutPrefix(e.Name, r.Name+".")
+		switch {
+		case !ok:
+			problems.Add(e.At, "write "+r.Name+"."+e.Name[strings.LastIndex(e.Name, ".")+1:],
+				"the event %q of resource %s does not begin with %s.", e.Name, r.Name, r.Name)
+			continue
+		case !validResourceName(word):
+			problems.Add(e.At, "use lower-case letters, digits and _, a letter first, as in "+r.Name+".won", "event name %q is not valid", e.Name)
+			continue
+		case slices.Contains(ownEvents, word):
+			problems.Add(e.At, "take another name; where and delete_when say what is created and deleted", "every resource has an event %s of its own", e.Name)
+			continue
+		case seen[e.Name]:
+			problems.Add(e.At, "", "duplicate event %q", e.Name)
+			continue
+		}
+		seen[e.Name] = true
+		if when := parseBare(e.Name, e.When, problems); when != nil {
+			events = append(events, namedEvent{e.Name, *when})
+		}
+	}
+	return events
 }
 
 // place is the first that is known.
@@ -121,7 +170,11 @@ func parseBare(key string, s *Source, problems *problem.List) *source {
 	src := &source{text: trimmed, at: s.At.At(strings.Index(s.Text, trimmed))}
 	switch {
 	case trimmed == "":
-		problems.Add(s.At, "name a column, as in account_id", "%s is empty", key)
+		hint := "write a condition, as in stage == \"won\""
+		if key == "account" {
+			hint = "name a column, as in account_id"
+		}
+		problems.Add(s.At, hint, "%s is empty", key)
 		return nil
 	case strings.HasPrefix(trimmed, "${"):
 		hint := ""

@@ -25,7 +25,8 @@ type planned struct {
 	broken string
 }
 
-// Columns are the indexes of the relation's columns that the mapping of its rows uses: key, account and representation.
+// Columns are the indexes of the relation's columns that the mapping of its rows uses: key, account, conditions and
+// representation.
 // The slice is shared and must not be changed. Like Map it is for one goroutine at a time.
 func (m *Mapper) Columns(r *cdc.Relation) []int { return m.planOf(r).columns }
 
@@ -86,6 +87,7 @@ func (p *planned) columnsOf(into []int) []int {
 	if p.bound.account != nil {
 		into = p.bound.account.columnsOf(into)
 	}
+	into = p.conditions.columnsOf(into)
 	for _, k := range p.key {
 		if !slices.Contains(into, k) {
 			into = append(into, k)

@@ -21,7 +21,9 @@ type renderer struct {
 	evaluator *evaluator
 	// row is the image; fallback is where values that it does not hold are looked for, and may be nil.
 	row, fallback cdc.Row
-	partial       []string
+	// old is the row before an update, as far as it is told; nil for other changes.
+	old     cdc.Row
+	partial []string
 	// failed and err are the node that could not be evaluated, and why.
 	failed *node
 	err    error
@@ -211,9 +213,25 @@ func (r *renderer) intoString(dst []byte, start int) []byte {
 
 // evaluate runs an expression and writes its result.
 func (r *renderer) evaluate(dst []byte, n *node) ([]byte, knowledge) {
+	v, k := r.run(n)
+	if k != known || r.err != nil {
+		return dst, k
+	}
+	dst, err := n.program.format.appendValue(dst, v)
+	if err != nil {
+		r.failed, r.err = n, err
+	}
+	return dst, known
+}
+
+// run runs an expression.
+func (r *renderer) run(n *node) (any, knowledge) {
 	p := n.program
 	result := known
 	for _, c := range p.columns {
+		if c.old {
+			continue
+		}
 		switch r.value(c.index).Kind {
 		case cdc.Unchanged:
 			result = max(result, unchanged)
@@ -222,28 +240,32 @@ func (r *renderer) evaluate(dst []byte, n *node) ([]byte, knowledge) {
 		}
 	}
 	if result != known {
-		return dst, result
+		return nil, result
 	}
 	bytes := 0
 	for _, c := range p.columns {
 		var v any
-		if value := r.value(c.index); value.Kind == cdc.Text {
+		value := cdc.Value{}
+		switch {
+		case !c.old:
+			value = r.value(c.index)
+		case c.index < len(r.old):
+			value = r.old[c.index]
+		}
+		if value.Kind == cdc.Text {
 			v = c.value(value.Data)
 			bytes += len(value.Data)
 		}
 		p.env[c.name] = v
 	}
 	v, err := r.evaluator.run(p, bytes)
-	if err == nil {
-		dst, err = p.format.appendValue(dst, v)
-	}
 	for _, c := range p.columns {
 		p.env[c.name] = nil
 	}
 	if err != nil {
 		r.failed, r.err = n, err
 	}
-	return dst, known
+	return v, known
 }
 
 // reason tells what failed, and never on which values.

@@ -17,6 +17,8 @@ type Offer struct {
 	AdminOnly bool
 	// AccountReason, when not empty, tells why the event cannot be routed to accounts; the admin gets it.
 	AccountReason string
+	// Reason, when not empty, tells why the source cannot give the event to anybody.
+	Reason string
 }
 
 // Catalogue is every event that the source can give, in the order in which it is shown. Nil means that it is not known
@@ -36,6 +38,8 @@ func (c Catalogue) Check(pattern string, admin bool) error {
 	switch {
 	case i < 0:
 		return c.unknown(pattern)
+	case c[i].Reason != "":
+		return fmt.Errorf("%s is not offered: %s", quote(pattern), c[i].Reason)
 	case admin:
 		return nil
 	case c[i].AdminOnly:
@@ -55,6 +59,8 @@ func (c Catalogue) checkResource(pattern, resource string, admin bool) error {
 			continue
 		}
 		switch known = true; {
+		case o.Reason != "":
+			reason = o.Reason
 		case admin || !o.AdminOnly && o.AccountReason == "":
 			return nil
 		case o.AdminOnly:

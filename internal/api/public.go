@@ -16,7 +16,9 @@ func (s *Server) eventTypes(call) (answer, error) {
 	for i, o := range catalogue {
 		types[i] = client.EventType{Name: o.Name, Resource: o.Resource, Reason: o.AccountReason}
 		types[i].AdminOnly = o.AdminOnly || o.AccountReason != ""
-		if o.AdminOnly && o.AccountReason == "" {
+		if o.Reason != "" {
+			types[i].Reason = o.Reason
+		} else if o.AdminOnly && o.AccountReason == "" {
 			types[i].Reason = "it belongs to no account"
 		}
 	}

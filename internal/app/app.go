@@ -309,6 +309,9 @@ func (a *App) tellResources(cfg *config.Config, m *mapping.Mapper) {
 			reasons[t.AccountReason] = true
 			a.log.Warn("not offered to accounts", "event", t.Name, "reason", t.AccountReason)
 		}
+		if t.Reason != "" {
+			a.log.Warn("not offered", "event", t.Name, "reason", t.Reason)
+		}
 	}
 	if len(cfg.API.Tokens) == 0 {
 		a.log.Warn("api.tokens is empty: nobody can subscribe")
@@ -436,6 +439,9 @@ func catalogueOf(m *mapping.Mapper) subscriptions.Catalogue {
 		}
 		if t.Accounted && strings.HasSuffix(t.Name, ".truncate") {
 			o.AccountReason = "it empties the whole table, of all accounts"
+		}
+		if t.Reason != "" {
+			o.Reason = "the replication stream does not tell enough of the old row; the operator finds the mend in rowhook's log"
 		}
 		offers = append(offers, o)
 	}

@@ -214,6 +214,9 @@ func dump(c *config.Config) string {
 	for _, part := range []any{rest.Database, rest.Store, rest.App, rest.API, rest.Delivery, rest.Retention, rest.Limits} {
 		fmt.Fprintf(&b, "%T %+v\n", part, part)
 	}
+	if c.Mapping.JSON != (mapping.Rules{}) {
+		fmt.Fprintf(&b, "json %+v\n", c.Mapping.JSON)
+	}
 	for _, r := range c.Mapping.Resources {
 		fmt.Fprintf(&b, "%v resource %s\n  %v table %v\n", r.At, r.Name, r.TableAt, r.Table)
 		dumpSource(&b, "account", r.Account)
@@ -226,6 +229,18 @@ func dump(c *config.Config) string {
 		}
 		for _, c := range r.Except {
 			dumpSource(&b, "except", &c)
+		}
+		dumpSource(&b, "where", r.Where)
+		dumpSource(&b, "delete_when", r.DeleteWhen)
+		for _, c := range r.IgnoreChanges {
+			dumpSource(&b, "ignores", &c)
+		}
+		for _, e := range r.Events {
+			fmt.Fprintf(&b, "  %v event %s\n", e.At, e.Name)
+			dumpSource(&b, "when", e.When)
+		}
+		if r.JSON != (mapping.Rules{}) {
+			fmt.Fprintf(&b, "  json %+v\n", r.JSON)
 		}
 		if r.Representation != nil {
 			dumpNode(&b, r.File, r.Representation, "  ")

@@ -157,12 +157,12 @@ var limitsObject = object[Limits]{
 
 var resourceObject = object[mapping.Resource]{
 	closed: true,
-	later:  []string{"ignore_changes", "relations", "delete_when", "where", "events", "coalesce", "key"},
+	later:  []string{"relations", "coalesce", "key"},
 	check:  checkResource,
 	members: []member[mapping.Resource]{
 		must(key("table", kind[mapping.Resource](tableKind{tableName()}), itself[mapping.Resource],
 			"The table: contacts (in the schema public), app.contacts, or '\"My Schema\".\"My Table\"'."), "table: contacts"),
-		key("account", kind[*mapping.Source](expressionKind{examples: []any{"account_id", "string(tenant_id)"}}),
+		key("account", kind[*mapping.Source](expressionKind{hint: "name the column that holds the customer's id", examples: []any{"account_id", "string(tenant_id)"}}),
 			func(r *mapping.Resource) **mapping.Source { return &r.Account },
 			"Expression over the row that gives the customer whom an instance belongs to, most often just a column. Without it, the events are the admin's only."),
 		key("path", kind[*mapping.Source](pathKind{examples: []any{"/contacts/${id}"}}),
@@ -174,9 +174,21 @@ var resourceObject = object[mapping.Resource]{
 			"Instead of a representation: the columns to send, in this order and under their own names, or all. Default, for a resource without account: all."),
 		key("except", columnNames(), func(r *mapping.Resource) *[]mapping.Source { return &r.Except },
 			"With columns: all, the columns that are not sent."),
+		key("where", condition(`kind == "person"`), func(r *mapping.Resource) **mapping.Source { return &r.Where },
+			"Condition over the row: rows for which it does not hold are no instances. A row that comes to hold it is created, one that ceases is deleted. Needs the old row: REPLICA IDENTITY FULL, or its columns in the identity."),
+		key("delete_when", condition("deleted_at != null"), func(r *mapping.Resource) **mapping.Source { return &r.DeleteWhen },
+			"Condition over the row under which it counts as deleted: soft deletes become deletes, undoing one a create. Needs the old row likewise."),
+		key("ignore_changes", columnNames(), func(r *mapping.Resource) *[]mapping.Source { return &r.IgnoreChanges },
+			"Columns whose change alone is no update, where the old row is known: updated_at, counters."),
+		key("events", kind[[]mapping.NamedEvent](eventsKind{}), func(r *mapping.Resource) *[]mapping.NamedEvent { return &r.Events },
+			"Events of the resource's own, by name: contact.won, each with the condition over the row, and the old row, under which it is sent beside a create or an update."),
 		key("json", kind[mapping.Rules](sameAs[mapping.Rules]{rulesObject, "json"}), func(r *mapping.Resource) *mapping.Rules { return &r.JSON },
 			"The same as the file's json, for this resource alone: its rules go over the file's, a preset replaces them all."),
 	},
+}
+
+func condition(example string) kind[*mapping.Source] {
+	return expressionKind{hint: "write a condition, as in " + example, examples: []any{example}}
 }
 
 // rulesObject takes the names and values of rules from package mapping.

@@ -102,7 +102,10 @@ func (k tableKind) decode(d *decoder, v value, to *mapping.Resource) {
 func (k tableKind) schema(*mapping.Resource) jsonObject { return k.scalar.schema(nil) }
 
 // expressionKind is a key that takes an expression bare.
-type expressionKind struct{ examples []any }
+type expressionKind struct {
+	hint     string
+	examples []any
+}
 
 func (k expressionKind) decode(d *decoder, v value, to **mapping.Source) {
 	t, ok := d.rawText(v, "an expression", "")
@@ -110,7 +113,7 @@ func (k expressionKind) decode(d *decoder, v value, to **mapping.Source) {
 		return
 	}
 	if v.node.ShortTag() == "!!str" && strings.TrimSpace(t.written) == "" {
-		d.add(t.at, "name the column that holds the customer's id", "%s is empty", v.path)
+		d.add(t.at, k.hint, "%s is empty", v.path)
 		return
 	}
 	out, _, ok := d.resolveExpression(v.node, t.written, 0)
@@ -123,6 +126,35 @@ func (k expressionKind) decode(d *decoder, v value, to **mapping.Source) {
 
 func (k expressionKind) schema(**mapping.Source) jsonObject {
 	return jsonObject{{"type", "string"}, {"minLength", 1}, {"examples", k.examples}}
+}
+
+// eventsKind is a map from names of events to their conditions, kept in the file's order. Package mapping checks the names.
+type eventsKind struct{}
+
+var eventCondition = expressionKind{hint: `write a condition, as in stage == "won" && old.stage != "won"`}
+
+func (eventsKind) decode(d *decoder, v value, to *[]mapping.NamedEvent) {
+	if d.bad[v.node] {
+		return
+	}
+	entries, ok := d.entries(v, true)
+	if !ok {
+		return
+	}
+	for _, e := range entries {
+		event := mapping.NamedEvent{Name: e.name, At: e.key}
+		if eventCondition.decode(d, e.value, &event.When); event.When != nil {
+			*to = append(*to, event)
+		}
+	}
+}
+
+func (eventsKind) schema(*[]mapping.NamedEvent) jsonObject {
+	return jsonObject{
+		{"type", "object"},
+		{"additionalProperties", jsonObject{{"type", "string"}, {"minLength", 1}}},
+		{"examples", []any{jsonObject{{"contact.won", `stage == "won" && old.stage != "won"`}}}},
+	}
 }
 
 // pathKind is a path with ${…} for the row's values.

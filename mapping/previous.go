@@ -1,0 +1,68 @@
+package mapping
+
+import (
+	"bytes"
+
+	"github.com/rowhook/rowhook/cdc"
+)
+
+// previousOf renders what an update has changed as it was before, in the shape of the data: nil where nothing of it is
+// known. It is for the row that the renderer has just rendered.
+func (m *Mapper) previousOf(p *planned) []byte {
+	r := &m.renderer
+	row, fallback, old, partial := r.row, r.fallback, r.old, r.partial
+	defer func() { r.row, r.fallback, r.old, r.partial = row, fallback, old, partial }()
+	if n := p.bound.account; n != nil {
+		// What an account's instance was in another account is not its business.
+		now, _ := r.render(nil, n)
+		r.row, r.fallback = old, nil
+		was, k := r.render(nil, n)
+		r.row, r.fallback = row, fallback
+		if r.err != nil || k != known || !bytes.Equal(now, was) {
+			r.failed, r.err = nil, nil
+			return nil
+		}
+	}
+	out, some := r.previous(nil, &p.root, row, fallback, old)
+	if !some {
+		return nil
+	}
+	return out
+}
+
+// previous appends what the node was, if that is known and not what it is.
+func (r *renderer) previous(dst []byte, n *node, row, fallback, old cdc.Row) ([]byte, bool) {
+	// What an old row's old row was is not known.
+	if !n.dynamic || n.kind != nodeObject && n.usesOld() {
+		return dst, false
+	}
+	start := len(dst)
+	if n.kind != nodeObject {
+		r.row, r.fallback, r.old = row, fallback, old
+		now, k := r.render(nil, n)
+		r.row, r.fallback, r.old = old, nil, nil
+		dst, was := r.render(dst, n)
+		if r.err != nil {
+			// The old row may not have been fit for the expression; what it is now has been rendered already.
+			r.failed, r.err = nil, nil
+			return dst[:start], false
+		}
+		if was != known || k == known && bytes.Equal(now, dst[start:]) {
+			return dst[:start], false
+		}
+		return dst, true
+	}
+	dst = append(dst, '{')
+	for i := range n.nodes {
+		before := len(dst)
+		dst = append(appendComma(dst, start), n.keys[i]...)
+		var some bool
+		if dst, some = r.previous(dst, &n.nodes[i], row, fallback, old); !some {
+			dst = dst[:before]
+		}
+	}
+	if len(dst) == start+1 {
+		return dst[:start], false
+	}
+	return append(dst, '}'), true
+}
