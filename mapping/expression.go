@@ -7,9 +7,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/builtin"
 	"github.com/expr-lang/expr/checker"
 	"github.com/expr-lang/expr/compiler"
 	"github.com/expr-lang/expr/conf"
@@ -244,7 +244,7 @@ func (e *evaluator) compile(text string, at location, s *scope, f *format, probl
 		tellSyntax(text, at, err, problems)
 		return nil
 	}
-	tree.Node = plainNames(tree.Node, s.hasOld())
+	tree.Node = picks(plainNames(tree.Node, s.hasOld()))
 	used, ok := resolveNames(tree.Node, text, at, s, problems)
 	if !ok {
 		return nil
@@ -262,7 +262,7 @@ func (e *evaluator) compile(text string, at location, s *scope, f *format, probl
 		// Any type: null must go with every operator.
 		typed[nullName] = types.Any
 	}
-	result, err := checker.Check(tree, configOf(typed, nil))
+	result, err := checker.Check(tree, configOf(typed, ownFunctions))
 	if err != nil {
 		tellType(text, at, err, problems)
 		return nil
@@ -303,9 +303,10 @@ func resolveNames(root ast.Node, text string, at location, s *scope, problems *p
 		name, place := id.Value, at.place(text, id.Location().From)
 		switch {
 		case told[name] || slices.Contains(used, name):
+		case v.callees[id] && ownFunctions[name] != nil:
 		case v.callees[id]:
 			told[name], ok = true, false
-			problems.Add(place, problem.DidYouMean(name, builtin.Names), "there is no function %q", name)
+			problems.Add(place, problem.DidYouMean(name, functionNames), "there is no function %q", name)
 		case name == "$env":
 			told[name], ok = true, false
 			problems.Add(place, `name one column, as in $env["first name"]`, "$env cannot be used as a whole")
@@ -318,6 +319,12 @@ func resolveNames(root ast.Node, text string, at location, s *scope, problems *p
 				continue
 			}
 			used = append(used, name)
+		}
+	}
+	for _, n := range v.formats {
+		if _, err := strftime(time.Time{}, n.Value); err != nil {
+			ok = false
+			problems.Add(at.place(text, n.Location().From), "", "in expression %s: %s", quote(text), err.Error())
 		}
 	}
 	for _, n := range v.now {
@@ -333,6 +340,8 @@ type nameVisitor struct {
 	callees   map[ast.Node]bool
 	variables map[string]bool
 	now       []*ast.BuiltinNode
+	// formats are those given to strftime as they are.
+	formats []*ast.StringNode
 }
 
 // Visit implements ast.Visitor.
@@ -344,6 +353,11 @@ func (v *nameVisitor) Visit(node *ast.Node) {
 		}
 	case *ast.CallNode:
 		v.callees[n.Callee] = true
+		if id, ok := n.Callee.(*ast.IdentifierNode); ok && id.Value == "strftime" && len(n.Arguments) == 2 {
+			if format, ok := n.Arguments[1].(*ast.StringNode); ok {
+				v.formats = append(v.formats, format)
+			}
+		}
 	case *ast.VariableDeclaratorNode:
 		v.variables[n.Name] = true
 	case *ast.BuiltinNode:

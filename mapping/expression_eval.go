@@ -49,6 +49,7 @@ func newEvaluator() *evaluator {
 	}
 	e.addOperators(add)
 	e.addBuiltins(add)
+	e.addOwnFunctions(add)
 	return e
 }
 

@@ -79,6 +79,9 @@ func (r *rewriter) node(n ast.Node, next func(ast.Node) ast.Node) (ast.Node, boo
 		}
 		return call(n, "__slice", next(n.Node), from, to), true
 	case *ast.CallNode:
+		if id, ok := n.Callee.(*ast.IdentifierNode); ok && ownFunctions[id.Value] != nil {
+			return call(n, "__own_"+id.Value, each(n.Arguments, next)...), true
+		}
 		if m, ok := n.Callee.(*ast.MemberNode); ok {
 			return call(n, "__method", append([]ast.Node{next(m.Node), next(m.Property)}, each(n.Arguments, next)...)...), true
 		}
