@@ -22,6 +22,7 @@ var catalogue = subscriptions.Catalogue{
 	{Name: "deal.won", Resource: "deal"},
 	{Name: "plan.create", Resource: "plan", AdminOnly: true},
 	{Name: "note.delete", Resource: "note", AccountReason: "unknown account"},
+	{Name: "lead.won", Resource: "lead", Reason: "the old row is not known"},
 }
 
 var (
@@ -134,6 +135,8 @@ func TestNewSaysEachMistake(t *testing.T) {
 			`event: no event is called "contacts.*": did you mean "contact.*"?`},
 		{account42, `{"event":"zzzzzzzzzzzzzzzzzzzzzzzzz","target_url":"https://example.com"}`,
 			`event: no event is called "zzzzzzzzzzzzzzzzzzzzzzzzz": event-type/ lists them`},
+		{admin, `{"event":"lead.won","target_url":"https://example.com"}`, `event: "lead.won" is not offered: the old row is not known`},
+		{admin, `{"event":"lead.*","target_url":"https://example.com"}`, `event: "lead.*" has no event that is offered: the old row is not known`},
 		{account42, `{"event":"contact.delete","target_url":"https://example.com"}`,
 			`event: "contact.delete" is not offered: the replica identity of contacts lacks account_id`},
 		{account42, `{"event":"plan.create","target_url":"https://example.com"}`, `event: "plan.create" is for the admin only`},
