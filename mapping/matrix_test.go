@@ -214,11 +214,49 @@ func TestMatrix(t *testing.T) {
 			}
 		}
 	})
+	t.Run("docs", func(t *testing.T) {
+		const file = "../docs/mapping.md"
+		page, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, rest, ok1 := strings.Cut(string(page), "|---|---|---|---|---|---|---|\n")
+		have, after, ok2 := strings.Cut(rest, "\n\n")
+		if !ok1 || !ok2 {
+			t.Fatal("docs/mapping.md has no table of the presets")
+		}
+		want := presetTable(cases)
+		if *update {
+			if err := os.WriteFile(file, []byte(before+"|---|---|---|---|---|---|---|\n"+want+"\n\n"+after), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		} else if have != want {
+			t.Errorf("the presets in docs/mapping.md are not what is written: go test -run TestMatrix ./mapping -update")
+		}
+	})
 	for i, f := range matrixFormats {
 		if f.rules.Preset != "" {
 			t.Run(f.name, func(t *testing.T) { checkPreset(t, f.name, cases, i) })
 		}
 	}
+}
+
+// presetTable is the table of the docs: some cases in the formats that have a name.
+func presetTable(cases []matrixCase) string {
+	var rows []string
+	for _, name := range []string{"int8_small", "numeric_scale", "numeric_nan", "float8_whole", "date_leap", "time_micros", "timestamp_micros",
+		"timestamptz_short", "timestamptz_whole", "timestamptz_infinity", "interval_days", "bytea_empty", "hstore_pairs", "int4range_half", "inet_net",
+		"money_minus", "point_plain"} {
+		c := cases[slices.IndexFunc(cases, func(c matrixCase) bool { return c.name == name })]
+		row := "| `" + c.typ + "` " + strings.ReplaceAll(*c.value, "|", `\|`)
+		for i, f := range matrixFormats {
+			if f.name != "rules" {
+				row += " | `" + c.json[i] + "`"
+			}
+		}
+		rows = append(rows, row+" |")
+	}
+	return strings.Join(rows, "\n")
 }
 
 // checkPreset compares with what the framework said.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"gopkg.in/yaml.v3"
 
 	"github.com/rowhook/rowhook/internal/pgtest"
 )
@@ -49,6 +50,16 @@ func TestMapping(t *testing.T) {
 		switch b.lang {
 		case "yaml":
 			config = b.text
+			// Each is compiled against the real tables, and written for a row of each resource.
+			var parts struct{ Resources map[string]any }
+			if err := yaml.Unmarshal([]byte(b.text), &parts); err != nil || len(parts.Resources) == 0 {
+				t.Errorf("%s has no resources: %v", b, err)
+			}
+			for name := range parts.Resources {
+				if data := preview(t, url, config, name, "1"); len(data) < 10 {
+					t.Errorf("%s: %s 1 is %s", b, name, data)
+				}
+			}
 		case "json":
 			data := preview(t, url, config, "contact", "1")
 			compare(t, b, string(data))
