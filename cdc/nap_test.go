@@ -16,11 +16,15 @@ func TestNaps(t *testing.T) {
 	rec := newRecorder()
 	s, stop := f.run(rec)
 	const live = 2 * napEvery
+	late := false
 	for n := range live {
+		begun := time.Now()
 		f.exec(`insert into t values ($1, 'live')`, n)
 		rec.wait(t, n+1)
+		// A machine that stood still made a backlog of it.
+		late = late || time.Since(begun) > behindAfter
 	}
-	if got := s.napped.Load(); got != 0 {
+	if got := s.napped.Load(); got != 0 && !late {
 		t.Errorf("the reader rested %d times while what came was live", got)
 	}
 	stop()
