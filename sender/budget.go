@@ -1,5 +1,11 @@
 package sender
 
+import (
+	"sync/atomic"
+
+	"github.com/rowhook/rowhook/mapping"
+)
+
 // The price of what is under way, in bytes, beside the bodies themselves: what the structures around them take.
 const (
 	eventOverhead    = 400
@@ -18,15 +24,34 @@ func (c Config) StateSize(subscriptions int) int64 {
 
 // priceOf is what a job is charged for.
 func priceOf(j *Job) int64 {
-	return int64(len(j.Event.Data)) + eventOverhead + int64(len(j.To))*deliveryOverhead
+	price := int64(len(j.Event.Data)) + eventOverhead + int64(len(j.To))*deliveryOverhead
+	if len(j.To) > 1 {
+		price += int64(len(j.Event.Data)) + standardOverhead // what is sent is kept for all of them
+	}
+	return price
 }
 
 // body is an event under way and what it is charged for: as long as one of its deliveries is not settled.
 type body struct {
 	price      int64
 	deliveries int
+	// shared says that it goes to several, for which text keeps what is sent once it was written.
+	shared bool
+	text   atomic.Pointer[[]byte]
 	// stored says that the event's row is in the store. It belongs to the recorder.
 	stored bool
+}
+
+// textOf is what is sent of an event that goes to several, not to be changed: a transport may read it for a moment longer
+// than an attempt takes, and others that of the same event.
+func (b *body) textOf(ev *mapping.Event) []byte {
+	if text := b.text.Load(); text != nil {
+		return *text
+	}
+	// Two may write it at the same time; it is the same.
+	text := AppendStandard(make([]byte, 0, len(ev.Data)+standardOverhead), ev)
+	b.text.Store(&text)
+	return text
 }
 
 // budget bounds what is under way. It is guarded by the dispatcher's mutex.

@@ -117,7 +117,7 @@ func (d *Dispatcher) Submit(ctx context.Context, jobs []Job, receipt *cdc.Receip
 		taken = true
 		d.direct.take(price)
 		now := time.Now()
-		b := &body{price: price, deliveries: len(j.To), stored: j.Stored}
+		b := &body{price: price, deliveries: len(j.To), shared: len(j.To) > 1, stored: j.Stored}
 		for _, to := range j.To {
 			d.submit(&delivery{event: j.Event, body: b, receipt: receipt, submitted: now}, to, now)
 		}

@@ -31,7 +31,7 @@ func (s *subscription) wanted() int {
 // attempt for each event, and a dial and two writes with it: its events go to the store without one, and one after the
 // other is tried now and then, until one is delivered. It is called with the mutex held.
 func (d *Dispatcher) failed(s *subscription) {
-	if s.inARow++; s.inARow < failingAfter || s.removed {
+	if s.inARow++; s.inARow < failingAfter || s.removed || d.halted() {
 		return
 	}
 	s.failing = true

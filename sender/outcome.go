@@ -21,7 +21,11 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	case broken != nil:
 		out = Outcome{Started: time.Now()}.failed(ReasonConfiguration, broken)
 	default:
-		out = t.deliver(ctx, a)
+		if dl.body != nil && dl.body.shared {
+			out, _ = t.send(ctx, a, dl.body.textOf(dl.event))
+		} else {
+			out = t.deliver(ctx, a)
+		}
 	}
 
 	report := Report{Event: dl.event, Subscription: sub, Attempt: a.number, Outcome: out}
