@@ -182,7 +182,7 @@ var resourceObject = object[mapping.Resource]{
 			"Columns whose change alone is no update, where the old row is known: updated_at, counters."),
 		key("events", kind[[]mapping.NamedEvent](eventsKind{}), func(r *mapping.Resource) *[]mapping.NamedEvent { return &r.Events },
 			"Events of the resource's own, by name: contact.won, each with the condition over the row, and the old row, under which it is sent beside a create or an update."),
-		key("json", kind[mapping.Rules](sameAs[mapping.Rules]{rulesObject, "json"}), func(r *mapping.Resource) *mapping.Rules { return &r.JSON },
+		key("json", kind[mapping.Rules](rulesAgain{rulesObject}), func(r *mapping.Resource) *mapping.Rules { return &r.JSON },
 			"The same as the file's json, for this resource alone: its rules go over the file's, a preset replaces them all."),
 	},
 }

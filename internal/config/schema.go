@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+
+	"github.com/rowhook/rowhook/mapping"
 )
 
 // Schema is the JSON Schema (2020-12) of the config file, for editors.
@@ -30,13 +32,10 @@ func Schema() []byte {
 // reference is the schema of a value that comes from elsewhere.
 var reference = jsonObject{{"$ref", "#/$defs/reference"}}
 
-// sameAs is an object that has the same keys as a block of the file, whose schema it refers to.
-type sameAs[T any] struct {
-	object[T]
-	block string
-}
+// rulesAgain are the rules of a resource: their schema is that of the file's block json.
+type rulesAgain struct{ object[mapping.Rules] }
 
-func (s sameAs[T]) schema(*T) jsonObject { return jsonObject{{"$ref", "#/properties/" + s.block}} }
+func (rulesAgain) schema(*mapping.Rules) jsonObject { return jsonObject{{"$ref", "#/properties/json"}} }
 
 func (o object[T]) schema(def *T) jsonObject {
 	properties := jsonObject{}
