@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -23,12 +24,17 @@ func benchmarkMap(b *testing.B, config string) {
 	if problems != nil {
 		b.Fatal(problems)
 	}
-	tables, relations := loadTables(b, benchTables)
+	benchmarkChange(b, d, benchTables, benchChanges)
+}
+
+func benchmarkChange(b *testing.B, d *Definition, tablesText, changes string) {
+	b.Helper()
+	tables, relations := loadTables(b, tablesText)
 	m, problems := d.Compile(tables, "bench")
 	if problems != nil {
 		b.Fatal(problems)
 	}
-	c := loadChanges(b, benchChanges, relations)[0]
+	c := loadChanges(b, changes, relations)[0]
 	var events []*Event
 	var dead []DeadLetter
 	b.ReportAllocs()
@@ -55,6 +61,42 @@ contact:
     email: ${email}
     url: https://example.com/contacts/${id}
     created_at: ${created_at}
+`)
+}
+
+func BenchmarkMapPreset(b *testing.B) {
+	benchmarkMap(b, `
+json: {preset: rails}
+contact: {table: public.contacts, account: account_id, columns: all}
+`)
+}
+
+// BenchmarkMapConditions is an update under REPLICA IDENTITY FULL with everything that looks at the old row;
+// BenchmarkMapPrevious has Event.Previous too.
+func BenchmarkMapConditions(b *testing.B) { benchmarkConditions(b, false) }
+
+func BenchmarkMapPrevious(b *testing.B) { benchmarkConditions(b, true) }
+
+func benchmarkConditions(b *testing.B, previous bool) {
+	cfg := loadConfig(b, `
+contact:
+  table: public.contacts
+  account: account_id
+  where: active
+  delete_when: email == null
+  ignore_changes: [created_at]
+  events: {contact.rich: 'total > 1000 and not (old.total > 1000)'}
+  columns: all
+`)
+	cfg.Previous = previous
+	d, problems := Parse(cfg)
+	if problems != nil {
+		b.Fatal(problems)
+	}
+	benchmarkChange(b, d, strings.Replace(benchTables, "key: [id]", "key: [id]\n  identity: full", 1), `
+- update: public.contacts
+  new: {id: "42", account_id: "7", first_name: Ada, last_name: Lovelace, email: ada@example.com, total: "12.30", active: t, created_at: "2024-02-29 13:14:15.123456+00", meta: '{"a": 1, "b": [true, null]}'}
+  old: {id: "42", account_id: "7", first_name: Ada, last_name: Byron, email: ada@example.com, total: "12.30", active: t, created_at: "2024-02-29 13:14:15.123456+00", meta: '{"a": 1, "b": [true, null]}'}
 `)
 }
 
