@@ -73,6 +73,8 @@ func StartupParameters() map[string]string {
 		"bytea_output":       "hex",
 		"extra_float_digits": "3",
 		"search_path":        "",
+		// A regclass is written as an identifier.
+		"quote_all_identifiers": "off",
 	}
 }
 
