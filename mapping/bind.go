@@ -77,7 +77,8 @@ func (r *resource) bind(columns []cdc.Column, key []int, e *evaluator) (*bound, 
 			except[c.Text] = true
 		}
 		for i, c := range columns {
-			if !c.Generated && !except[c.Name] {
+			// A tsvector is an index of other columns and no value of an API: it is sent where it is named.
+			if !c.Generated && !except[c.Name] && typeName(baseType(c.Type)) != "tsvector" {
 				out.root.add(b.columnMember(c.Name, i, r.At))
 			}
 		}
