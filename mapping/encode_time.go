@@ -283,7 +283,8 @@ const (
 // encodeTime writes time and timetz. A text that is not a time stays as it is, 24:00:00 too.
 func (f *format) encodeTime(dst, src []byte) []byte {
 	rest := src
-	if f.time == timeText || len(src) < 8 || src[2] != ':' || src[5] != ':' || !twoDigits(src[0:2], 0, 24) {
+	if f.time == timeText || len(src) < 8 || src[2] != ':' || src[5] != ':' ||
+		!twoDigits(src[0:2], 0, 24) || !twoDigits(src[3:5], 0, 59) || !twoDigits(src[6:8], 0, 60) {
 		return appendString(dst, src)
 	}
 	clock, rest := rest[:8], rest[8:]
