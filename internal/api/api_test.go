@@ -26,6 +26,7 @@ import (
 var catalogue = subscriptions.Catalogue{
 	{Name: "contact.create", Resource: "contact"},
 	{Name: "contact.delete", Resource: "contact", AccountReason: "the identity lacks account_id"},
+	{Name: "contact.won", Resource: "contact", Reason: "the old row is not known"},
 	{Name: "plan.create", Resource: "plan", AdminOnly: true},
 }
 

@@ -6,21 +6,23 @@ import (
 	"github.com/rowhook/rowhook/client"
 )
 
-// eventTypes lists the catalogue, also what accounts cannot subscribe to, with the reason.
+// eventTypes lists the catalogue, also what accounts cannot subscribe to, with the reason. What nobody can is not in it.
 func (s *Server) eventTypes(call) (answer, error) {
 	catalogue := s.catalogue()
 	if catalogue == nil {
 		return answer{}, errNoCatalogue
 	}
-	types := make([]client.EventType, len(catalogue))
-	for i, o := range catalogue {
-		types[i] = client.EventType{Name: o.Name, Resource: o.Resource, Reason: o.AccountReason}
-		types[i].AdminOnly = o.AdminOnly || o.AccountReason != ""
+	types := make([]client.EventType, 0, len(catalogue))
+	for _, o := range catalogue {
 		if o.Reason != "" {
-			types[i].Reason = o.Reason
-		} else if o.AdminOnly && o.AccountReason == "" {
-			types[i].Reason = "it belongs to no account"
+			continue
 		}
+		t := client.EventType{Name: o.Name, Resource: o.Resource, Reason: o.AccountReason}
+		t.AdminOnly = o.AdminOnly || o.AccountReason != ""
+		if o.AdminOnly && o.AccountReason == "" {
+			t.Reason = "it belongs to no account"
+		}
+		types = append(types, t)
 	}
 	return ok(types)
 }
