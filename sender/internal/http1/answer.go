@@ -42,7 +42,9 @@ type reader struct {
 	conn net.Conn
 	// limit is how many bytes may still be read.
 	limit int64
-	buf   *bufio.Reader
+	// late says that the deadline has ended the reading: a parser may see no more than a line that breaks off.
+	late bool
+	buf  *bufio.Reader
 }
 
 var errLimit = errors.New("the limit is reached")
@@ -56,6 +58,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 	n, err := r.conn.Read(p)
 	r.limit -= int64(n)
+	r.late = err != nil && errors.Is(err, os.ErrDeadlineExceeded)
 	return n, err
 }
 
@@ -68,7 +71,7 @@ var readers = sync.Pool{New: func() any {
 
 func newReader(c net.Conn, limit int64) *reader {
 	r := readers.Get().(*reader)
-	r.conn, r.limit = c, limit
+	r.conn, r.limit, r.late = c, limit, false
 	r.buf.Reset(r)
 	return r
 }
@@ -97,7 +100,10 @@ func (c *Client) exchange(ctx context.Context, deadline time.Time, n *conn, requ
 	r := newReader(n.stream, c.HeaderMax)
 	h, resp, err := r.answer()
 	if err != nil {
-		if r.limit <= 0 {
+		switch {
+		case r.late:
+			err = os.ErrDeadlineExceeded
+		case r.limit <= 0:
 			err = fmt.Errorf("server response headers exceeded %d bytes", c.HeaderMax)
 		}
 		if n.reused && errors.Is(err, errNoAnswer) {
