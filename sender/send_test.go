@@ -4,13 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +46,18 @@ func testTarget(t *testing.T, g Guard, url string) *target {
 // once sends the event with a timeout.
 func (t *target) once(ctx context.Context, timeout time.Duration) Outcome {
 	return t.deliver(ctx, attempt{event: testEvent(), number: 1, timeout: timeout})
+}
+
+// eachClient runs a test with the client of small requests, and with net/http's.
+func eachClient(t *testing.T, name string, test func(t *testing.T, through func(*target) *target)) {
+	t.Run(name+"/Small", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(tg *target) *target { return tg })
+	})
+	t.Run(name+"/NetHTTP", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(tg *target) *target { tg.endpoint = nil; return tg })
+	})
 }
 
 func TestEveryKindOfAnswer(t *testing.T) {
@@ -77,11 +93,10 @@ func TestEveryKindOfAnswer(t *testing.T) {
 		"BadEncoding":           {hooktest.Answer{Raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\n"}, patient, Retry, 0, ReasonInvalidResponse},
 		"HugeHeaders":           {hooktest.HugeHeaders(1 << 20), patient, Retry, 0, ReasonInvalidResponse},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		eachClient(t, name, func(t *testing.T, through func(*target) *target) {
 			r := hooktest.New(t, hooktest.Always(c.answer))
 			start := time.Now()
-			out := testTarget(t, loopback, r.URL("/hook")).once(t.Context(), c.timeout)
+			out := through(testTarget(t, loopback, r.URL("/hook"))).once(t.Context(), c.timeout)
 			if out.Verdict != c.verdict || out.Status != c.status || out.Reason != c.reason {
 				t.Errorf("got %+v", out)
 			}
@@ -133,16 +148,15 @@ func TestAddressesThatCannotBeReached(t *testing.T) {
 		"Metadata":         {Guard{AllowHTTP: true}, "http://169.254.169.254/latest/meta-data", ReasonBlockedAddress},
 		"NotTheOneNetwork": {Guard{AllowHTTP: true, AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}}, r.URL("/"), ReasonBlockedAddress},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			out := testTarget(t, c.guard, c.url).once(t.Context(), 20*time.Second)
+		eachClient(t, name, func(t *testing.T, through func(*target) *target) {
+			out := through(testTarget(t, c.guard, c.url)).once(t.Context(), 20*time.Second)
 			if out.Verdict != Retry || out.Reason != c.reason {
 				t.Errorf("got %+v, want %s", out, c.reason)
 			}
 		})
 	}
 	t.Cleanup(func() {
-		if n := r.Connections(); n > 1 { // NotTLS makes one
+		if n := r.Connections(); n > 2 { // NotTLS makes one with each client
 			t.Errorf("%d connections were made to a blocked address", n)
 		}
 	})
@@ -176,8 +190,12 @@ func TestHTTPOnlyWhereAllowed(t *testing.T) {
 
 func TestHeadersOnTheWire(t *testing.T) {
 	t.Parallel()
+	eachClient(t, "", testHeadersOnTheWire)
+}
+
+func testHeadersOnTheWire(t *testing.T, through func(*target) *target) {
 	r := hooktest.New(t)
-	tg := testTarget(t, loopback, r.URL("/hook?x=1"))
+	tg := through(testTarget(t, loopback, r.URL("/hook?x=1")))
 	tg.once(t.Context(), time.Minute)
 	tg.deliver(t.Context(), attempt{event: testEvent(), number: 2, retryReason: ReasonTimeout, timeout: time.Minute})
 	requests := r.Wait(t, 2, 20*time.Second)
@@ -268,8 +286,12 @@ func TestBrokenKeepAliveIsOneAttempt(t *testing.T) {
 
 func TestImmediateRetryIsMadeOnce(t *testing.T) {
 	t.Parallel()
+	eachClient(t, "", testImmediateRetryIsMadeOnce)
+}
+
+func testImmediateRetryIsMadeOnce(t *testing.T, through func(*target) *target) {
 	r := hooktest.New(t, hooktest.Always(hooktest.Reset()))
-	out := testTarget(t, loopback, r.URL("/")).once(t.Context(), time.Minute)
+	out := through(testTarget(t, loopback, r.URL("/"))).once(t.Context(), time.Minute)
 	if n := len(r.Requests()); out.Reason != ReasonConnectionReset || n != 2 {
 		t.Errorf("got %+v after %d requests, want 2", out, n)
 	}
@@ -381,11 +403,67 @@ func (discard) Backlogs(context.Context, int) ([]Backlog, error) { return nil, n
 
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
+	eachClient(t, "", testInterrupted)
+}
+
+func testInterrupted(t *testing.T, through func(*target) *target) {
 	r := hooktest.New(t, hooktest.Always(hooktest.Hang()))
 	ctx, cancel := context.WithCancel(t.Context())
-	tg := testTarget(t, loopback, r.URL("/"))
+	tg := through(testTarget(t, loopback, r.URL("/")))
 	go func() { r.Wait(t, 1, 20*time.Second); cancel() }()
 	if out := tg.once(ctx, time.Minute); out.Verdict != Interrupted || out.Reason != "" {
 		t.Errorf("got %+v", out)
+	}
+}
+
+// TestClientsByWhatTheHostSpeaks: an https host is asked in net/http's way until its answer has shown which HTTP it speaks.
+func TestClientsByWhatTheHostSpeaks(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		http2 bool
+		small int64
+	}{"HTTP1": {false, 1}, "HTTP2": {true, 0}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var protocols sync.Map
+			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				protocols.Store(r.Proto, true)
+			}))
+			srv.EnableHTTP2 = c.http2
+			srv.StartTLS()
+			defer srv.Close()
+			tg := testTarget(t, loopback, srv.URL)
+			roots := x509.NewCertPool()
+			roots.AddCert(srv.Certificate())
+			tg.client.transport.TLSClientConfig.RootCAs, tg.client.small.TLS.RootCAs = roots, roots
+			var dialled atomic.Int64
+			dial := tg.client.small.Dial
+			tg.client.small.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				dialled.Add(1)
+				return dial(ctx, network, address)
+			}
+			for range 4 {
+				if out := tg.once(t.Context(), time.Minute); out.Verdict != Delivered {
+					t.Fatalf("got %+v", out)
+				}
+			}
+			if n := dialled.Load(); n != c.small {
+				t.Errorf("%d connections for small requests, want %d", n, c.small)
+			}
+			want := map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"}[c.http2]
+			protocols.Range(func(p, _ any) bool {
+				if p != want {
+					t.Errorf("spoke %s", p)
+				}
+				return true
+			})
+			// A host may come to speak HTTP/2 at any time. What it does not get in one way it gets in the other.
+			tg.client.small.Learn(tg.endpoint)
+			tg.client.small.CloseIdleConnections()
+			if out := tg.once(t.Context(), time.Minute); out.Verdict != Delivered {
+				t.Errorf("got %+v", out)
+			}
+		})
 	}
 }
