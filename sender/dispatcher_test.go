@@ -383,8 +383,10 @@ func TestNothingIsSentAfterRemove(t *testing.T) {
 func TestRemoveWaitsForWhatItCuts(t *testing.T) {
 	t.Parallel()
 	r := hooktest.New(t, hooktest.Always(hooktest.Hang()))
+	cfg := testConfig()
+	cfg.Timeout = time.Hour // nothing ends by itself
 	for i := range 20 {
-		d := run(t, testConfig(), newMemory().open())
+		d := run(t, cfg, newMemory().open())
 		d.submit(t, newEvent(1, "a"), newSubscription(1, r.URL("/")))
 		d.submit(t, newEvent(2, "b"), newSubscription(1, r.URL("/")))
 		if i%2 == 0 {

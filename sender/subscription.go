@@ -25,8 +25,10 @@ type subscription struct {
 	slots   int
 
 	// ctx is that of its requests, made with the first one: cancel ends it.
-	ctx      context.Context
-	cancel   context.CancelFunc
+	ctx    context.Context
+	cancel context.CancelFunc
+	// isCut says that they are ended, whether there is a ctx yet or not.
+	isCut    bool
 	inFlight int
 	// window is how many of its slots it may use now: it doubles with a delivery and halves with a slow failure, so that a
 	// target that answers nobody leaves its slots to the others.
@@ -139,6 +141,9 @@ func (d *Dispatcher) configure(s *subscription) {
 func (d *Dispatcher) prepare(s *subscription) {
 	if s.ctx == nil {
 		s.ctx, s.cancel = context.WithCancel(d.sendCtx)
+		if s.isCut {
+			s.cancel() // an attempt that was to begin when it was cut
+		}
 	}
 	if s.target == nil && s.broken == nil {
 		c := d.accounts
@@ -151,6 +156,7 @@ func (d *Dispatcher) prepare(s *subscription) {
 
 // cut ends its requests.
 func (s *subscription) cut() {
+	s.isCut = true
 	if s.cancel != nil {
 		s.cancel()
 	}

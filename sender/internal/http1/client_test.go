@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -237,7 +238,11 @@ func TestUnfinishedBodies(t *testing.T) {
 		"Cancelled": {func(_ *testing.T, cancel context.CancelFunc, _ Answer) { cancel() }, context.Canceled},
 		"CancelledThenWithin": {func(_ *testing.T, cancel context.CancelFunc, a Answer) {
 			cancel()
-			a.Body.Within(time.Hour)
+			// Once the watch has cut the connection, a later deadline must not undo it.
+			for n := a.Body.(*body).conn; n.raw.Read(func(uintptr) bool { return true }) == nil; {
+				runtime.Gosched()
+			}
+			a.Body.Within(time.Minute)
 		}, context.Canceled},
 		"Late": {func(_ *testing.T, _ context.CancelFunc, a Answer) { a.Body.Within(10 * time.Millisecond) }, context.DeadlineExceeded},
 	} {
@@ -247,13 +252,14 @@ func TestUnfinishedBodies(t *testing.T) {
 			client := newClient(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			a, err := client.Post(ctx, time.Now().Add(patience), s.endpoint(), nil, []byte("x"))
+			a, err := client.Post(ctx, time.Now().Add(time.Hour), s.endpoint(), nil, []byte("x"))
 			if err != nil || a.Body == nil {
 				t.Fatalf("got %+v %v", a, err)
 			}
 			c.begin(t, cancel, a)
-			if _, err := io.ReadAll(a.Body); !errors.Is(err, c.want) {
-				t.Errorf("got %v, want %v", err, c.want)
+			start := time.Now()
+			if _, err := io.ReadAll(a.Body); !errors.Is(err, c.want) || time.Since(start) > patience {
+				t.Errorf("got %v after %s, want %v", err, time.Since(start), c.want)
 			}
 			_ = a.Body.Close()
 			select {
@@ -340,6 +346,25 @@ func TestCancellingLeavesTheNextAlone(t *testing.T) {
 				cancel()
 			}
 		})
+	}
+}
+
+// TestCancelledAtTheEnd: an answer that is whole is good, but its connection may be cut at any moment.
+func TestCancelledAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s, c := answering(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), newClient(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	a, err := c.Post(ctx, time.Now().Add(patience), s.endpoint(), nil, []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if body, err := io.ReadAll(a.Body); string(body) != "ok" || err != nil {
+		t.Errorf("got %q %v", body, err)
+	}
+	if n := c.idle.take(s.endpoint().key); n != nil {
+		t.Error("the connection is kept")
+		n.abort()
 	}
 }
 
@@ -581,9 +606,9 @@ func TestTLS(t *testing.T) {
 	t.Run("AnswersTwiceInOneRecord", func(t *testing.T) {
 		t.Parallel()
 		pair, c, _, _ := secure(t, false)
-		body := strings.Repeat("x", 2<<10+1000)
+		body := strings.Repeat("x", 10_000)
 		s := listen(t, func(_ int, conn net.Conn, _ *bufio.Reader) {
-			server := tls.Server(conn, &tls.Config{Certificates: pair.TLS.Certificates})
+			server := tls.Server(conn, &tls.Config{Certificates: pair.TLS.Certificates, DynamicRecordSizingDisabled: true})
 			for r := bufio.NewReader(server); read(r); {
 				_, _ = fmt.Fprintf(server, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%sHTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n", len(body), body)
 			}
@@ -595,13 +620,17 @@ func TestTLS(t *testing.T) {
 		e := NewEndpoint(u)
 		c.Learn(e)
 		for range 3 {
-			// io.ReadFull reads the body in pieces as large as TLS gives, past the buffer.
 			a, err := c.Post(t.Context(), time.Now().Add(patience), e, nil, []byte("x"))
 			if err != nil || a.Status != 200 {
 				t.Fatalf("got %+v %v", a, err)
 			}
-			if got, err := io.ReadAll(a.Body); string(got) != body || err != nil {
-				t.Fatalf("got %d bytes, %v", len(got), err)
+			// Read at once, past the buffer, what follows it stays with TLS.
+			got := make([]byte, len(body))
+			if _, err := io.ReadFull(a.Body, got); string(got) != body || err != nil {
+				t.Fatalf("got %q, %v", got, err)
+			}
+			if n, err := a.Body.Read(got); n != 0 || err != io.EOF {
+				t.Fatalf("got %d more, %v", n, err)
 			}
 		}
 		if n := s.connections.Load(); n != 3 {
