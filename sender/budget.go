@@ -22,16 +22,17 @@ func (c Config) StateSize(subscriptions int) int64 {
 	return subscriptionState * min(int64(subscriptions), idleKept+c.Memory/(eventOverhead+deliveryOverhead))
 }
 
-// priceOf is what a job is charged for.
+// priceOf is what a job's event is charged for, until the last of its deliveries is settled; each of these is charged
+// deliveryOverhead beside.
 func priceOf(j *Job) int64 {
-	price := int64(len(j.Event.Data)) + eventOverhead + int64(len(j.To))*deliveryOverhead
+	price := int64(len(j.Event.Data)) + eventOverhead
 	if len(j.To) > 1 {
 		price += int64(len(j.Event.Data)) + standardOverhead // what is sent is kept for all of them
 	}
 	return price
 }
 
-// body is an event under way and what it is charged for: as long as one of its deliveries is not settled.
+// body is an event under way, as long as one of its deliveries is not settled. Its price is priceOf's.
 type body struct {
 	price      int64
 	deliveries int

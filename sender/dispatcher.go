@@ -110,12 +110,12 @@ func (d *Dispatcher) Submit(ctx context.Context, jobs []Job, receipt *cdc.Receip
 			continue
 		}
 		price := priceOf(j)
-		if !d.waitForRoom(ctx, price) && !taken {
+		if !d.waitForRoom(ctx, price+int64(len(j.To))*deliveryOverhead) && !taken {
 			return ctx.Err()
 		}
 		// Once begun, it is taken whole: when ctx ends in between, the rest goes beyond the budget.
 		taken = true
-		d.direct.take(price)
+		d.direct.take(price + int64(len(j.To))*deliveryOverhead)
 		now := time.Now()
 		b := &body{price: price, deliveries: len(j.To), shared: len(j.To) > 1, stored: j.Stored}
 		for _, to := range j.To {
@@ -215,9 +215,11 @@ func (d *Dispatcher) settle(dl *delivery) {
 	}
 	d.inMemory--
 	dl.decided()
+	price := int64(deliveryOverhead)
 	if dl.body.deliveries--; dl.body.deliveries == 0 {
-		d.direct.give(dl.body.price)
+		price += dl.body.price
 	}
+	d.direct.give(price)
 	d.done(dl.receipt)
 	dl.receipt = nil
 }

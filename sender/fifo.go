@@ -10,6 +10,9 @@ func (q *fifo[T]) len() int { return len(q.items) - q.head }
 
 func (q *fifo[T]) push(v T) { q.items = append(q.items, v) }
 
+// peek is what pop would return.
+func (q *fifo[T]) peek() T { return q.items[q.head] }
+
 func (q *fifo[T]) pop() T {
 	var zero T
 	v := q.items[q.head]

@@ -53,7 +53,8 @@ type delivery struct {
 	listed     bool
 }
 
-func (dl *delivery) weight() int64 { return int64(len(dl.event.Data)) + deliveryOverhead }
+// weight is what is charged for it and its event: what is left when it is the last of them.
+func (dl *delivery) weight() int64 { return dl.body.price + deliveryOverhead }
 
 // decided is called when what becomes of it for now is on its way to the store: its subscription has done its part.
 func (dl *delivery) decided() {

@@ -92,6 +92,9 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 	d.makeReady(s)
 	defer d.shed()
 	now := time.Now()
+	if out.Verdict != Interrupted {
+		s.answered(out.Duration)
+	}
 	switch out.Verdict {
 	case Delivered:
 		s.moved = now

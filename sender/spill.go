@@ -5,8 +5,6 @@ import "time"
 const (
 	// storedKeysMax is the most ordering keys with rows that are remembered one by one, of all subscriptions together.
 	storedKeysMax = 100_000
-	// stalled is how long nothing may succeed before a subscription that fills the memory goes through the store.
-	stalled = 250 * time.Millisecond
 )
 
 // deferred records a due row and counts it.
@@ -110,21 +108,6 @@ func (d *Dispatcher) dropRead(s *subscription) {
 	}
 	s.due = fifo[*delivery]{}
 	d.enter(s)
-}
-
-// relieve is called when the memory is full: a subscription that holds more than a quarter of it, and gets nowhere, must
-// not keep the others from theirs.
-func (d *Dispatcher) relieve() {
-	now := time.Now()
-	if now.Sub(d.relieved) < stalled/4 {
-		return // it is asked often, and there may be many
-	}
-	d.relieved = now
-	for _, s := range d.subs {
-		if !s.whole && s.bytes > d.direct.limit/4 && now.Sub(s.moved) > stalled {
-			d.storeWhole(s)
-		}
-	}
 }
 
 // shed forgets the single keys of the subscriptions that have most of them, when there are too many in all.

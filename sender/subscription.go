@@ -39,8 +39,10 @@ type subscription struct {
 	ready bool
 	// bytes is what its deliveries in memory weigh of which nothing has been recorded.
 	bytes int64
-	// moved is when an attempt last succeeded, or when there was nothing waiting before.
+	// moved is when an attempt last succeeded, or when there was nothing waiting before; took how long attempts have taken
+	// lately.
 	moved time.Time
+	took  time.Duration
 
 	// whole says that every delivery goes through the store, until it has caught up. rows counts all its rows, and keys
 	// the lanes that have some while it is not whole.
