@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -106,6 +107,61 @@ func TestOutcomesArePacked(t *testing.T) {
 	}
 }
 
+// TestRecordedSeesWhatIsFinishedMeanwhile: a delivery that was due is finished while it is looked for.
+func TestRecordedSeesWhatIsFinishedMeanwhile(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn, look := open(t, db), connect(t, db), connect(t, db)
+	x := subscribe(t, s, "")
+	ev := event(1, day)
+	key, _ := sender.OrderingKeys(ev)
+	write(t, s, deferred(ev, x.Key, key, day), delivered(event(2, day), x.Key, key, false))
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE due IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	type answer struct {
+		found map[Pair]bool
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		found, _, err := s.Recorded(context.Background(), []Delivery{{x.Key, ev}})
+		answers <- answer{found, err}
+	}()
+	eventually(t, "it waits for the lock", func() bool {
+		return value[int](t, look, `SELECT count(*) FROM pg_locks WHERE relation = 'due'::regclass AND NOT granted`) > 0
+	})
+	if _, err := tx.Exec(t.Context(), `DELETE FROM due`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `INSERT INTO outcome SELECT $1, $2, $3, $2, $3, $4`, x.Key, bytesOf(ev.Position), ev.Time,
+		appendPacked(nil, &sender.Record{Event: ev, Status: sender.StatusDelivered, Attempts: 1})); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-answers; got.err != nil || !got.found[Pair{x.Key, ev.Position}] {
+		t.Errorf("got %v, %v", got.found, got.err)
+	}
+}
+
+// eventually waits until it is so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !so(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20 s: %s", what)
+		}
+	}
+}
+
 // TestEventsAreKeptWhole, both ways of writing them.
 func TestEventsAreKeptWhole(t *testing.T) {
 	t.Parallel()
@@ -168,18 +224,12 @@ func TestOwnWaitsForWrites(t *testing.T) {
 	owned := make(chan error, 1)
 	go func() { _, err := s.Own(t.Context(), "slot", "two"); owned <- err }()
 	look := connect(t, db)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); value[int](t, look, `SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-		WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted`) == 0; <-tick.C {
-		select {
-		case err := <-owned:
-			t.Fatalf("Own did not wait: %v", err)
-		default:
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("Own did not come to the lock")
-		}
+	eventually(t, "Own waits for the lock", func() bool {
+		return value[int](t, look, `SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+			WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted`) > 0 || len(owned) > 0
+	})
+	if len(owned) > 0 {
+		t.Fatal("Own did not wait")
 	}
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)

@@ -30,9 +30,6 @@ func (s *Store) Recorded(ctx context.Context, asked []Delivery) (deliveries map[
 	if len(asked) == 0 {
 		return deliveries, events, nil
 	}
-	if err := s.finished(ctx, asked, deliveries); err != nil {
-		return nil, nil, err
-	}
 	subs, positions := make([]int64, len(asked)), make([][]byte, len(asked))
 	ordered, loose := make([]int64, len(asked)), make([]int64, len(asked))
 	for i, d := range asked {
@@ -68,6 +65,10 @@ func (s *Store) Recorded(ctx context.Context, asked []Delivery) (deliveries map[
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for what was recorded: %w", err)
+	}
+	// Last: what was due a moment ago, and is not any more, has been finished.
+	if err := s.finished(ctx, asked, deliveries); err != nil {
+		return nil, nil, err
 	}
 	return deliveries, events, nil
 }
