@@ -75,7 +75,7 @@ func (c *outcomes) add(r *sender.Record) {
 	c.packed[i] = appendPacked(c.packed[i], r)
 }
 
-// queue inserts them. Those that are there already were written by the same Write, whose answer was lost.
+// queue inserts them. One that is there already is an error (23505): of the others of its row nobody knows.
 func (c *outcomes) queue(b *pgx.Batch, finished time.Time) {
 	if len(c.packed) == 0 {
 		return
@@ -84,13 +84,37 @@ func (c *outcomes) queue(b *pgx.Batch, finished time.Time) {
 		INSERT INTO outcome (subscription, newest, committed_at, oldest, finished_at, packed)
 		SELECT w.subscription, w.newest, w.committed_at, w.oldest, $6, w.packed
 		FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::bytea[], $5::bytea[])
-			AS w(subscription, newest, committed_at, oldest, packed)
-		ON CONFLICT DO NOTHING`,
+			AS w(subscription, newest, committed_at, oldest, packed)`,
 		c.subscriptions, c.newest, c.committed, c.oldest, c.packed, finished)
 }
 
-// finishedSQL reads the rows whose span meets that of a subscription. One by one, by index, whatever the planner thinks of
-// their number (OFFSET 0).
+// leaveOutFinished packs the finished deliveries anew, without those that are recorded, and each once.
+func (s *Store) leaveOutFinished(ctx context.Context, r *rows, records []sender.Record) error {
+	var ended []Delivery
+	for i := range records {
+		if records[i].Op == sender.Finish {
+			ended = append(ended, Delivery{records[i].Subscription, records[i].Event})
+		}
+	}
+	r.outcomes = outcomes{}
+	if len(ended) == 0 {
+		return nil
+	}
+	found := map[Pair]bool{}
+	if err := s.finished(ctx, ended, found); err != nil {
+		return err
+	}
+	for i := range records {
+		if x := &records[i]; x.Op == sender.Finish && !found[Pair{x.Subscription, x.Event.Position}] {
+			found[Pair{x.Subscription, x.Event.Position}] = true
+			r.outcomes.add(x)
+		}
+	}
+	return nil
+}
+
+// finishedSQL reads the rows whose span meets that of a subscription. One by one (OFFSET 0), and after indexesOnly: of a
+// subscription that has most of the rows the planner would otherwise read all that are kept, each time.
 const finishedSQL = `
 	SELECT w.subscription, o.packed FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) AS w(subscription, oldest, newest)
 	CROSS JOIN LATERAL (
@@ -120,23 +144,29 @@ func (s *Store) finished(ctx context.Context, asked []Delivery, found map[Pair]b
 	for sub, x := range spans {
 		subs, from, to = append(subs, sub), append(from, bytesOf(x.oldest)), append(to, bytesOf(x.newest))
 	}
-	rows, err := s.pool.Query(ctx, finishedSQL, subs, from, to)
-	if err != nil {
-		return fmt.Errorf("look for finished deliveries: %w", err)
-	}
-	var sub int64
-	var packed []byte
-	_, err = pgx.ForEachRow(rows, []any{&sub, &packed}, func() error {
-		for ; len(packed) >= packedSize; packed = packed[packedSize:] {
-			p, err := cdc.PositionFromBytes(packed[:len(cdc.Position{}.Bytes())])
-			if err != nil {
-				return err
-			}
-			if pair := (Pair{sub, p}); wanted[pair] {
-				found[pair] = true
-			}
+	err := s.transact(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, indexesOnly); err != nil {
+			return err
 		}
-		return nil
+		rows, err := tx.Query(ctx, finishedSQL, subs, from, to)
+		if err != nil {
+			return err
+		}
+		var sub int64
+		var packed []byte
+		_, err = pgx.ForEachRow(rows, []any{&sub, &packed}, func() error {
+			for ; len(packed) >= packedSize; packed = packed[packedSize:] {
+				p, err := cdc.PositionFromBytes(packed[:len(cdc.Position{}.Bytes())])
+				if err != nil {
+					return err
+				}
+				if pair := (Pair{sub, p}); wanted[pair] {
+					found[pair] = true
+				}
+			}
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("look for finished deliveries: %w", err)

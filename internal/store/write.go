@@ -80,8 +80,11 @@ func (s *Store) Write(ctx context.Context, records []sender.Record) error {
 		err = s.writeRows(ctx, r, false)
 	}
 	if sqlState(err) == "23505" {
-		// The same records have been written before: the answer to that commit was lost.
-		err = s.writeRows(ctx, r, true)
+		// The same records have been written before, when the answer to the commit was lost, or some of them: what was under
+		// way when a connection to the source was lost comes again, and ends twice.
+		if err = s.leaveOutFinished(ctx, r, records); err == nil {
+			err = s.writeRows(ctx, r, true)
+		}
 	}
 	if err != nil {
 		if reason := refusal(err); reason != "" {

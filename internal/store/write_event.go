@@ -1,10 +1,9 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
-	"sync"
+	"io"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,45 +20,74 @@ const (
 	oidText = 25
 )
 
-// copyBuffers are for what is copied; none is kept that is larger than copyBufferKept, in bytes.
-var copyBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
-const copyBufferKept = 1 << 20
-
 // copyEvents begins a transaction and adds events, in one round trip. On pgx's CopyFrom, which asks for the columns' types
 // each time, it takes two.
 func copyEvents(ctx context.Context, conn *pgconn.PgConn, events []*mapping.Event) error {
-	buffer := copyBuffers.Get().(*[]byte)
-	*buffer = appendCopy((*buffer)[:0], events)
-	_, err := conn.CopyFrom(ctx, bytes.NewReader(*buffer), beginCopy)
-	if err == nil && cap(*buffer) <= copyBufferKept { // else it may still be read
-		copyBuffers.Put(buffer)
-	}
+	_, err := conn.CopyFrom(ctx, &copied{events: events}, beginCopy)
 	return err
 }
 
-// appendCopy writes events in the binary format of COPY (https://www.postgresql.org/docs/current/sql-copy.html).
-func appendCopy(dst []byte, events []*mapping.Event) []byte {
-	dst = append(dst, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
-	for _, ev := range events {
-		dst = binary.BigEndian.AppendUint16(dst, 9)
-		position := ev.Position.Bytes()
-		dst = appendField(dst, position[:])
-		dst = binary.BigEndian.AppendUint32(dst, 8)
-		dst = binary.BigEndian.AppendUint64(dst, uint64(ev.Time.UnixMicro()-pgEpoch))
-		dst = appendField(dst, ev.ID)
-		dst = appendField(dst, ev.Type)
-		dst = appendField(dst, ev.Resource)
-		dst = appendField(dst, ev.Instance)
-		if ev.Accounted {
-			dst = appendField(dst, ev.Account)
-		} else {
-			dst = appendNull(dst)
+// copied are events in the binary format of COPY (https://www.postgresql.org/docs/current/sql-copy.html), written as they
+// are read, one by one: all bodies of a batch at once would be as much again as the memory for what is under way.
+type copied struct {
+	events []*mapping.Event
+	begun  bool
+	ended  bool
+	// row is what is left of what was written last, in buffer.
+	row, buffer []byte
+}
+
+// copyChunk is how much is written at once, at least, in bytes.
+const copyChunk = 16 << 10
+
+func (c *copied) Read(p []byte) (int, error) {
+	if len(c.row) == 0 {
+		if c.ended {
+			return 0, io.EOF
 		}
-		dst = appendField(dst, ev.Data)
-		dst = appendTexts(dst, ev.Partial)
+		c.write()
 	}
-	return append(dst, 0xff, 0xff)
+	n := copy(p, c.row)
+	c.row = c.row[n:]
+	return n, nil
+}
+
+// write writes what comes next.
+func (c *copied) write() {
+	dst := c.buffer[:0]
+	if !c.begun {
+		c.begun = true
+		dst = append(dst, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
+	}
+	for len(c.events) > 0 && len(dst) < copyChunk {
+		dst = appendEvent(dst, c.events[0])
+		c.events = c.events[1:]
+	}
+	if len(c.events) == 0 {
+		c.ended = true
+		dst = append(dst, 0xff, 0xff)
+	}
+	c.row, c.buffer = dst, dst
+}
+
+// appendEvent writes a row.
+func appendEvent(dst []byte, ev *mapping.Event) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, 9)
+	position := ev.Position.Bytes()
+	dst = appendField(dst, position[:])
+	dst = binary.BigEndian.AppendUint32(dst, 8)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(ev.Time.UnixMicro()-pgEpoch))
+	dst = appendField(dst, ev.ID)
+	dst = appendField(dst, ev.Type)
+	dst = appendField(dst, ev.Resource)
+	dst = appendField(dst, ev.Instance)
+	if ev.Accounted {
+		dst = appendField(dst, ev.Account)
+	} else {
+		dst = appendNull(dst)
+	}
+	dst = appendField(dst, ev.Data)
+	return appendTexts(dst, ev.Partial)
 }
 
 func appendField[T string | []byte](dst []byte, value T) []byte {

@@ -236,8 +236,9 @@ func TestLargeTablesAreNotScanned(t *testing.T) {
 	x := subscribe(t, s, "")
 	write(t, s, delivered(event(1, day), x.Key, 1, false))
 	exec(t, conn, `INSERT INTO event SELECT decode(lpad(to_hex(n), 40, '0'), 'hex'), $1, 'evt', 't', 'r', 'i', NULL, '{}', NULL FROM generate_series(1, 100000) n`, day)
-	exec(t, conn, `INSERT INTO outcome SELECT n % 100, decode(lpad(to_hex(n), 40, '0'), 'hex'), $1, decode(lpad(to_hex(n), 40, '0'), 'hex'), $1, ''
-		FROM generate_series(1, 100000) n`, day)
+	// Most of them are of one subscription, as where there are few.
+	exec(t, conn, `INSERT INTO outcome SELECT CASE WHEN n % 10 = 0 THEN n % 100 ELSE $2 END, decode(lpad(to_hex(n), 40, '0'), 'hex'), $1,
+		decode(lpad(to_hex(n), 40, '0'), 'hex'), $1, '' FROM generate_series(1, 100000) n`, day, x.Key)
 	exec(t, conn, `INSERT INTO due SELECT $2, n % 50000, decode(lpad(to_hex(n), 40, '0'), 'hex'), $1,
 		CASE WHEN n < 50000 THEN $1::timestamptz ELSE 'infinity' END, 0, '' FROM generate_series(1, 100000) n`, day, x.Key)
 	b := &pgx.Batch{}
@@ -253,9 +254,9 @@ func TestLargeTablesAreNotScanned(t *testing.T) {
 		sql  string
 		args []any
 	}
-	queries := []query{{dueSQL, []any{x.Key, day, 128, []int64{1, 2}, int64(1 << 20)}}, {nextSQL, []any{x.Key, day}},
-		{finishedSQL, []any{[]int64{x.Key}, [][]byte{bytesOf(event(1, day).Position)}, [][]byte{bytesOf(event(9, day).Position)}}}}
+	queries := []query{{dueSQL, []any{x.Key, day, 128, []int64{1, 2}, int64(1 << 20)}}, {nextSQL, []any{x.Key, day}}}
 	reads := len(queries)
+	queries = append(queries, query{finishedSQL, []any{[]int64{x.Key}, [][]byte{bytesOf(event(1, day).Position)}, [][]byte{bytesOf(event(9, day).Position)}}})
 	for _, q := range b.QueuedQueries {
 		queries = append(queries, query{q.SQL, q.Arguments})
 	}

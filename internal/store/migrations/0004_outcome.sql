@@ -2,7 +2,8 @@
 
 -- Finished deliveries of a subscription that were written together: each is 29 bytes of packed. The view delivery
 -- shows them one by one.
-DROP TABLE delivery;
+SET LOCAL statement_timeout = 0;
+ALTER TABLE delivery RENAME TO delivery_before;
 CREATE TABLE outcome (
     subscription bigint      NOT NULL,
     newest       bytea       NOT NULL,
@@ -13,6 +14,29 @@ CREATE TABLE outcome (
     PRIMARY KEY (subscription, newest, committed_at)
 ) PARTITION BY RANGE (committed_at);
 ALTER TABLE outcome ALTER COLUMN packed SET STORAGE PLAIN;
+
+-- What is there is kept: what is recorded as sent is not sent again.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    day record;
+BEGIN
+    FOR day IN SELECT c.relname::text AS name, pg_get_expr(c.relpartbound, c.oid) AS bound
+        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'delivery_before'::regclass LOOP
+        EXECUTE format('CREATE TABLE %I PARTITION OF outcome %s', replace(day.name, 'delivery_', 'outcome_'), day.bound);
+    END LOOP;
+END $$;
+-- +goose StatementEnd
+INSERT INTO outcome (subscription, newest, committed_at, oldest, finished_at, packed)
+SELECT subscription, (array_agg(position ORDER BY position DESC))[1], max(committed_at), (array_agg(position ORDER BY position))[1],
+    max(finished_at), string_agg(position || int4send(duration_us) || int2send(http_status) || int2send(attempts) || substr(int2send(status), 2),
+        ''::bytea ORDER BY position)
+FROM (
+    SELECT *, date_trunc('day', committed_at, 'UTC') AS day,
+        (row_number() OVER (PARTITION BY subscription, date_trunc('day', committed_at, 'UTC') ORDER BY position) - 1) / 60 AS part
+    FROM delivery_before) d
+GROUP BY subscription, day, part;
+DROP TABLE delivery_before;
 
 -- status: 1 delivered, 2 failed. committed_at is that of one of the deliveries that were written together.
 CREATE VIEW delivery AS

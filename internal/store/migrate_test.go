@@ -1,0 +1,44 @@
+package store
+
+import (
+	"testing"
+
+	"github.com/rowhook/rowhook/internal/pgtest"
+)
+
+// TestOutcomesOfAnOlderVersionAreKept: what was sent before the upgrade is not sent again after it, and can be looked at.
+func TestOutcomesOfAnOlderVersionAreKept(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	conn := connect(t, db)
+	first := open(t, db)
+	x := subscribe(t, first, "")
+	first.Close()
+	// As it was before version 4.
+	exec(t, conn, `DELETE FROM migration WHERE version_id >= 4`)
+	exec(t, conn, `DROP VIEW delivery`)
+	exec(t, conn, `DROP TABLE outcome`)
+	exec(t, conn, `CREATE TABLE delivery (subscription bigint NOT NULL, position bytea NOT NULL, committed_at timestamptz NOT NULL,
+		finished_at timestamptz NOT NULL, duration_us integer NOT NULL, status smallint NOT NULL, attempts smallint NOT NULL, http_status smallint NOT NULL,
+		PRIMARY KEY (subscription, position, committed_at)) PARTITION BY RANGE (committed_at)`)
+	exec(t, conn, `CREATE TABLE delivery_20261122 PARTITION OF delivery FOR VALUES FROM ('2026-11-22 00:00:00+00') TO ('2026-11-23 00:00:00+00')`)
+	exec(t, conn, `CREATE TABLE delivery_20261123 PARTITION OF delivery FOR VALUES FROM ('2026-11-23 00:00:00+00') TO ('2026-11-24 00:00:00+00')`)
+	var asked []Delivery
+	for i := range 150 {
+		ev := event(i+1, day.AddDate(0, 0, i%2))
+		asked = append(asked, Delivery{x.Key, ev})
+		exec(t, conn, `INSERT INTO delivery VALUES ($1, $2, $3, $3, $4, 2, $5, 503)`, x.Key, bytesOf(ev.Position), ev.Time, i*1_000_000, i)
+	}
+	s := open(t, db)
+	found, _, err := s.Recorded(t.Context(), append(asked, Delivery{x.Key, event(999, day)}))
+	if err != nil || len(found) != len(asked) {
+		t.Errorf("%d are recorded, want %d: %v", len(found), len(asked), err)
+	}
+	if n := value[int](t, conn, `SELECT count(*) FROM delivery WHERE status = 2 AND http_status = 503 AND duration_us = attempts * 1000000`); n != len(asked) {
+		t.Errorf("%d deliveries are shown, want %d", n, len(asked))
+	}
+	if n := value[int](t, conn, `SELECT max(octet_length(packed)) FROM outcome`); n != outcomeMax*packedSize {
+		t.Errorf("the largest row has %d bytes", n)
+	}
+	write(t, s, delivered(event(1000, day), x.Key, 1, false)) // the partitions are there
+}

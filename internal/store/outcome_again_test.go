@@ -1,0 +1,42 @@
+package store
+
+import (
+	"testing"
+
+	"github.com/rowhook/rowhook/internal/pgtest"
+	"github.com/rowhook/rowhook/sender"
+)
+
+// TestWhatIsWrittenBesideARepetitionIsKept: a connection to the source that was lost brings deliveries again that are under
+// way, so that one of them may be finished twice. What is finished together with the second time is not lost with it.
+func TestWhatIsWrittenBesideARepetitionIsKept(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn := open(t, db), connect(t, db)
+	x := subscribe(t, s, "")
+	// Of one transaction, for two instances; the first one's target is slow, and then says no.
+	slow, quick := event(1, day), event(1, day)
+	quick.ID, quick.Instance, quick.Position.Ordinal = "evt_2", "2", 2
+	failed := delivered(slow, x.Key, 1, false)
+	failed.Status = sender.StatusFailed
+	write(t, s, delivered(quick, x.Key, 2, false))
+	write(t, s, failed, delivered(quick, x.Key, 2, false))
+	found, _, err := s.Recorded(t.Context(), []Delivery{{x.Key, slow}, {x.Key, quick}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ev := range []Delivery{{x.Key, slow}, {x.Key, quick}} {
+		if !found[Pair{x.Key, ev.Event.Position}] {
+			t.Errorf("%s is not recorded", ev.Event.Position)
+		}
+	}
+	if n := value[int](t, conn, `SELECT count(*) FROM delivery WHERE status = 2`); n != 1 {
+		t.Errorf("%d failed deliveries are shown, want 1", n)
+	}
+	// The same again, because the answer was lost, adds nothing.
+	before := value[int](t, conn, `SELECT count(*) FROM delivery`)
+	write(t, s, failed, delivered(quick, x.Key, 2, false))
+	if n := value[int](t, conn, `SELECT count(*) FROM delivery`); n != before {
+		t.Errorf("%d deliveries after the second time, want %d", n, before)
+	}
+}
