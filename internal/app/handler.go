@@ -57,6 +57,8 @@ type handler struct {
 func (h *handler) Begin(ctx context.Context) error {
 	same, err := h.store.Own(ctx, h.app.cfg.Database.Slot, h.app.owner)
 	if err != nil {
+		// The answer may be lost, and the next one will say that it is us: who was it in between is not known any more.
+		h.begun = false
 		return err
 	}
 	if !same {
