@@ -37,7 +37,7 @@ type Index struct {
 	pinned map[uint64]list
 	lists  lists
 
-	// whole are the subscriptions that were returned last; recent says in which order, in a circle.
+	// whole are the subscriptions that were returned last; recent says in which order, from oldest on.
 	whole  map[uint32]*Subscription
 	recent []uint32
 	oldest int
@@ -52,7 +52,8 @@ type patternList struct {
 	numbers []uint32
 }
 
-// wholeMax is how many subscriptions are held unpacked, so that those that match often are unpacked once.
+// wholeMax is how many subscriptions are held unpacked, so that those that match often are unpacked once. Those that match
+// events of one batch are held until its end: else one that many match would be unpacked many times, all of them in use.
 const wholeMax = 4096
 
 // NewIndex returns an empty index.
@@ -121,6 +122,7 @@ func (x *Index) Remove(id string) {
 // Get returns the subscription, or nil. It is shared and must not be changed.
 func (x *Index) Get(id string) *Subscription {
 	if n := x.find(id); n != 0 {
+		x.trim()
 		return x.unpacked(n)
 	}
 	return nil
@@ -137,6 +139,7 @@ func (x *Index) ByKey() func(key int64) *Subscription {
 	}
 	return func(key int64) *Subscription {
 		if n := numbers[key]; n != 0 {
+			x.trim()
 			return x.unpacked(n)
 		}
 		return nil
@@ -180,11 +183,15 @@ func (x *Index) Apply(a Announcement, row *Subscription) {
 }
 
 // Match appends to dst the subscriptions that want the event, each once, in the order of their keys, and returns it. It
-// allocates to grow dst, and for subscriptions that have not matched lately. They are shared and must not be changed.
+// allocates to grow dst, and for subscriptions that have not matched lately; with an empty dst a batch begins. They are
+// shared and must not be changed.
 //
 // An account's subscriptions get the events of that account only, and never a truncate, which has no instance that
 // could belong to anybody. The admin's get every event.
 func (x *Index) Match(dst []*Subscription, ev *mapping.Event) []*Subscription {
+	if len(dst) == 0 {
+		x.trim()
+	}
 	x.found = x.found[:0]
 	patterns := [3]uint32{everything}
 	n := 1
@@ -354,15 +361,23 @@ func (x *Index) unpacked(n uint32) *Subscription {
 		s.Account = x.accounts.text(e.account)
 	}
 	unpack(s, x.texts.get(e.packed))
-	if len(x.recent) < wholeMax {
-		x.recent = append(x.recent, n)
-	} else {
-		delete(x.whole, x.recent[x.oldest])
-		x.recent[x.oldest] = n
-		x.oldest = (x.oldest + 1) % wholeMax
-	}
+	x.recent = append(x.recent, n)
 	x.whole[n] = s
 	return s
+}
+
+// trim lets go of those that were unpacked first, where there are too many.
+func (x *Index) trim() {
+	for ; len(x.recent)-x.oldest > wholeMax; x.oldest++ {
+		delete(x.whole, x.recent[x.oldest])
+	}
+	if x.oldest >= wholeMax {
+		left := x.recent[x.oldest:]
+		if cap(x.recent) > 4*wholeMax {
+			x.recent = nil
+		}
+		x.recent, x.oldest = append(x.recent[:0], left...), 0
+	}
 }
 
 // acquirePatterns numbers a list of patterns, and each of them when it is new.

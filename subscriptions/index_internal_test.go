@@ -106,8 +106,35 @@ func TestIndexUnpacksAgain(t *testing.T) {
 				t.Fatalf("account %d matches %v", i, got)
 			}
 		}
-		if len(x.whole) > wholeMax {
-			t.Fatalf("%d are held unpacked, want %d at most", len(x.whole), wholeMax)
+		if len(x.whole) > wholeMax+1 {
+			t.Fatalf("%d are held unpacked, want %d at most, and the last", len(x.whole), wholeMax)
+		}
+	}
+}
+
+// TestIndexUnpacksOnceForABatch: the matches of a batch are held together, and there may be many of each event.
+func TestIndexUnpacksOnceForABatch(t *testing.T) {
+	t.Parallel()
+	x := NewIndex()
+	const many = wholeMax + 1000
+	for i := range int64(many) {
+		x.Put(&Subscription{Key: i, ID: fmt.Sprint(i), Version: 1, Admin: true, Events: []string{"*"}, State: Active})
+	}
+	for range 3 {
+		var matched []*Subscription
+		for range 20 {
+			matched = x.Match(matched, &mapping.Event{Position: cdc.Position{Commit: 1}})
+		}
+		objects := map[*Subscription]bool{}
+		for _, s := range matched {
+			objects[s] = true
+		}
+		if len(matched) != 20*many || len(objects) != many {
+			t.Fatalf("%d matches are %d subscriptions in memory, want %d", len(matched), len(objects), many)
+		}
+		x.Get("0")
+		if len(x.whole) > wholeMax+1 || cap(x.recent) > 8*wholeMax {
+			t.Fatalf("%d are held unpacked afterwards, in a list for %d", len(x.whole), cap(x.recent))
 		}
 	}
 }
