@@ -399,5 +399,6 @@ func sameType(a, b *Type) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.OID == b.OID && a.Name == b.Name && a.Kind == b.Kind && sameType(a.Base, b.Base) && sameType(a.Elem, b.Elem)
+	return a.OID == b.OID && a.Name == b.Name && a.Kind == b.Kind && sameType(a.Base, b.Base) && sameType(a.Elem, b.Elem) &&
+		sameType(a.Sub, b.Sub) && slices.EqualFunc(a.Fields, b.Fields, func(x, y Field) bool { return x.Name == y.Name && sameType(x.Type, y.Type) })
 }
