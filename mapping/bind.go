@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -63,7 +64,7 @@ func (r *resource) bind(columns []cdc.Column, key []int, e *evaluator) (*bound, 
 		out.root = node{kind: nodeObject, dynamic: true}
 		for _, c := range r.Columns {
 			if i, ok := b.column(c.Text, c.At, &b.problems); ok {
-				out.root.add(b.columnMember(c.Text, i, c.At))
+				b.addColumn(&out.root, c.Text, i, c.At)
 			}
 		}
 	default:
@@ -79,7 +80,7 @@ func (r *resource) bind(columns []cdc.Column, key []int, e *evaluator) (*bound, 
 		for i, c := range columns {
 			// A tsvector is an index of other columns and no value of an API: it is sent where it is named.
 			if !c.Generated && !except[c.Name] && typeName(baseType(c.Type)) != "tsvector" {
-				out.root.add(b.columnMember(c.Name, i, r.At))
+				b.addColumn(&out.root, c.Name, i, r.At)
 			}
 		}
 	}
@@ -105,10 +106,15 @@ func (n *node) add(name string, value node) {
 	n.dynamic = n.dynamic || value.dynamic
 }
 
-// columnMember is a column under its own name, in the case that the rules say.
-func (b *binder) columnMember(column string, i int, at problem.Place) (string, node) {
+// addColumn appends a column under its own name, in the case that the rules say.
+func (b *binder) addColumn(root *node, column string, i int, at problem.Place) {
 	name := b.format.keys.key(column)
-	return name, b.columnNode(i, memberPath("", name), at)
+	root.add(name, b.columnNode(i, memberPath("", name), at))
+	last := len(root.keys) - 1
+	if n := slices.IndexFunc(root.keys[:last], func(key []byte) bool { return bytes.Equal(key, root.keys[last]) }); n >= 0 {
+		b.problems.Add(at, "leave one of them out, or write a representation",
+			"the columns %q and %q would both be called %q", b.columns[root.nodes[n].column].Name, column, name)
+	}
 }
 
 func (b *binder) columnNode(i int, path string, at problem.Place) node {

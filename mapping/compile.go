@@ -26,10 +26,11 @@ type Mapper struct {
 	// earlier is the row before an update, where the log sends none.
 	earlier  cdc.Row
 	previous bool
-	// old is the row before the update that is being mapped, and updates says that it does not create.
-	old     cdc.Row
-	updates bool
-	account string
+	// old is the row before the update that is being mapped, told what of it may be shown, and updates says that it does
+	// not create.
+	old, told cdc.Row
+	updates   bool
+	account   string
 }
 
 // compiled is a resource with the table as it was when the Mapper was made.

@@ -1,6 +1,11 @@
 package mapping
 
-import "github.com/rowhook/rowhook/cdc"
+import (
+	"bytes"
+	"slices"
+
+	"github.com/rowhook/rowhook/cdc"
+)
 
 // scanFields cuts the text of a composite value or of a range's bounds, without its brackets, into fields. A nil field
 // is null; what field gets may be escaped: see unescapeField. It says whether the text was well formed.
@@ -62,6 +67,12 @@ func compositeEncoder(fields []cdc.Field, f *format) encoder {
 	for i, field := range fields {
 		keys[i] = append(appendString(nil, f.keys.key(field.Name)), ':')
 		encoders[i] = encoderOf(field.Type, f)
+		if slices.ContainsFunc(keys[:i], func(key []byte) bool { return bytes.Equal(key, keys[i]) }) {
+			// Two names would become one: they stay as they are.
+			own := *f
+			own.keys = keysAsColumns
+			return compositeEncoder(fields, &own)
+		}
 	}
 	var text []byte
 	return func(dst, src []byte) []byte {

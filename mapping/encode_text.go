@@ -142,28 +142,44 @@ func (f *format) encodeUUID(dst, src []byte) []byte {
 }
 
 // encodeMoney leaves the currency and the separators out where the format wants a number's digits: -$1,234.50 is
-// -1234.50. Which of comma and point is which depends on the server's lc_monetary; the last of them with two digits behind it is the point.
+// -1234.50. How an amount is written depends on the server's lc_monetary. What Rails reads is read: two digits behind a
+// point or comma at the end, and the other one between the rest. Anything else, as 1.234,50 € or 1,234.500, stays as it is.
 func (f *format) encodeMoney(dst, src []byte) []byte {
 	if !f.plainMoney {
 		return appendString(dst, src)
 	}
-	point := -1
-	if n := len(src); n > 3 && (src[n-3] == '.' || src[n-3] == ',') {
-		point = n - 3
-	}
-	plain := make([]byte, 0, len(src))
-	for i, c := range src {
-		switch {
-		case i == point:
-			plain = append(plain, '.')
-		case c == '-' || c >= '0' && c <= '9':
-			plain = append(plain, c)
-		}
-	}
-	if !validNumber(plain) {
+	plain, ok := plainMoney(src)
+	if !ok {
 		plain = src
 	}
 	return appendString(dst, plain)
+}
+
+func plainMoney(src []byte) ([]byte, bool) {
+	amount, plain := src, make([]byte, 0, len(src))
+	if n := len(src); n > 2 && src[0] == '(' && src[n-1] == ')' {
+		amount, plain = src[1:n-1], append(plain, '-')
+	}
+	point := len(amount) - 3
+	if point < 1 || amount[point] != '.' && amount[point] != ',' {
+		return nil, false
+	}
+	begun := false
+	for i, c := range amount {
+		switch {
+		case c >= '0' && c <= '9':
+			begun = true
+			plain = append(plain, c)
+		case !begun && c == '-':
+			plain = append(plain, c)
+		case !begun: // the currency
+		case i == point:
+			plain = append(plain, '.')
+		case i > point || c != '.' && c != ',' || c == amount[point]:
+			return nil, false
+		}
+	}
+	return plain, validNumber(plain)
 }
 
 type inetStyle uint8

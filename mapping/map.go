@@ -89,7 +89,7 @@ func keyChanged(p *planned, c *cdc.Change) bool {
 // one makes one event of a row, or a dead letter, and says whether it is an event.
 func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row) bool {
 	r := &m.renderer
-	r.row, r.fallback, r.old, r.partial, r.failed, r.err = row, fallback, m.old, nil, nil, nil
+	r.row, r.fallback, r.old, r.partial, r.failed, r.err = row, fallback, m.told, nil, nil, nil
 	defer m.forget()
 	var whole bool
 	m.instance, whole = r.appendInstance(m.instance[:0], p.key)

@@ -18,15 +18,15 @@ type conditions struct {
 	ignored []int
 	// shown are the columns that the representation and the account use.
 	shown []int
-	// usesOld says that the old row is asked for.
-	usesOld bool
+	// usesOld says that the old row is asked for, showsOld that the representation does.
+	usesOld, showsOld bool
 }
 
 // condition is an event of the resource's own.
 type condition struct {
 	name string
 	when node
-	// columns are those of its condition; old those of the old row that it needs.
+	// columns are those of its condition, of either row; old those of the old row that it needs.
 	columns, old []int
 }
 
@@ -62,7 +62,8 @@ func (b *binder) conditions(r *resource, out *bound) conditions {
 	for _, e := range r.events {
 		n := b.condition(e.name, strings.TrimPrefix(e.name, r.Name+"."), e.when)
 		if n.program != nil {
-			c.events = append(c.events, condition{e.name, n, n.columnsOf(nil), n.program.old()})
+			old := n.program.old()
+			c.events = append(c.events, condition{e.name, n, append(n.columnsOf(nil), old...), old})
 		}
 	}
 	for _, column := range r.IgnoreChanges {
@@ -74,7 +75,8 @@ func (b *binder) conditions(r *resource, out *bound) conditions {
 	if out.account != nil {
 		c.shown = out.account.columnsOf(c.shown)
 	}
-	c.usesOld = c.where != nil || c.deleteWhen != nil || out.root.usesOld()
+	c.showsOld = out.root.usesOld()
+	c.usesOld = c.where != nil || c.deleteWhen != nil || c.showsOld
 	for i := range c.events {
 		c.usesOld = c.usesOld || len(c.events[i].old) > 0
 	}
@@ -144,10 +146,11 @@ func (m *Mapper) stateOf(p *planned, row, fallback cdc.Row) state {
 	c := &p.conditions
 	r := &m.renderer
 	r.row, r.fallback, r.old, r.failed, r.err = row, fallback, nil, nil, nil
+	is := there
 	if c.where != nil {
 		switch holds, k := r.holds(c.where); {
 		case k != known:
-			return unsure
+			is = unsure
 		case !holds:
 			return gone
 		}
@@ -157,10 +160,10 @@ func (m *Mapper) stateOf(p *planned, row, fallback cdc.Row) state {
 		case k != known:
 			return unsure
 		case holds:
-			return gone
+			return gone // whatever where is
 		}
 	}
-	return there
+	return is
 }
 
 // holds evaluates a condition: null is false.
@@ -198,7 +201,7 @@ func (m *Mapper) before(c *cdc.Change) cdc.Row {
 
 // changed says whether an update has changed one of the columns, but for those that are ignored. What the log does not
 // tell may have changed.
-func (p *planned) changed(c *cdc.Change, columns []int) bool {
+func changed(c *cdc.Change, columns, ignored []int) bool {
 	if !c.OldWhole {
 		return true
 	}
@@ -208,7 +211,7 @@ func (p *planned) changed(c *cdc.Change, columns []int) bool {
 		}
 		old, now := c.Old[i], c.New[i]
 		switch {
-		case slices.Contains(p.ignored, i) || now.Kind == cdc.Unchanged:
+		case slices.Contains(ignored, i) || now.Kind == cdc.Unchanged:
 			return false
 		case old.Kind != now.Kind:
 			return true
@@ -224,7 +227,7 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 	if p.usesOld || m.previous {
 		old = m.before(c)
 	}
-	m.old, m.updates = nil, false
+	m.old, m.told, m.updates = nil, nil, false
 	defer m.letGo()
 	was, is := gone, gone
 	if c.Op != cdc.Insert {
@@ -253,6 +256,9 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 	}
 	if c.Op == cdc.Update {
 		m.old = old
+		if !p.showsOld || m.sameAccount(p, c.New, c.Old, old) {
+			m.told = old
+		}
 	}
 	switch {
 	case was == gone, moved:
@@ -261,7 +267,7 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 		}
 	default:
 		m.updates = true
-		update := p.changed(c, p.shown)
+		update := changed(c, p.shown, p.ignored)
 		if !update || m.one(o, p, p.updated, c.New, c.Old) {
 			m.named(o, p, update)
 		}
@@ -270,7 +276,7 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 
 // letGo keeps nothing of the batch.
 func (m *Mapper) letGo() {
-	m.old = nil
+	m.old, m.told = nil, nil
 	clear(m.earlier)
 	m.forget()
 }
@@ -299,7 +305,7 @@ func (m *Mapper) named(o *output, p *planned, update bool) {
 	c := o.change
 	for i := range p.conditions.events {
 		e := &p.conditions.events[i]
-		if !told(e.old, c.Relation.Columns, c.Relation.Identity) || !update && !p.changed(c, e.columns) {
+		if !told(e.old, c.Relation.Columns, c.Relation.Identity) || !update && !changed(c, e.columns, nil) {
 			continue
 		}
 		r := &m.renderer
