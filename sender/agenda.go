@@ -7,7 +7,7 @@ import "container/heap"
 type agenda []*subscription
 
 func (a agenda) Len() int           { return len(a) }
-func (a agenda) Less(i, j int) bool { return a[i].nextDue.Before(a[j].nextDue) }
+func (a agenda) Less(i, j int) bool { return a[i].lookAt().Before(a[j].lookAt()) }
 
 func (a agenda) Swap(i, j int) {
 	a[i], a[j] = a[j], a[i]

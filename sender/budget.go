@@ -16,6 +16,14 @@ const (
 // charged for: its state, its first key and what was made for sending to it.
 const subscriptionState = 1 << 10
 
+// StateSize is about how much memory the state of the subscriptions takes that are remembered now, in bytes: of those that
+// have something to be sent, or due, and of the last ones that had.
+func (d *Dispatcher) StateSize() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return subscriptionState * int64(len(d.subs))
+}
+
 // StateSize is about how much memory the state of so many subscriptions can take at once beyond Memory, in bytes: of those
 // that have something to be sent.
 func (c Config) StateSize(subscriptions int) int64 {

@@ -90,6 +90,7 @@ func (c *client) post(ctx context.Context, t *target, started, deadline time.Tim
 		a, err = c.small.Post(ctx, deadline, t.endpoint, fields, body)
 		if err != nil && broken(ctx, started, err) {
 			a, err = c.small.Post(ctx, deadline, t.endpoint, fields, body)
+			started = time.Time{} // it was repeated: net/http, if it is for that now, must not repeat it again
 		}
 		if !errors.Is(err, http1.ErrOther) {
 			return a, false, err

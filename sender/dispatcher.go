@@ -41,6 +41,8 @@ type Dispatcher struct {
 	keysMax    int
 	// agenda says which of them is to be looked into next.
 	agenda agenda
+	// failing counts those that are failing.
+	failing int
 	// stopping is for good. suspended says that another process may be sending. In both nothing is begun.
 	stopping, suspended bool
 	// disowned says that the store takes nothing from us, because it is not ours any more: until Resume.

@@ -5,10 +5,13 @@ import "time"
 const (
 	// failingAfter is how many attempts must fail, with no delivery between them, for a target to be failing.
 	failingAfter = 32
-	// probePause is the time from the end of one attempt to a failing target to the beginning of the next; probeRows is
-	// how many rows are read for them together.
+	// probePause is the least time from the end of one attempt to a failing target to the beginning of the next; probeRows is
+	// how many rows are read for it, not before: many that fail must not fill the memory of what is read.
 	probePause = 50 * time.Millisecond
-	probeRows  = 4
+	probeRows  = 1
+	// probeShare is what each failing target adds to the pause of all, when they are many: together they get 500 attempts a
+	// second, however many they are.
+	probeShare = 2 * time.Millisecond
 )
 
 // mayBegin says whether an attempt may begin, for all that its own target has to say.
@@ -27,18 +30,36 @@ func (s *subscription) wanted() int {
 	return s.slots
 }
 
+// lookAt is when its rows are to be looked for: those of a failing target when one may be tried.
+func (s *subscription) lookAt() time.Time {
+	if s.failing && s.nextDue.Before(s.probeAt) {
+		return s.probeAt
+	}
+	return s.nextDue
+}
+
 // failed counts a failed attempt, after its delivery was dealt with. A target that fails all the time is not worth an
 // attempt for each event, and a dial and two writes with it: its events go to the store without one, and one after the
 // other is tried now and then, until one is delivered. It is called with the mutex held.
 func (d *Dispatcher) failed(s *subscription) {
-	if s.inARow++; s.inARow < failingAfter || s.removed || d.halted() {
+	if s.inARow++; s.inARow < failingAfter || s.removed {
 		return
 	}
-	s.failing = true
-	s.probeAt = time.Now().Add(probePause)
+	if d.halted() {
+		s.probeAt = time.Time{} // it goes on as soon as anything does
+		d.enter(s)
+		return
+	}
+	if !s.failing {
+		s.failing = true
+		d.failing++
+		d.dropRead(s) // it would wait in memory, one pause for each
+	}
+	pause := max(probePause, time.Duration(d.failing)*probeShare)
+	s.probeAt = time.Now().Add(pause)
 	d.storeWhole(s)
 	d.enter(s)
-	time.AfterFunc(probePause, func() {
+	time.AfterFunc(pause, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.subs[s.key] == s {
@@ -52,8 +73,16 @@ func (d *Dispatcher) failed(s *subscription) {
 func (d *Dispatcher) succeeds(s *subscription) {
 	s.inARow = 0
 	if s.failing {
-		s.failing = false
+		d.failsNoMore(s)
 		d.enter(s)
 		wake(d.wakeFetcher)
+	}
+}
+
+// failsNoMore takes a subscription out of the number of those that are failing.
+func (d *Dispatcher) failsNoMore(s *subscription) {
+	if s.failing {
+		s.failing = false
+		d.failing--
 	}
 }

@@ -62,8 +62,8 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 		return nil, Look{}, wait
 	}
 	best := d.agenda[0]
-	if best.nextDue.After(now) {
-		return nil, Look{}, min(wait, best.nextDue.Sub(now))
+	if at := best.lookAt(); at.After(now) {
+		return nil, Look{}, min(wait, at.Sub(now))
 	}
 	look := Look{Now: now, Rows: best.slots + fetchMore - best.due.len(), Bytes: room/2 + 1, Skip: make([]int64, 0, len(best.busy))}
 	for key := range best.busy {
@@ -116,6 +116,7 @@ func (d *Dispatcher) fetched(s *subscription, due []Due, next time.Time) {
 		d.read.take(dl.price)
 		d.enqueue(s, &s.due, dl)
 	}
+	d.enter(s) // it may have enough now
 	d.launch(d.schedule())
 }
 

@@ -6,6 +6,8 @@ const (
 	idleKept = 1024
 	// dropTries is how many are looked at for each new one when there are more.
 	dropTries = 4
+	// dropLooks is how many are looked at by the clock, once: most may have something, and all others wait meanwhile.
+	dropLooks = 4096
 )
 
 // isIdle says that nothing is known of a subscription that could not be worked out again. Only its window is lost.
@@ -33,16 +35,27 @@ func (d *Dispatcher) dropMany() {
 	if len(d.subs) <= idleKept {
 		return
 	}
+	looks := dropLooks
 	for _, s := range d.subs {
-		if d.dropIdle(s); len(d.subs) <= idleKept {
+		d.dropIdle(s)
+		if looks--; looks == 0 || len(d.subs) <= idleKept {
 			return
 		}
 	}
 }
 
 func (d *Dispatcher) dropIdle(s *subscription) {
-	if s.isIdle() {
+	switch {
+	case s.isIdle():
 		s.cut()
+		d.failsNoMore(s)
+		d.agenda.remove(s) // a look that came late, or failed, may have entered it again
 		delete(d.subs, s.key)
+	case s.inFlight == 0 && s.fresh.len() == 0 && s.due.len() == 0 && !s.removed:
+		// It waits for a time. What its next attempt needs is half of what it takes, and quickly made again.
+		if s.cancel != nil {
+			s.cancel()
+		}
+		s.ctx, s.cancel, s.target, s.broken = nil, nil, nil, nil
 	}
 }

@@ -105,6 +105,7 @@ func (d *Dispatcher) takeOver(backlogs []Backlog, known func(key int64) *subscri
 		delete(d.subs, key)
 	}
 	d.stored, d.storedKeys, d.ready, d.agenda = map[int64]*subscription{}, 0, fifo[*subscription]{}, nil
+	d.failing = 0
 	now := time.Now()
 	for _, b := range backlogs {
 		sub := known(b.Subscription)

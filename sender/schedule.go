@@ -54,6 +54,10 @@ func (d *Dispatcher) schedule() []*delivery {
 				continue
 			}
 			dl.running = true
+			if s.failing {
+				s.probeAt = time.Now().Add(s.timeout) // the end of the attempt says when the next one is made
+				d.enter(s)
+			}
 			s.inFlight++
 			d.inFlight++
 			d.attempts.Add(1)

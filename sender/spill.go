@@ -1,6 +1,10 @@
 package sender
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 const (
 	// storedKeysMax is the most ordering keys with rows that are remembered one by one, of all subscriptions together.
@@ -110,19 +114,24 @@ func (d *Dispatcher) dropRead(s *subscription) {
 	d.enter(s)
 }
 
-// shed forgets the single keys of the subscriptions that have most of them, when there are too many in all.
+// shed forgets the single keys of the subscriptions that have most of them, when there are too many in all. It makes room
+// for some more: looking at all of them for each would take longer than all else.
 func (d *Dispatcher) shed() {
-	for d.storedKeys > d.keysMax {
-		var most *subscription
-		for _, s := range d.stored {
-			if most == nil || s.keys > most.keys {
-				most = s
-			}
+	if d.storedKeys <= d.keysMax {
+		return
+	}
+	byKeys := make([]*subscription, 0, len(d.stored))
+	for _, s := range d.stored {
+		if s.keys > 0 {
+			byKeys = append(byKeys, s)
 		}
-		if most == nil || most.keys == 0 {
+	}
+	slices.SortFunc(byKeys, func(a, b *subscription) int { return cmp.Compare(b.keys, a.keys) })
+	for _, s := range byKeys {
+		if d.storedKeys <= d.keysMax-d.keysMax/16 {
 			return
 		}
-		d.storeWhole(most)
+		d.storeWhole(s)
 	}
 }
 

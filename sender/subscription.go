@@ -228,6 +228,7 @@ func (d *Dispatcher) remove(s *subscription) {
 	}
 	s.removed = true
 	s.cut()
+	d.failsNoMore(s)
 	for key, l := range s.lanes {
 		for _, dl := range l.queue {
 			d.settle(dl)

@@ -30,6 +30,7 @@ type handler struct {
 	tx            *cdc.Tx
 	index         *subscriptions.Index
 	toldSize      int64
+	sized         time.Time
 	dispatcher    *sender.Dispatcher
 	// filler puts in what the stream leaves out.
 	filler filler
@@ -80,6 +81,7 @@ func (h *handler) Begin(ctx context.Context) error {
 	}
 	h.begun = true
 	h.unsettled.reset()
+	h.tellSize()
 	return nil
 }
 
@@ -110,7 +112,6 @@ func (h *handler) readSubscriptions(ctx context.Context) (known func(int64) *sub
 			h.index.Put(s.WithAnnouncement(a))
 		}
 	}
-	h.tellSize()
 	held := h.index.ByKey()
 	return func(key int64) *subscriptions.Subscription {
 		if s := before[key]; s != nil {
@@ -123,9 +124,13 @@ func (h *handler) readSubscriptions(ctx context.Context) (known func(int64) *sub
 // sizeStep is by how much the index's size must have changed to be told again, in bytes.
 const sizeStep = 1 << 20
 
+// sizeEvery is how often it is looked at.
+const sizeEvery = time.Second
+
 // tellSize tells how much memory the subscriptions take.
 func (h *handler) tellSize() {
-	size := h.index.Size() + h.app.senderConfig(h.app.live.Load()).StateSize(h.index.Len())
+	h.sized = time.Now()
+	size := h.index.Size() + max(h.dispatcher.StateSize(), h.app.senderConfig(h.app.live.Load()).StateSize(h.index.Len()))
 	if tell := h.app.opts.OnSubscriptions; tell != nil && max(size-h.toldSize, h.toldSize-size) >= sizeStep {
 		h.toldSize = size
 		tell(size)
@@ -146,6 +151,9 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 	}
 	h.fresh = h.app.mapper.Load()
 	h.app.metrics.changes(b)
+	if time.Since(h.sized) > sizeEvery {
+		h.tellSize()
+	}
 	h.filler.plan(b, h.anybody(b))
 	defer h.filler.release(b)
 	var receipt *cdc.Receipt

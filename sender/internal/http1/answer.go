@@ -81,14 +81,23 @@ func (r *reader) free() {
 	readers.Put(r)
 }
 
+// write writes the request, and what is apart from it. It returns how much of the first was written.
+func (c *conn) write(request, apart []byte) (int, error) {
+	n, err := c.stream.Write(request)
+	if err == nil && len(apart) > 0 {
+		_, err = c.stream.Write(apart)
+	}
+	return n, err
+}
+
 // exchange writes the request and reads the answer's head. The connection is given back, or closed, by the time at which
 // the body of the answer has been read to its end or closed; with an error, at once.
-func (c *Client) exchange(ctx context.Context, deadline time.Time, n *conn, request []byte) (Answer, error) {
+func (c *Client) exchange(ctx context.Context, deadline time.Time, n *conn, request, apart []byte) (Answer, error) {
 	if err := n.begin(ctx, deadline); err != nil {
 		n.abort()
 		return Answer{}, err
 	}
-	if sent, err := n.stream.Write(request); err != nil {
+	if sent, err := n.write(request, apart); err != nil {
 		n.stop()
 		n.abort()
 		if sent == 0 && n.reused && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -170,8 +179,8 @@ func (r *reader) answer() (head, *http.Response, error) {
 		if err != nil {
 			return head{}, nil, err
 		}
-		if resp.StatusCode > 199 || resp.StatusCode == http.StatusSwitchingProtocols {
-			// What says 1xx, and is not interim, has left HTTP.
+		if s := resp.StatusCode; s < 100 || s > 199 || s == http.StatusSwitchingProtocols {
+			// What is below 200, and is not interim, has left HTTP.
 			return head{status: resp.StatusCode, length: resp.ContentLength, close: resp.Close || resp.StatusCode <= 199}, resp, nil
 		}
 		if interim == interimMax {

@@ -14,6 +14,10 @@ import (
 // before the target reads, so that the answer of one that answers early and reads late is read.
 const BodyMax = 32 << 10
 
+// copied is the largest body that is copied behind its headers, to be one write with them: copies of larger ones, one for each
+// request under way, would take more memory than the second write takes time.
+const copied = 8 << 10
+
 // Client makes requests. It may be used by many goroutines at once. Its fields must not be changed once it is used.
 type Client struct {
 	// Dial connects; it is asked for every connection.
@@ -59,7 +63,12 @@ func (c *Client) Post(ctx context.Context, deadline time.Time, e *Endpoint, fiel
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	request, ok := e.appendRequest((*buf)[:0], fields, body)
+	together := body
+	var apart []byte
+	if len(body) > copied {
+		together, apart = nil, body
+	}
+	request, ok := e.appendRequest((*buf)[:0], fields, len(body), together)
 	*buf = request
 	if !ok {
 		return Answer{}, ErrOther
@@ -75,7 +84,7 @@ func (c *Client) Post(ctx context.Context, deadline time.Time, e *Endpoint, fiel
 				return Answer{}, err
 			}
 		}
-		if a, err := c.exchange(ctx, deadline, n, request); !errors.Is(err, errNothingSent) {
+		if a, err := c.exchange(ctx, deadline, n, request, apart); !errors.Is(err, errNothingSent) {
 			return a, err
 		}
 	}

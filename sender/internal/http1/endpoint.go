@@ -57,15 +57,16 @@ func NewEndpoint(u *url.URL, fields ...Field) *Endpoint {
 // buffers are requests as they are written.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 2<<10); return &b }}
 
-// appendRequest appends the whole request. It is false when a header cannot be written as it is.
-func (e *Endpoint) appendRequest(dst []byte, fields []Field, body []byte) ([]byte, bool) {
+// appendRequest appends a request whose body is so long, and so much of the body as is given. It is false when a header
+// cannot be written as it is.
+func (e *Endpoint) appendRequest(dst []byte, fields []Field, length int, body []byte) ([]byte, bool) {
 	dst = append(dst, e.head...)
 	ok := true
 	for _, f := range fields {
 		dst, ok = appendField(dst, f, ok)
 	}
 	dst = append(dst, "Content-Length: "...)
-	dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	dst = strconv.AppendInt(dst, int64(length), 10)
 	dst = append(dst, "\r\n\r\n"...)
 	return append(dst, body...), ok
 }

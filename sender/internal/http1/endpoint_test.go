@@ -14,7 +14,7 @@ import (
 // wire compares a request with the one that net/http writes.
 func wire(t *testing.T, u *url.URL, e *Endpoint, fields []Field, body string) {
 	t.Helper()
-	ours, ok := e.appendRequest(nil, fields, []byte(body))
+	ours, ok := e.appendRequest(nil, fields, len(body), []byte(body))
 	if !ok {
 		t.Fatalf("%s: not to be written", u)
 	}
@@ -90,7 +90,7 @@ func FuzzRequest(f *testing.F) {
 			return
 		}
 		fields := []Field{{name, value}}
-		if _, ok := e.appendRequest(nil, fields, []byte(body)); !ok {
+		if _, ok := e.appendRequest(nil, fields, len(body), []byte(body)); !ok {
 			fields = nil
 		}
 		wire(t, u, e, fields, body)
@@ -103,7 +103,7 @@ func TestHeadersCannotHoldOthers(t *testing.T) {
 	for _, f := range []Field{{"A\r\nB", "c"}, {"A", "b\r\nC: d"}, {"A", "b\nC: d"}, {"A", "b\rC: d"}, {"A", "b\x00"}, {"A:", "b"}, {"", "b"}, {"A b", "c"},
 		{"Content-Length", "7"}, {"transfer-encoding", "chunked"}, {"Host", "other"}, {"connection", "close"}, {"Expect", "100-continue"},
 		{"TE", "trailers"}, {"A", " b"}, {"A", "b\t"}} {
-		if _, ok := e.appendRequest(nil, []Field{f}, []byte("x")); ok {
+		if _, ok := e.appendRequest(nil, []Field{f}, 1, []byte("x")); ok {
 			t.Errorf("%q is written", f)
 		}
 		if NewEndpoint(&url.URL{Scheme: "http", Host: "host"}, f) != nil {
