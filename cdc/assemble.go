@@ -25,6 +25,8 @@ type assembler struct {
 	entry *entry
 	// blockEnded says that the newest change is the last of its block.
 	blockEnded bool
+	// handedOpen says that the last batch that was handed over ends within a block whose end nobody has been told of.
+	handedOpen bool
 }
 
 func newAssembler(session uint64, epoch uint32, l *ledger, prefixes []string) *assembler {
@@ -40,14 +42,44 @@ func (a *assembler) full() bool {
 	return a.batch != nil && (len(a.batch.Changes) >= BatchRows || a.batch.Bytes >= BatchBytes)
 }
 
+// whole says that there is a batch that ends with its last transaction. The rest of a transaction follows at once, so
+// that one that is small is one batch.
+func (a *assembler) whole() bool { return a.batch != nil && a.tx == nil }
+
 // take hands the batch over, or nil when there is none.
 func (a *assembler) take() (*Batch, *entry) {
 	b, e := a.batch, a.entry
 	if b != nil {
-		b.Open = a.tx != nil && !a.blockEnded
+		n := len(b.Changes)
+		b.Open = n > 0 && !a.blockEnded && b.Changes[n-1].Tx == a.tx && b.Changes[n-1].Block == a.block
+		a.handedOpen = b.Open
 	}
 	a.batch, a.entry = nil, nil
 	return b, e
+}
+
+// takeRest is take when nothing more will come: a block that is open ends here.
+func (a *assembler) takeRest() (*Batch, *entry) {
+	a.tellEnd()
+	cut := a.handedOpen && a.tx != nil && len(a.batch.Changes) == 0
+	b, e := a.take()
+	if b != nil {
+		b.Cut, b.Open, a.handedOpen = cut || b.Open, false, false
+	}
+	return b, e
+}
+
+// tellEnd makes a batch, if there is none, where somebody waits for the end of a block. It has an entry of its own,
+// so that the transaction is not acknowledged before what came of the block is durable.
+func (a *assembler) tellEnd() {
+	if a.handedOpen && a.batch == nil {
+		a.begin()
+	}
+}
+
+func (a *assembler) begin() {
+	a.batch = &Batch{Session: a.session, Epoch: a.epoch}
+	a.entry = a.ledger.add()
 }
 
 // add takes one message of the stream; wal is the position of its XLogData.
@@ -72,6 +104,7 @@ func (a *assembler) add(wal LSN, data []byte) error {
 			return fmt.Errorf("commit at %s does not belong to the open transaction", m.CommitLSN)
 		}
 		at := a.tx.Time
+		a.tellEnd()
 		a.tx, a.blockEnded = nil, true
 		a.ledger.commit(m.TransactionEndLSN, at)
 		return nil
@@ -112,7 +145,7 @@ func (a *assembler) row(m *rowMessage, size int) error {
 		}
 	}
 	a.count(size)
-	a.append(Change{Op: m.op, Relation: rel, New: m.new, Old: m.old, OldWhole: m.oldWhole, Unchanged: m.unchanged}, size)
+	a.append(Change{Op: m.op, Relation: rel, New: m.new, Old: m.old, OldWhole: m.oldWhole, Unchanged: m.unchanged, raw: m.raw}, size)
 	return nil
 }
 
@@ -147,8 +180,7 @@ func (a *assembler) count(size int) {
 
 func (a *assembler) append(c Change, size int) {
 	if a.batch == nil {
-		a.batch = &Batch{Session: a.session, Epoch: a.epoch}
-		a.entry = a.ledger.add()
+		a.begin()
 	}
 	c.Tx, c.Ordinal, c.Block = a.tx, a.ordinal, a.block
 	a.batch.Changes = append(a.batch.Changes, c)

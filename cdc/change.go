@@ -56,7 +56,7 @@ const (
 	Unchanged
 )
 
-// Value is one column of a row image. Data is set for Text only, belongs to the Batch, and must not be changed.
+// Value is one column of a row image. Data is set for Text only, is shared by the values of the row, and must not be changed.
 type Value struct {
 	Kind Kind
 	Data []byte
@@ -96,10 +96,35 @@ type Change struct {
 	OldWhole bool
 	// Unchanged says that New has values of the kind Unchanged.
 	Unchanged bool
-	// Prefix and Content are those of a Message. Content belongs to the Batch.
+	// Prefix and Content are those of a Message.
 	Prefix  string
 	Content []byte
+
+	// raw is the row message that New and Old are made of.
+	raw []byte
 }
+
+// Fold lets go of the row images, which may be many times as large as the message that they are made of. Unfold makes
+// them again, as they came. A change that was not read from a stream stays as it is.
+func (c *Change) Fold() {
+	if c.raw != nil {
+		c.New, c.Old = nil, nil
+	}
+}
+
+// Unfold makes the row images again after Fold.
+func (c *Change) Unfold() {
+	if c.raw == nil || c.New != nil || c.Old != nil {
+		return
+	}
+	// It has been read before, so it can be read again.
+	if m, err := decodeOwned(c.raw); err == nil {
+		c.New, c.Old = m.new, m.old
+	}
+}
+
+// Size is that of the change in the stream, in bytes.
+func (c *Change) Size() int { return len(c.raw) + len(c.Content) }
 
 // Blocks bound what may be coalesced. They are constants of the event's identity and never change.
 const (
@@ -108,16 +133,19 @@ const (
 )
 
 // Batch is what Handle gets: changes in commit order, of one or more transactions, or of a part of one. Rows are at most
-// BatchRows and, but for a single larger row, BatchBytes. The batch and all it holds belong to the handler until it
-// returns.
+// BatchRows and, but for a single larger row, BatchBytes. The batch and all it holds belong to the handler, which may keep
+// changes: nothing of them is used again. It may be empty: then it says that the last block is over.
 type Batch struct {
 	Changes []Change
 	// Session grows with every connection to the server: after a new one, changes may come again.
 	Session uint64
 	// Epoch is the first part of the changes' positions.
 	Epoch uint32
-	// Open says that the last block goes on in the next batch.
+	// Open says that the last block goes on in the next batch. Where it has ended, the batch says so as soon as the
+	// transaction has, if there is nothing else to say.
 	Open bool
+	// Cut says that the transaction could not be read beyond this batch: what comes of its last block comes of a part of it.
+	Cut bool
 	// Bytes is the size of the row images and messages.
 	Bytes int
 }

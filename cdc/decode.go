@@ -17,6 +17,8 @@ type rowMessage struct {
 	oldWhole bool
 	// unchanged says that new has values that were not sent.
 	unchanged bool
+	// raw is the message itself.
+	raw []byte
 }
 
 // ignored is a message that carries nothing for us: Origin, Type, and a stray Stream Abort, which some servers send
@@ -79,8 +81,12 @@ func decodeRow(data []byte) (*rowMessage, error) {
 		return nil, errors.New("cut short")
 	}
 	// The only copy of the row: all its values are slices of it.
-	data = append([]byte(nil), data...)
-	m := &rowMessage{relation: binary.BigEndian.Uint32(data[1:])}
+	return decodeOwned(append([]byte(nil), data...))
+}
+
+// decodeOwned is decodeRow of bytes that stay as they are.
+func decodeOwned(data []byte) (*rowMessage, error) {
+	m := &rowMessage{relation: binary.BigEndian.Uint32(data[1:]), raw: data}
 	rest := data[5:]
 	var err error
 	switch data[0] {

@@ -292,8 +292,9 @@ func (r *reader) step(ctx context.Context) error {
 	return r.take(m)
 }
 
-// hand gives the batch to the handler as soon as nothing more has arrived already, or the batch is full. While the
-// handler is busy it waits, and the server hears from us. The rest is what there is when nothing more will come.
+// hand gives the batch to the handler when its last transaction has arrived whole and nothing more has arrived already,
+// or when the batch is full. While the handler is busy it waits, and the server hears from us. The rest is what there is
+// when nothing more will come.
 func (r *reader) hand(ctx context.Context, rest bool) error {
 	select {
 	case err := <-r.handlerErr:
@@ -303,10 +304,18 @@ func (r *reader) hand(ctx context.Context, rest bool) error {
 		return errInterrupted
 	default:
 	}
-	if r.assemble.batch == nil || !rest && !r.assemble.full() && r.stream.buffered() {
+	var b *Batch
+	var e *entry
+	switch {
+	case rest:
+		if b, e = r.assemble.takeRest(); b == nil {
+			return nil
+		}
+	case r.assemble.full(), r.assemble.whole() && !r.stream.buffered():
+		b, e = r.assemble.take()
+	default:
 		return nil
 	}
-	b, e := r.assemble.take()
 	select {
 	case r.batches <- sent{b, e}:
 		return nil
