@@ -30,6 +30,7 @@ var stages = []string{
 	"sender/internal/http1",
 	"subscriptions",
 	"mapping",
+	"coalesce",
 	"cdc",
 	"client",
 	"internal/pgtest",
