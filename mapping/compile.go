@@ -26,6 +26,8 @@ type Mapper struct {
 	// earlier is the row before an update, where the log sends none.
 	earlier  cdc.Row
 	previous bool
+	// coalesces says that a resource wants net changes.
+	coalesces bool
 	// old is the row before the update that is being mapped, told what of it may be shown, and updates says that it does
 	// not create.
 	old, told cdc.Row
@@ -84,6 +86,7 @@ func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string
 			truncated: r.Name + ".truncate",
 		}
 		m.resources = append(m.resources, c)
+		m.coalesces = m.coalesces || !c.EachChange
 		m.byTable[r.Table] = append(m.byTable[r.Table], c)
 		if table.OID != 0 {
 			m.byOID[table.OID] = append(m.byOID[table.OID], c)

@@ -45,6 +45,8 @@ type Resource struct {
 	Where, DeleteWhen *Source
 	// IgnoreChanges are columns whose change alone is no update.
 	IgnoreChanges []Source
+	// EachChange makes events of each change, instead of what the changes of a block of a transaction come to.
+	EachChange bool
 	// Events are made beside create and update, where their condition holds.
 	Events []NamedEvent
 }

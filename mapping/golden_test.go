@@ -172,6 +172,8 @@ func loadConfig(t testing.TB, text string) Config {
 				for _, c := range value.Content {
 					r.IgnoreChanges = append(r.IgnoreChanges, *source(c))
 				}
+			case "coalesce":
+				r.EachChange = value.Value == "false"
 			case "events":
 				pairs(value, func(k, v *yaml.Node) {
 					r.Events = append(r.Events, NamedEvent{Name: k.Value, At: at(k), When: source(v)})

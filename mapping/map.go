@@ -6,18 +6,28 @@ import (
 	"unicode/utf8"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/coalesce"
 )
 
-// Map appends the events of a change to dst, and what could not be mapped to dead. It never fails and never panics.
-// Nothing of the change is kept: the events hold copies.
+// Map appends the events of a change that is alone in its block to dst, and what could not be mapped to dead. It never
+// fails and never panics. Nothing of the change is kept: the events hold copies.
 func (m *Mapper) Map(dst []*Event, dead []DeadLetter, epoch uint32, c *cdc.Change) ([]*Event, []DeadLetter) {
+	return m.MapPlaced(dst, dead, epoch, c, coalesce.Place{}, 0)
+}
+
+// MapPlaced is Map of a change of a block, which is for the resources that want it so. The first event, or dead letter,
+// gets the sub-position sub, and each one after it the next.
+func (m *Mapper) MapPlaced(dst []*Event, dead []DeadLetter, epoch uint32, c *cdc.Change, p coalesce.Place, sub uint32) ([]*Event, []DeadLetter) {
 	if c == nil || c.Relation == nil || c.Tx == nil || c.Op == cdc.Message {
 		return dst, dead
 	}
-	out := output{events: dst, dead: dead, change: c, position: cdc.Position{Epoch: epoch, Commit: c.Tx.Commit, Ordinal: c.Ordinal}}
+	out := output{events: dst, dead: dead, change: c, place: p,
+		position: cdc.Position{Epoch: epoch, Commit: c.Tx.Commit, Ordinal: c.Ordinal, Sub: sub}}
 	resources := m.planOf(c.Relation).resources
 	for i := range resources {
-		m.mapResource(&out, &resources[i])
+		if r := &resources[i]; p.Only == coalesce.Both || r.EachChange == (p.Only == coalesce.Each) {
+			m.mapResource(&out, r)
+		}
 	}
 	return out.events, out.dead
 }
@@ -28,6 +38,7 @@ type output struct {
 	events   []*Event
 	dead     []DeadLetter
 	change   *cdc.Change
+	place    coalesce.Place
 	position cdc.Position
 }
 
@@ -132,7 +143,11 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 	if m.previous && m.updates {
 		e.Previous = m.previousOf(p)
 	}
-	e.ID = m.ids.id(o.change.Tx, o.change.Ordinal, event, instance)
+	if p.EachChange {
+		e.ID = m.ids.id(o.change.Tx, o.change.Ordinal, event, instance)
+	} else {
+		e.ID = m.ids.netID(o.change.Tx, o.change.Block, o.place, event, instance)
+	}
 	o.event(e)
 	return true
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/coalesce"
 	"github.com/rowhook/rowhook/internal/problem"
 )
 
@@ -62,6 +63,71 @@ func TestIDsAreStableAndDistinct(t *testing.T) {
 	// Another zone, the same instant. This id must never change: receivers have seen it.
 	if got, want := base("a", 1, at.In(time.FixedZone("x", 3600)), 1, 1, "c.update", "1"), "evt_g6fwygpl7xz3z2yseoyehcty4u"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestNetIDs are those of blocks, apart from those of changes.
+func TestNetIDs(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
+	ids := identifier{lineage: "a"}
+	net := func(block uint32, p coalesce.Place) string {
+		return ids.netID(&cdc.Tx{Commit: 1, Time: at, XID: 1}, block, p, "c.update", "1")
+	}
+	seen := map[string]int{}
+	for i, id := range []string{
+		net(0, coalesce.Place{}), net(1, coalesce.Place{}), net(0, coalesce.Place{From: 1}), net(0, coalesce.Place{Cut: 1}),
+		ids.id(&cdc.Tx{Commit: 1, Time: at, XID: 1}, 0, "c.update", "1"), ids.id(&cdc.Tx{Commit: 1, Time: at, XID: 1}, 1, "c.update", "1"),
+	} {
+		if j, ok := seen[id]; ok {
+			t.Errorf("ids %d and %d are the same", i, j)
+		}
+		seen[id] = i
+	}
+	// Whether a change was alone in its block does not matter. And this id must never change, either.
+	if got, want := net(0, coalesce.Place{Only: coalesce.Net}), net(0, coalesce.Place{}); got != want || got != "evt_kbhu35nqyp43wgg4lp7z53f2qa" {
+		t.Errorf("got %s and %s", got, want)
+	}
+}
+
+// TestMapPlaced makes events of each change, or of net ones, as a resource wants them.
+func TestMapPlaced(t *testing.T) {
+	t.Parallel()
+	const config = `{contact: {table: public.contacts, columns: [id]}, log: {table: public.contacts, columns: [id], coalesce: false}}`
+	m, relations := newMapper(t, config, benchTables)
+	c := loadChanges(t, benchChanges, relations)[0]
+	if w := m.Wanted(c.Relation); !m.Coalesces() || w != (coalesce.Wanted{Net: true, Each: true}) {
+		t.Errorf("it wants %+v", w)
+	}
+	each := func(p coalesce.Place, sub, ordinal uint32) map[string]*Event {
+		t.Helper()
+		x := *c
+		x.Ordinal = ordinal
+		events, dead := m.MapPlaced(nil, nil, 1, &x, p, sub)
+		if len(dead) > 0 {
+			t.Fatal(dead)
+		}
+		by := map[string]*Event{}
+		for i, e := range events {
+			if e.Position.Sub != sub+uint32(i) || e.Position.Ordinal != ordinal {
+				t.Errorf("%s stands at %s", e.Type, e.Position)
+			}
+			by[e.Resource] = e
+		}
+		return by
+	}
+	both, other := each(coalesce.Place{}, 0, 1), each(coalesce.Place{}, 0, 2)
+	if len(both) != 2 || both["contact"].ID != other["contact"].ID || both["log"].ID == other["log"].ID {
+		t.Errorf("ids %v and %v", both, other)
+	}
+	if net := each(coalesce.Place{Only: coalesce.Net}, 3, 1); len(net) != 1 || net["contact"].ID != both["contact"].ID {
+		t.Errorf("net: %v", net)
+	}
+	if one := each(coalesce.Place{Only: coalesce.Each}, 3, 1); len(one) != 1 || one["log"].ID != both["log"].ID {
+		t.Errorf("each: %v", one)
+	}
+	if cut := each(coalesce.Place{Only: coalesce.Net, Cut: 1}, 0, 1); cut["contact"].ID == both["contact"].ID {
+		t.Error("an event of a part of a block has the id of the whole one")
 	}
 }
 

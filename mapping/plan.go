@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/coalesce"
 	"github.com/rowhook/rowhook/internal/problem"
 )
 
@@ -15,6 +16,7 @@ type plan struct {
 	resources []planned
 	// columns are those that the resources use, each once.
 	columns []int
+	wanted  coalesce.Wanted
 }
 
 // planned is a resource for the columns of a relation.
@@ -29,6 +31,12 @@ type planned struct {
 // representation.
 // The slice is shared and must not be changed. Like Map it is for one goroutine at a time.
 func (m *Mapper) Columns(r *cdc.Relation) []int { return m.planOf(r).columns }
+
+// Wanted says whether the relation's resources want net changes or each of them. Like Map it is for one goroutine at a time.
+func (m *Mapper) Wanted(r *cdc.Relation) coalesce.Wanted { return m.planOf(r).wanted }
+
+// Coalesces says whether a resource wants net changes.
+func (m *Mapper) Coalesces() bool { return m.coalesces }
 
 // planOf is the plan for a relation. A table that changes under us comes as a new pointer and is bound anew, by name.
 func (m *Mapper) planOf(r *cdc.Relation) *plan {
@@ -53,15 +61,19 @@ func (m *Mapper) bindRelation(r *cdc.Relation) *plan {
 	for _, c := range m.byTable[r.Table] {
 		p.resources = append(p.resources, m.bindResource(c, r))
 	}
+	if len(p.resources) == 0 {
+		for _, c := range m.byOID[r.OID] {
+			p.resources = append(p.resources, planned{compiled: c, broken: fmt.Sprintf(
+				"table %s is now called %s; name it so in the config, or rename it back", c.Table, r.Table)})
+		}
+	}
 	for i := range p.resources {
 		p.columns = p.resources[i].columnsOf(p.columns)
-	}
-	if len(p.resources) > 0 {
-		return p
-	}
-	for _, c := range m.byOID[r.OID] {
-		p.resources = append(p.resources, planned{compiled: c, broken: fmt.Sprintf(
-			"table %s is now called %s; name it so in the config, or rename it back", c.Table, r.Table)})
+		if p.resources[i].EachChange {
+			p.wanted.Each = true
+		} else {
+			p.wanted.Net = true
+		}
 	}
 	return p
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/coalesce"
 	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/store"
@@ -221,6 +222,8 @@ func (a *App) run(ctx context.Context) error {
 	}
 	a.mapper.Store(mapper)
 	h.filler = filler{rows: a.rows, columns: func(c *cdc.Change) []int { return h.mapperOf(c).Columns(c.Relation) }}
+	h.stage.Wanted = func(c *cdc.Change) coalesce.Wanted { return h.mapperOf(c).Wanted(c.Relation) }
+	h.stage.Holds = func(c *cdc.Change) bool { return h.mapperOf(c).Coalesces() }
 	a.tellStart(cat, mapper)
 
 	d := sender.New(a.senderConfig(a.cfg), st)

@@ -110,7 +110,18 @@ var ddlCases = map[string]struct {
 	"Savepoints": {
 		do: []string{`begin`, `insert into items values (1, 'x', 1)`, `savepoint a`, `insert into items values (2, 'gone', 2)`, `alter table items add column gone int`,
 			`rollback to a`, `savepoint b`, `insert into items values (3, 'y', 3)`, `release b`, `update items set n = 4 where id = 1`, `commit`},
-		want: []string{`item.create {"id":1,"a":"x","n":1}`, `item.create {"id":3,"a":"y","n":3}`, `item.update {"id":1,"a":"x","n":4}`},
+		want: []string{`item.create {"id":3,"a":"y","n":3}`, `item.create {"id":1,"a":"x","n":4}`},
+	},
+	"RowsOfTwoDefinitions": {
+		do: []string{`begin`, `insert into items values (1, 'x', 1)`, `update items set n = 2`, `alter table items add column c int default 7`,
+			`update items set n = 3`, `update items set n = 4`, `commit`},
+		want: []string{`item.create {"id":1,"a":"x","n":2}`, `item.update {"id":1,"a":"x","n":4,"c":7}`},
+	},
+	"TableDroppedAndMadeAgainWithinATransaction": {
+		do: []string{`begin`, `insert into things values (1, 'x', 'n')`, `drop table things`, `create table things (id int primary key, note text, name text)`,
+			`alter publication rowhook add table things`, `insert into things values (1, 'm', 'y')`, `update things set name = 'z'`, `commit`,
+			`insert into items values (1, 'other', 1)`},
+		want: []string{`thing.create {"id":1,"name":"x","loud":"N"}`, `thing.create {"id":1,"name":"z","loud":"M"}`, `item.create {"id":1,"a":"other","n":1}`},
 	},
 	"PreparedTransactions": {
 		do: []string{`begin`, `insert into items values (1, 'x', 1)`, `prepare transaction 'kept'`, `begin`, `insert into items values (2, 'gone', 2)`,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/coalesce"
 	"github.com/rowhook/rowhook/internal/store"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
@@ -32,8 +33,14 @@ type handler struct {
 	toldSize      int64
 	sized         time.Time
 	dispatcher    *sender.Dispatcher
-	// filler puts in what the stream leaves out.
+	// stage gathers the changes of a block, held is of the batch in which the block began that goes on in the next one.
+	stage coalesce.Stage
+	held  taken
+	// filler puts in what the stream leaves out of the changes that are ready.
 	filler filler
+	ready  cdc.Batch
+	// at is where the last change was mapped.
+	at place
 
 	begun bool
 	// horizon is the newest position in the store when the connection was made: what is not beyond it may have been
@@ -80,6 +87,7 @@ func (h *handler) Begin(ctx context.Context) error {
 		return err
 	}
 	h.begun = true
+	h.dropHeld()
 	h.unsettled.reset()
 	h.tellSize()
 	return nil
@@ -139,11 +147,13 @@ func (h *handler) tellSize() {
 
 // End implements cdc.Handler.
 func (h *handler) End() {
+	h.dropHeld()
 	h.dispatcher.Suspend()
 	h.app.rows.Close()
 }
 
-// Handle implements cdc.Handler. It takes the batch in one part, unless values that are read again make it too large.
+// Handle implements cdc.Handler. It takes the batch in one part, unless a block of several changes is over in it, or
+// values that are read again make it too large.
 func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error) {
 	h.forget = h.forget[:0]
 	if err := h.catchUp(ctx); err != nil {
@@ -154,25 +164,53 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 	if time.Since(h.sized) > sizeEvery {
 		h.tellSize()
 	}
-	h.filler.plan(b, h.anybody(b))
-	defer h.filler.release(b)
-	var receipt *cdc.Receipt
+	h.stage.Put(b)
+	wanted := h.anybody(b)
+	own := taken{more: h.stage.WillHold()}
+	for part := h.stage.Next(); part != nil; part = h.stage.Next() {
+		to := &own
+		if part.Continued {
+			to = &h.held
+		}
+		if err := h.handlePart(ctx, b.Epoch, part, wanted, to); err != nil {
+			return nil, err
+		}
+		if part.Ends {
+			h.letGo()
+		}
+	}
+	receipt := own.receipt
+	switch tx := h.stage.Holding(); {
+	case tx != nil && h.held.receipt == nil:
+		h.hold(tx, &own)
+		receipt = own.receipt
+	case receipt == nil:
+		receipt = cdc.NewReceipt(0)
+	case own.held:
+		receipt.Done()
+	}
+	return receipt, nil
+}
+
+// handlePart takes a part of a batch, in several parts where values that are read again make it too large.
+func (h *handler) handlePart(ctx context.Context, epoch uint32, part *coalesce.Part, wanted bool, to *taken) error {
+	h.ready = cdc.Batch{Changes: part.Changes, Open: part.Open}
+	h.filler.plan(&h.ready, wanted)
+	defer h.filler.release(&h.ready)
 	for from := 0; ; {
-		to, err := h.filler.part(ctx, b)
+		end, err := h.filler.part(ctx, &h.ready)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		last, several := to == len(b.Changes), receipt != nil
-		if receipt, err = h.take(ctx, b.Epoch, b.Changes[from:to], receipt, last); err != nil {
-			return nil, err
+		last := end == len(part.Changes)
+		var places []coalesce.Place
+		if part.Places != nil {
+			places = part.Places[from:end]
 		}
-		if last {
-			if several {
-				receipt.Done()
-			}
-			return receipt, nil
+		if err := h.take(ctx, epoch, part.Changes[from:end], places, to, last && part.Last); err != nil || last {
+			return err
 		}
-		from = to
+		from = end
 	}
 }
 
@@ -191,7 +229,7 @@ func (h *handler) anybody(b *cdc.Batch) bool {
 
 // take takes a part of a batch, with the receipt of the parts before it. When it fails after the first one, which is
 // only when ctx ends, the receipt is not handed out, and the batch comes again.
-func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, receipt *cdc.Receipt, last bool) (*cdc.Receipt, error) {
+func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, places []coalesce.Place, to *taken, last bool) error {
 	h.letters, h.matched, h.jobs = h.letters[:0], h.matched[:0], h.jobs[:0]
 	for i := range changes {
 		c := &changes[i]
@@ -200,11 +238,15 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 		}
 		if c.Op == cdc.Message {
 			if err := h.announced(ctx, c); err != nil {
-				return nil, err
+				return err
 			}
 			continue
 		}
-		h.events, h.letters = h.mapper.Map(h.events[:0], h.letters, epoch, c)
+		var place coalesce.Place
+		if places != nil {
+			place = places[i]
+		}
+		h.mapPlaced(epoch, c, place)
 		for _, ev := range h.events {
 			from := len(h.matched)
 			h.matched = h.index.Match(h.matched, ev)
@@ -214,26 +256,19 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 		}
 	}
 	if err := h.leaveOutRecorded(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	n := len(h.letters)
 	for _, j := range h.jobs {
 		n += len(j.To)
 	}
-	switch {
-	case receipt != nil:
-		receipt.Add(n)
-	case last:
-		receipt = cdc.NewReceipt(n)
-	default:
-		receipt = cdc.NewReceipt(n + 1) // held until the last part
-	}
+	receipt := to.add(n, last)
 	if n > 0 {
 		h.unsettled.add(receipt, committed(changes))
 	}
 	if len(h.jobs) > 0 {
 		if err := h.dispatcher.Submit(ctx, h.jobs, receipt); err != nil {
-			return nil, err
+			return err
 		}
 		h.app.metrics.matched(h.jobs)
 	}
@@ -252,7 +287,17 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 	h.app.metrics.buried(len(h.letters))
 	clear(h.jobs[:cap(h.jobs)])
 	clear(h.events[:cap(h.events)])
-	return receipt, nil
+	return nil
+}
+
+// mapPlaced maps a change. Changes of one message come one after another, and their events stand behind each other.
+func (h *handler) mapPlaced(epoch uint32, c *cdc.Change, p coalesce.Place) {
+	if c.Tx != h.at.tx || c.Ordinal != h.at.ordinal {
+		h.at = place{tx: c.Tx, ordinal: c.Ordinal}
+	}
+	letters := len(h.letters)
+	h.events, h.letters = h.mapper.MapPlaced(h.events[:0], h.letters, epoch, c, p, h.at.sub)
+	h.at.sub += uint32(len(h.events) + len(h.letters) - letters)
 }
 
 // committed is when the first change of a batch was committed. A message can stand outside of transactions.

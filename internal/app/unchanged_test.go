@@ -160,10 +160,11 @@ func TestColumnsThatNobodyNeedsAreNotRead(t *testing.T) {
 }
 
 // TestLargeValuesOfTheSameTransaction come from its earlier changes, of which only those of the same row count: the role
-// may not read the table at all. The long transaction goes over many batches.
+// may not read the table at all, and each change is an event. The long transaction goes over many batches.
 func TestLargeValuesOfTheSameTransaction(t *testing.T) {
 	t.Parallel()
 	r := newDocs(t)
+	r.text += "    coalesce: false\n"
 	r.limited()
 	r.start()
 	r.subscribe("/", "doc.*")

@@ -235,6 +235,9 @@ func dump(c *config.Config) string {
 		for _, c := range r.IgnoreChanges {
 			dumpSource(&b, "ignores", &c)
 		}
+		if r.EachChange {
+			b.WriteString("  each change\n")
+		}
 		for _, e := range r.Events {
 			fmt.Fprintf(&b, "  %v event %s\n", e.At, e.Name)
 			dumpSource(&b, "when", e.When)

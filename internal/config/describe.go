@@ -157,7 +157,7 @@ var limitsObject = object[Limits]{
 
 var resourceObject = object[mapping.Resource]{
 	closed: true,
-	later:  []string{"relations", "coalesce", "key"},
+	later:  []string{"relations", "key"},
 	check:  checkResource,
 	members: []member[mapping.Resource]{
 		must(key("table", kind[mapping.Resource](tableKind{tableName()}), itself[mapping.Resource],
@@ -180,6 +180,8 @@ var resourceObject = object[mapping.Resource]{
 			"Condition over the row under which it counts as deleted: soft deletes become deletes, undoing one a create. Needs the old row likewise."),
 		key("ignore_changes", columnNames(), func(r *mapping.Resource) *[]mapping.Source { return &r.IgnoreChanges },
 			"Columns whose change alone is no update, where the old row is known: updated_at, counters."),
+		key("coalesce", kind[bool](coalesceKind{truth()}), func(r *mapping.Resource) *bool { return &r.EachChange },
+			"Whether the changes of an instance in one transaction are one event: what they come to. With false each change is an event of its own. Default: true."),
 		key("events", kind[[]mapping.NamedEvent](eventsKind{}), func(r *mapping.Resource) *[]mapping.NamedEvent { return &r.Events },
 			"Events of the resource's own, by name: contact.won, each with the condition over the row, and the old row, under which it is sent beside a create or an update."),
 		key("json", kind[mapping.Rules](rulesAgain{rulesObject}), func(r *mapping.Resource) *mapping.Rules { return &r.JSON },

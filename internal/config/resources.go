@@ -128,6 +128,20 @@ func (k expressionKind) schema(**mapping.Source) jsonObject {
 	return jsonObject{{"type", "string"}, {"minLength", 1}, {"examples", k.examples}}
 }
 
+// coalesceKind is true where each change is not an event of its own.
+type coalesceKind struct{ scalar[bool] }
+
+func (k coalesceKind) decode(d *decoder, v value, to *bool) {
+	whole := !*to
+	k.scalar.decode(d, v, &whole)
+	*to = !whole
+}
+
+func (k coalesceKind) schema(*bool) jsonObject {
+	whole := true
+	return k.scalar.schema(&whole)
+}
+
 // eventsKind is a map from names of events to their conditions, kept in the file's order. Package mapping checks the names.
 type eventsKind struct{}
 
