@@ -85,7 +85,7 @@ func (b *block) add(c *cdc.Change, w Wanted) {
 		return
 	}
 	i := int32(len(b.changes))
-	b.changes = append(b.changes, *c)
+	b.changes = append(room(b.changes), *c)
 	t := b.tableOf(c)
 	if c.Op == cdc.Truncate {
 		b.items = append(b.items, item{ordinal: c.Ordinal, table: t, now: i, was: none})
@@ -99,6 +99,14 @@ func (b *block) add(c *cdc.Change, w Wanted) {
 	if w.Net && !b.gather(i, t) {
 		b.items = append(b.items, item{ordinal: c.Ordinal, only: Net, table: t, now: i, was: none})
 	}
+}
+
+// room doubles what is full: append would grow a large block by a quarter, many times.
+func room[T any](s []T) []T {
+	if len(s) == cap(s) {
+		return slices.Grow(s, max(16, len(s)))
+	}
+	return s
 }
 
 // tableOf finds the table as it is defined now.
@@ -268,8 +276,15 @@ func (b *block) end(cut bool) {
 	if cut {
 		b.cut = b.last
 	}
-	b.items = b.net(b.items)
-	slices.SortStableFunc(b.items, func(x, y item) int { return cmp.Or(cmp.Compare(x.ordinal, y.ordinal), cmp.Compare(x.rank(), y.rank())) })
+	b.items = b.net(slices.Grow(b.items, len(b.spots.all)))
+	if slices.IsSortedFunc(b.items, inOrder) {
+		return
+	}
+	slices.SortStableFunc(b.items, inOrder)
+}
+
+func inOrder(x, y item) int {
+	return cmp.Or(cmp.Compare(x.ordinal, y.ordinal), cmp.Compare(x.rank(), y.rank()))
 }
 
 // rank orders what one message does: each change before the net ones, the end of an instance before the begin of another.

@@ -39,6 +39,9 @@ type spots struct {
 	seed  maphash.Seed
 }
 
+// keyRoom is how many bytes of keys are made room for at once.
+const keyRoom = 4 << 10
+
 // smallTable is how many slots are kept from one block to the next.
 const smallTable = 1 << 10
 
@@ -50,9 +53,6 @@ func (s *spots) reset() {
 	clear(s.slots)
 	clear(s.all)
 	s.all, s.keys = s.all[:0], s.keys[:0]
-	if cap(s.keys) > 64*smallTable {
-		s.keys = nil
-	}
 }
 
 // find returns the spot of a key, and whether it is new. The key is copied.
@@ -65,8 +65,12 @@ func (s *spots) find(table int32, key []byte) (index int32, fresh bool) {
 		slot := &s.slots[at&uint64(len(s.slots)-1)]
 		if *slot == 0 {
 			from := len(s.keys)
+			if cap(s.keys)-from < len(key) {
+				// The keys before keep their own room.
+				s.keys, from = make([]byte, 0, max(keyRoom, len(key))), 0
+			}
 			s.keys = append(s.keys, key...)
-			s.all = append(s.all, spot{hash: hash, key: s.keys[from:len(s.keys):len(s.keys)], table: table, was: none, now: none, last: none, origin: none})
+			s.all = append(room(s.all), spot{hash: hash, key: s.keys[from:len(s.keys):len(s.keys)], table: table, was: none, now: none, last: none, origin: none})
 			*slot = int32(len(s.all))
 			return *slot - 1, true
 		}

@@ -9,29 +9,49 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// tables are those of the application, and beside them, not published, what the truth is told by: every change of an
-// item takes the next number of its key, whose row stays locked until the commit. So numbers are in commit order, have
-// no gaps, and what is rolled back gives its number back. The mark tells apart changes that had the same number.
+// tables are those of the application, and beside them, not published, what the truth is told by: a transaction that
+// changes an item takes the next number of its key, whose row stays locked until the commit. So numbers are in commit
+// order, have no gaps, and what is rolled back, or comes to nothing, gives its number back. The mark tells apart changes
+// that had the same number; was is that of the row before the transaction.
 const tables = `
 create table items (id bigint primary key, seq bigint not null, mark bigint not null, body text not null);
 alter table items replica identity full;
 create table counters (id bigint primary key, seq bigint not null);
-create table journal (id bigint, seq bigint, op int not null, mark bigint not null, xid xid8 not null, primary key (id, seq));
+create table journal (id bigint, seq bigint, op int not null, mark bigint not null, was bigint, xid xid8 not null, primary key (id, seq));
 create table marks (mark bigint primary key);
 create function number_change() returns trigger language plpgsql as $$
 declare
 	n bigint;
 	key bigint := coalesce(new.id, old.id);
+	before journal;
 begin
 	update counters set seq = seq + 1 where id = key returning seq into n;
+	select * into before from journal where id = key and seq = n - 1 and xid = pg_current_xact_id();
+	if before.id is not null then
+		-- The transaction has changed the item already: what it comes to has one number.
+		n := n - 1;
+		update counters set seq = n where id = key;
+	end if;
 	if tg_op = 'DELETE' then
-		insert into journal values (key, n, 3, old.mark, pg_current_xact_id());
+		if before.id is null then
+			insert into journal values (key, n, 3, old.mark, old.mark, pg_current_xact_id());
+		elsif before.was is null then
+			delete from journal where id = key and seq = n;
+			update counters set seq = n - 1 where id = key;
+		else
+			update journal set op = 3, mark = before.was where id = key and seq = n;
+		end if;
 		return old;
 	end if;
 	new.seq := n;
 	new.mark := floor(random() * 9007199254740991)::bigint;
 	new.body := md5(new.mark::text) || repeat('.', 20 + (new.mark % 400)::int);
-	insert into journal values (key, n, case tg_op when 'INSERT' then 1 else 2 end, new.mark, pg_current_xact_id());
+	if before.id is null then
+		insert into journal values (key, n, case tg_op when 'INSERT' then 1 else 2 end, new.mark,
+			case tg_op when 'INSERT' then null else old.mark end, pg_current_xact_id());
+	else
+		update journal set op = case when before.was is null then 1 else 2 end, mark = new.mark where id = key and seq = n;
+	end if;
 	return new;
 end$$;
 create trigger number_change before insert or update or delete on items for each row execute function number_change();

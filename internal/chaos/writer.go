@@ -109,6 +109,8 @@ type writer struct {
 type transaction struct {
 	steps []step
 	undo  bool
+	// asks says that it may come to nothing: the journal knows.
+	asks bool
 }
 
 // step changes an item. kept is false for one that is rolled back to a savepoint.
@@ -123,6 +125,23 @@ type step struct {
 func touch(key int64) step {
 	return step{sql: `update items set body = '' where id = $1`, args: []any{key},
 		otherwise: `insert into items (id, seq, mark, body) values ($1, 0, 0, '')`}
+}
+
+func deletion(key int64) step {
+	return step{sql: `delete from items where id = $1`, args: []any{key}}
+}
+
+// net changes an item several times.
+func (w *writer) net() transaction {
+	t, k := transaction{asks: true}, w.key()
+	for range 2 + w.rng.IntN(3) {
+		if w.rng.IntN(3) == 0 {
+			t.steps = append(t.steps, deletion(k))
+		} else {
+			t.steps = append(t.steps, touch(k))
+		}
+	}
+	return t
 }
 
 func (w *writer) key() int64 { return 1 + w.rng.Int64N(int64(w.load.keys)) }
@@ -147,11 +166,10 @@ func (w *writer) pick() transaction {
 		return transaction{steps: []step{touch(w.key())}}
 	case p < 84:
 		return transaction{steps: w.several(2 + w.rng.IntN(4))}
-	case p < 86:
-		k := w.key()
-		return transaction{steps: []step{touch(k), touch(k)}}
-	case p < 90:
-		return transaction{steps: []step{{sql: `delete from items where id = $1`, args: []any{w.key()}}}}
+	case p < 88:
+		return w.net()
+	case p < 91:
+		return transaction{steps: []step{deletion(w.key())}}
 	case p < 95:
 		return transaction{steps: w.several(1 + w.rng.IntN(3)), undo: true}
 	}
@@ -234,7 +252,10 @@ func (w *writer) change(ctx context.Context, t transaction, mark int64) (rows in
 		}
 		rows += tag.RowsAffected()
 	}
-	return rows, nil
+	if t.asks {
+		err = w.conn.QueryRow(ctx, `select count(*) from journal where xid = pg_current_xact_id()`).Scan(&rows)
+	}
+	return rows, err
 }
 
 // ask says whether the transaction with a mark committed. It writes the mark itself: that waits for one that is still
