@@ -484,6 +484,10 @@ func TestAPoisonedTransactionIsLeftOut(t *testing.T) {
 			if n := len(hooktest.ByInstance(hooktest.Delivered(all))["contact/1"]); n != c.sent {
 				t.Errorf("contact/1 came %d times", n)
 			}
+			// What stands before the poison in its own transaction would not come again.
+			if n := len(hooktest.ByInstance(hooktest.Delivered(all))["note/1"]); !c.unknown && n != 1 {
+				t.Errorf("note/1 came %d times", n)
+			}
 		})
 	}
 }

@@ -77,6 +77,62 @@ func TestResourcesReorderedAfterACrash(t *testing.T) {
 	}
 }
 
+// TestCoalesceChangedAfterACrash restarts with coalesce: false while what was sent before is not acknowledged. The ids are
+// others then, so it comes once more; nothing is lost, and nothing takes another's place.
+func TestCoalesceChangedAfterACrash(t *testing.T) {
+	t.Parallel()
+	const rows = 12
+	r := newRig(t)
+	r.far()
+	r.text = strings.Replace(r.text, "resources:", "resources:\n  entry: {table: notes, columns: all}", 1)
+	r.recv.Handle("/hangs", hooktest.Always(hooktest.Hang()))
+	cmd := r.spawn()
+	r.subscribe("/delivered", "entry.*")
+	r.subscribe("/hangs", "note.*", "entry.*")
+	for i := range rows {
+		r.transaction(fmt.Sprintf(`insert into notes values (%d, 'a')`, i), fmt.Sprintf(`update notes set body = 'b' where id = %d`, i))
+	}
+	r.becomes("all is delivered to one", `select count(*) = 12 from rowhook.delivery where status = 1`)
+	kill(t, cmd)
+	r.recv.Release()
+	r.recv.Handle("/hangs", nil)
+	r.text = strings.Replace(r.text, "{table: notes, columns: all}", "{table: notes, columns: all, coalesce: false}", 1)
+	r.spawn()
+	all := r.recv.WaitFor(t, func(q []hooktest.Request) bool {
+		seen := map[string]int{}
+		for _, q := range hooktest.Delivered(q) {
+			seen[q.Path+" "+q.Type]++
+		}
+		return seen["/delivered entry.update"] >= rows && seen["/hangs entry.update"] >= rows && seen["/hangs note.create"] >= rows
+	})
+	positions := map[string]string{}
+	for _, q := range all {
+		if id, ok := positions[q.Position]; ok && id != q.ID {
+			t.Errorf("%s and %s are both at %s", q.ID, id, q.Position)
+		}
+		positions[q.Position] = q.ID
+	}
+	for instance, q := range hooktest.ByInstance(hooktest.Delivered(all)) {
+		_, id, _ := strings.Cut(instance, "/")
+		if last := string(q[len(q)-1].Data()); last != `{"id":`+id+`,"body":"b"}` {
+			t.Errorf("%s ends as %s", instance, last)
+		}
+	}
+	// The other resource is as it was: what was sent before has the same ids.
+	notes := map[string]string{}
+	for _, q := range all {
+		if q.Type == "note.create" && notes[q.Instance()] != "" && notes[q.Instance()] != q.ID {
+			t.Errorf("%s has two ids", q.Instance())
+		}
+		if q.Type == "note.create" {
+			notes[q.Instance()] = q.ID
+		}
+	}
+	if len(notes) != rows {
+		t.Errorf("%d notes", len(notes))
+	}
+}
+
 // distinct are the ids of the requests.
 func distinct(q []hooktest.Request) map[string]bool {
 	ids := map[string]bool{}
