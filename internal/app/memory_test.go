@@ -201,6 +201,25 @@ func TestMemoryIsBounded(t *testing.T) {
 		c.await(t, int64(sizes.rows), 10*time.Minute)
 		check(t, cmd, fmt.Sprintf("a transaction of %d rows", sizes.rows), c.count.Load(), time.Since(begin))
 	})
+	t.Run("WideTransaction", func(t *testing.T) {
+		// A null is a byte in the stream, and 32 in a row image: blocks are held as they come.
+		r := newRig(t)
+		var columns strings.Builder
+		for i := range 300 {
+			fmt.Fprintf(&columns, ", c%d text", i)
+		}
+		r.exec(`create table wide (id int primary key` + columns.String() + `); alter table wide replica identity full`)
+		r.text += "  wide: {table: wide, columns: [id, c0]}\n"
+		rows := sizes.rows / 10
+		r.exec(`insert into wide select n from generate_series(1, $1::int) n`, rows)
+		c := newCounter(t)
+		cmd := r.runProgram(program)
+		r.subscribeAt(c.url, 1)
+		begin := time.Now()
+		r.exec(`update wide set c0 = 'x'`)
+		c.await(t, int64(rows), 10*time.Minute)
+		check(t, cmd, fmt.Sprintf("a transaction of %d rows of 300 nulls", rows), c.count.Load(), time.Since(begin))
+	})
 	t.Run("Backlog", func(t *testing.T) {
 		r := newRig(t)
 		c := newCounter(t)
