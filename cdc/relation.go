@@ -87,6 +87,8 @@ type Table struct {
 	Columns  []Column
 	// Key holds the indexes into Columns of the primary key, in its order; empty when there is none.
 	Key []int
+	// Indexes are the first columns of the table's indexes that serve every row; nil where they were not asked for.
+	Indexes []string
 }
 
 // Column is the index of the named column, or -1.

@@ -17,6 +17,7 @@ const (
 	nodeText
 	nodeObject
 	nodeList
+	nodeRelation
 )
 
 // node is an element bound to the columns of a table, ready to be rendered.
@@ -31,14 +32,20 @@ type node struct {
 	column  int
 	encode  encoder
 	program *program
-	// keys are the members' names, encoded with the colon; nodes are members, items or parts.
+	link    *link
+	// read is for columns of related rows, which expressions may ask for.
+	read reader
+	// names are the members' names, keys the same encoded with the colon; nodes are members, items or parts.
+	names []string
 	keys  [][]byte
 	nodes []node
 }
 
 // bound is a resource bound to the columns of a table.
 type bound struct {
-	root    node
+	root node
+	// links are what root uses of relations.
+	links   []*link
 	key     []int
 	account *node
 	conditions
@@ -51,39 +58,28 @@ type binder struct {
 	format    *format
 	evaluator *evaluator
 	problems  problem.List
+	// tables are those of relations.
+	tables map[cdc.TableName]*cdc.Table
 }
 
-// bind resolves every name of the resource in the columns and checks the types. Key is the primary key.
-func (r *resource) bind(columns []cdc.Column, key []int, e *evaluator) (*bound, problem.List) {
-	b := binder{scope: newScope(r.Table, columns), format: r.format, evaluator: e}
+// shape is what says what a row becomes.
+type shape struct {
+	root            *element
+	columns, except []Source
+	relations       []*relation
+	at              problem.Place
+}
+
+// bind resolves every name of the resource in the columns and checks the types. Key is the primary key, tables those of
+// relations.
+func (r *resource) bind(columns []cdc.Column, key []int, tables map[cdc.TableName]*cdc.Table, e *evaluator) (*bound, problem.List) {
+	b := binder{scope: newScope(r.Table, columns), format: r.format, evaluator: e, tables: tables}
 	out := &bound{key: key}
-	switch {
-	case r.root != nil:
-		out.root = b.element(r.root)
-	case len(r.Columns) > 0:
-		out.root = node{kind: nodeObject, dynamic: true}
-		for _, c := range r.Columns {
-			if i, ok := b.column(c.Text, c.At, &b.problems); ok {
-				b.addColumn(&out.root, c.Text, i, c.At)
-			}
-		}
-	default:
-		out.root = node{kind: nodeObject, dynamic: true}
-		except := map[string]bool{}
-		for _, c := range r.Except {
-			// Not known may mean renamed: what was kept back must not go out under its new name.
-			if _, ok := b.index[c.Text]; !ok {
-				b.problems.Add(c.At, b.hint(c.Text), "table %s has no column %q, which except names", r.Table, c.Text)
-			}
-			except[c.Text] = true
-		}
-		for i, c := range columns {
-			// A tsvector is an index of other columns and no value of an API: it is sent where it is named.
-			if !c.Generated && !except[c.Name] && typeName(baseType(c.Type)) != "tsvector" {
-				b.addColumn(&out.root, c.Name, i, r.At)
-			}
-		}
-	}
+	b.links = b.link(r.relations, key)
+	out.root = b.root(&shape{root: r.root, columns: r.Columns, except: r.Except, relations: r.relations, at: r.At})
+	out.links = out.root.linksOf(nil)
+	// What is not in the representation decides which events there are, before anything is read for them.
+	b.withheld, b.links = b.links, nil
 	b.format = &plainFormat
 	if r.account != nil {
 		n := b.expression(r.account.text, location{*r.account, 0}, "account")
@@ -99,31 +95,105 @@ func (r *resource) bind(columns []cdc.Column, key []int, e *evaluator) (*bound, 
 	return out, nil
 }
 
+// root binds what a row becomes.
+func (b *binder) root(s *shape) node {
+	switch {
+	case s.root != nil:
+		return b.element(s.root)
+	case len(s.columns) > 0:
+		root := node{kind: nodeObject, dynamic: true}
+		for _, c := range s.columns {
+			if l := b.links[c.Text]; l != nil {
+				name, value := b.relationMember(l, c.At)
+				b.addMember(&root, name, value, c.At)
+			} else if i, ok := b.column(c.Text, c.At, &b.problems); ok {
+				name, value := b.columnMember(c.Text, i, c.At)
+				b.addMember(&root, name, value, c.At)
+			}
+		}
+		return root
+	}
+	root := node{kind: nodeObject, dynamic: true}
+	except := map[string]bool{}
+	for _, c := range s.except {
+		// Not known may mean renamed: what was kept back must not go out under its new name.
+		if _, ok := b.index[c.Text]; !ok {
+			b.problems.Add(c.At, b.hint(c.Text), "table %s has no column %q, which except names", b.table, c.Text)
+		}
+		except[c.Text] = true
+	}
+	for i, c := range b.columns {
+		// A tsvector is an index of other columns and no value of an API: it is sent where it is named.
+		if !c.Generated && !except[c.Name] && b.links[c.Name] == nil && typeName(baseType(c.Type)) != "tsvector" {
+			name, value := b.columnMember(c.Name, i, s.at)
+			b.addMember(&root, name, value, s.at)
+		}
+	}
+	for _, r := range s.relations {
+		name, value := b.relationMember(b.links[r.Name], r.At)
+		b.addMember(&root, name, value, r.At)
+	}
+	return root
+}
+
 // add appends a member.
 func (n *node) add(name string, value node) {
+	n.names = append(n.names, name)
 	n.keys = append(n.keys, append(appendString(nil, name), ':'))
 	n.nodes = append(n.nodes, value)
 	n.dynamic = n.dynamic || value.dynamic
 }
 
-// addColumn appends a column under its own name, in the case that the rules say.
-func (b *binder) addColumn(root *node, column string, i int, at problem.Place) {
+// columnMember is a column under its own name, in the case that the rules say.
+func (b *binder) columnMember(column string, i int, at problem.Place) (string, node) {
 	name := b.format.keys.key(column)
-	root.add(name, b.columnNode(i, memberPath("", name), at))
+	return name, b.columnNode(i, memberPath("", name), at)
+}
+
+// addMember appends a column or a relation under its own name, in the case that the rules say.
+func (b *binder) addMember(root *node, name string, value node, at problem.Place) {
+	root.add(name, value)
 	last := len(root.keys) - 1
-	if n := slices.IndexFunc(root.keys[:last], func(key []byte) bool { return bytes.Equal(key, root.keys[last]) }); n >= 0 {
-		b.problems.Add(at, "leave one of them out, or write a representation",
-			"the columns %q and %q would both be called %q", b.columns[root.nodes[n].column].Name, column, name)
+	n := slices.IndexFunc(root.keys[:last], func(key []byte) bool { return bytes.Equal(key, root.keys[last]) })
+	if n < 0 {
+		return
 	}
+	first, second := b.nameOf(root.nodes[n]), b.nameOf(value)
+	what := "columns"
+	if value.link != nil {
+		what = "column and relation"
+	}
+	b.problems.Add(at, "leave one of them out, or write a representation", "the %s %q and %q would both be called %q", what, first, second, name)
+}
+
+// nameOf is the name of a member's column or relation.
+func (b *binder) nameOf(n node) string {
+	if n.link != nil {
+		return n.link.Name
+	}
+	return b.columns[n.column].Name
 }
 
 func (b *binder) columnNode(i int, path string, at problem.Place) node {
-	return node{kind: nodeColumn, dynamic: true, path: path, at: at, column: i, encode: encoderOf(b.columns[i].Type, b.format)}
+	n := node{kind: nodeColumn, dynamic: true, path: path, at: at, column: i, encode: encoderOf(b.columns[i].Type, b.format)}
+	if b.related {
+		n.read, _ = readerOf(b.columns[i].Type, b.format)
+	}
+	return n
+}
+
+// relationMember is a relation under its own name, in the case that the rules say.
+func (b *binder) relationMember(l *link, at problem.Place) (string, node) {
+	name := b.format.keys.key(l.Name)
+	return name, node{kind: nodeRelation, dynamic: true, path: memberPath("", name), at: at, link: l}
 }
 
 // expression is a column where the text names nothing but one: that path computes nothing and loses nothing.
 func (b *binder) expression(text string, at location, path string) node {
 	place := at.place(text, 0)
+	if l := b.soleLink(text); l != nil {
+		return node{kind: nodeRelation, dynamic: true, path: path, at: place, link: l}
+	}
 	if i, ok := b.soleColumn(text); ok {
 		return b.columnNode(i, path, place)
 	}
@@ -192,10 +262,15 @@ func (n *node) columnsOf(into []int) []int {
 			break
 		}
 		for _, c := range n.program.columns {
-			if !c.old && !slices.Contains(into, c.index) {
+			switch {
+			case c.link != nil:
+				into = c.link.keyColumns(into)
+			case !c.old && !slices.Contains(into, c.index):
 				into = append(into, c.index)
 			}
 		}
+	case nodeRelation:
+		into = n.link.keyColumns(into)
 	}
 	for i := range n.nodes {
 		into = n.nodes[i].columnsOf(into)

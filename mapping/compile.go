@@ -14,6 +14,8 @@ type Mapper struct {
 	byTable map[cdc.TableName][]*compiled
 	byOID   map[uint32][]*compiled
 	types   []EventType
+	// tables are those that relations read, as they were when the Mapper was made.
+	tables map[cdc.TableName]*cdc.Table
 
 	plans     map[*cdc.Relation]*plan
 	last      *cdc.Relation
@@ -55,6 +57,7 @@ func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string
 		evaluator: newEvaluator(),
 		ids:       identifier{lineage: lineage},
 		previous:  d.previous,
+		tables:    tables,
 	}
 	m.renderer.evaluator = m.evaluator
 	var names []string
@@ -75,7 +78,7 @@ func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string
 				"an instance needs a name: ALTER TABLE "+r.Table.Quote()+" ADD PRIMARY KEY (…)",
 				"table %s has no primary key", r.Table)
 		}
-		b, found := r.bind(table.Columns, table.Key, m.evaluator)
+		b, found := r.bind(table.Columns, table.Key, tables, m.evaluator)
 		problems = append(problems, found...)
 		if b == nil {
 			continue

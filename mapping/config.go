@@ -49,7 +49,38 @@ type Resource struct {
 	EachChange bool
 	// Events are made beside create and update, where their condition holds.
 	Events []NamedEvent
+	// Relations are rows of other tables, which the representation names as it does columns.
+	Relations []Relation
 }
+
+// Relation ties rows of another table to a row: the company of a contact, its tags.
+type Relation struct {
+	// Name is what the representation calls it: company. At is where it stands in the file.
+	Name string
+	At   problem.Place
+	// Table is the other table with its schema; TableAt where it is named.
+	Table   cdc.TableName
+	TableAt problem.Place
+	// ForeignKey is one column: with Many, of the other table, which holds our primary key; else ours, which holds the
+	// other table's. Join says the same of any columns, and is given instead.
+	ForeignKey *Source
+	Join       []JoinColumn
+	// Many makes a list of all rows; else it is the one row, or null.
+	Many bool
+	// OrderBy are columns of the other table, each with desc or asc after it or not; then comes its primary key.
+	OrderBy []Source
+	// Representation and Columns are those of a row of the other table, as of a Resource. File is as there.
+	Representation *yaml.Node
+	File           string
+	Columns        []Source
+	AllColumns     bool
+	Except         []Source
+	// Relations are those of the other table's rows.
+	Relations []Relation
+}
+
+// JoinColumn is a column of a relation's table that is equal to one of ours.
+type JoinColumn struct{ Theirs, Ours Source }
 
 // NamedEvent is an event of the resource's own: contact.won.
 type NamedEvent struct {

@@ -25,11 +25,13 @@ type Event struct {
 	Position  cdc.Position
 	// Time is the commit's, UTC.
 	Time time.Time
-	// Data is the rendered representation, a JSON value. It is "null" for a truncate.
+	// Data is the rendered representation, a JSON value. It is "null" for a truncate, and nil while the event is Incomplete.
 	Data []byte
 	// Previous is a JSON object of the members of Data that an update has changed, with what they were, in Data's shape.
 	// Nil where nothing is known of that, and where it was not asked for.
 	Previous []byte
+	// pending is what Data waits for; see Completion.
+	pending *pending
 	// Partial names the members of Data's row that could not be known, as JSON paths (address.city); usually nil.
 	Partial []string
 }

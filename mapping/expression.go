@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -147,6 +148,8 @@ type programColumn struct {
 	value reader
 	// old says that it is the old row's: null where that is not known.
 	old bool
+	// link is set where the name is a relation's, and no column's.
+	link *link
 }
 
 // scope is what the names of an expression may stand for.
@@ -154,6 +157,10 @@ type scope struct {
 	table   cdc.TableName
 	columns []cdc.Column
 	index   map[string]int
+	// links are the relations, which hide columns of their names; withheld are those that cannot be used here.
+	links, withheld map[string]*link
+	// related says that the row is a relation's, of which there is no old one.
+	related bool
 }
 
 func newScope(table cdc.TableName, columns []cdc.Column) *scope {
@@ -172,12 +179,17 @@ func (s *scope) names() []string {
 			names = append(names, c.Name)
 		}
 	}
-	return names
+	return append(names, slices.Sorted(maps.Keys(s.links))...)
 }
 
 // column resolves a column that is named on its own, or tells why it cannot be used.
 func (s *scope) column(name string, at problem.Place, problems *problem.List) (int, bool) {
 	i, ok := s.index[name]
+	if !ok && s.withheld[name] != nil {
+		problems.Add(at, "use the row's own columns, as the foreign key; the representation can use the relation",
+			"%s is a relation, which is read only when it is known that there is an event and whose", name)
+		return 0, false
+	}
 	if !ok {
 		problems.Add(at, s.hint(name), "table %s has no column %q", s.table, name)
 		return 0, false
@@ -195,6 +207,9 @@ func (s *scope) hint(name string) string {
 	case "api":
 		return "${api.…} is not supported yet"
 	case "old":
+		if s.related {
+			return "of the rows of a relation there are no old ones"
+		}
 		return "name one column of the old row, as in old." + firstName(s.names())
 	}
 	if hint := problem.DidYouMean(name, s.names()); hint != "" {
@@ -213,7 +228,23 @@ func firstName(names []string) string {
 // hasOld says that old is the old row, and not a column that is called so.
 func (s *scope) hasOld() bool {
 	_, column := s.index["old"]
-	return !column
+	return !column && !s.related
+}
+
+// soleLink is the relation that the expression names and nothing else.
+func (s *scope) soleLink(text string) *link {
+	if len(s.links) == 0 {
+		return nil
+	}
+	if l := s.links[text]; l != nil {
+		return l
+	}
+	if tree, err := parseExpression(text); err == nil {
+		if id, ok := plainNames(tree.Node, false).(*ast.IdentifierNode); ok {
+			return s.links[id.Value]
+		}
+	}
+	return nil
 }
 
 // soleColumn is the column that the expression names and nothing else, which is then written exactly.
@@ -252,10 +283,15 @@ func (e *evaluator) compile(text string, at location, s *scope, f *format, probl
 	p := &program{format: f, env: make(map[string]any, len(used))}
 	typed, untyped := types.Map{}, types.Map{}
 	for _, name := range used {
+		if l := s.links[name]; l != nil {
+			p.columns = append(p.columns, programColumn{name: name, link: l})
+			typed[name], untyped[name] = l.static, types.Any
+			continue
+		}
 		column, old := strings.CutPrefix(name, oldPrefix)
 		index := s.index[column]
 		value, static := readerOf(s.columns[index].Type, f)
-		p.columns = append(p.columns, programColumn{name, index, value, old})
+		p.columns = append(p.columns, programColumn{name: name, index: index, value: value, old: old})
 		typed[name], untyped[name] = static, types.Any
 	}
 	if _, ok := s.index[nullName]; !ok {
@@ -264,7 +300,9 @@ func (e *evaluator) compile(text string, at location, s *scope, f *format, probl
 	}
 	result, err := checker.Check(tree, configOf(typed, ownFunctions))
 	if err != nil {
-		tellType(text, at, err, problems)
+		if !s.tellMember(text, at, err, problems) {
+			tellType(text, at, err, problems)
+		}
 		return nil
 	}
 	if p.result = result; result != nil && result.Kind() == reflect.Interface {
@@ -310,6 +348,8 @@ func resolveNames(root ast.Node, text string, at location, s *scope, problems *p
 		case name == "$env":
 			told[name], ok = true, false
 			problems.Add(place, `name one column, as in $env["first name"]`, "$env cannot be used as a whole")
+		case s.links[name] != nil && !v.variables[name]:
+			used = append(used, name)
 		default:
 			if _, known := s.index[name]; !known && (name == nullName || v.variables[name]) {
 				continue
@@ -414,6 +454,31 @@ func tellType(text string, at location, err error, problems *problem.List) {
 		message = m[1] + "that name" // it was given as a text
 	}
 	problems.Add(place, hint, "in expression %s: %s", quote(text), message)
+}
+
+var unknownField = regexp.MustCompile(`^unknown field (\S+)$`)
+
+// tellMember tells of a member that a relation does not have, if that is the mistake.
+func (s *scope) tellMember(text string, at location, err error, problems *problem.List) bool {
+	var fileError *file.Error
+	if !errors.As(err, &fileError) {
+		return false
+	}
+	m := unknownField.FindStringSubmatch(strings.TrimSpace(fileError.Message))
+	if m == nil {
+		return false
+	}
+	var members []string
+	for _, l := range s.links {
+		members = append(members, l.root.names...)
+	}
+	slices.Sort(members)
+	hint := problem.DidYouMean(m[1], members)
+	if hint == "" {
+		hint = "an expression sees the members that the relation's representation has"
+	}
+	problems.Add(at.place(text, fileError.From), hint, "in expression %s: the relation has no member %q", quote(text), m[1])
+	return true
 }
 
 func mismatchHint(operator, left, right string) string {

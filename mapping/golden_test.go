@@ -93,8 +93,13 @@ func goldenRun(t *testing.T, sections map[string]string) string {
 		}
 		return out.String()
 	}
+	for _, line := range m.Advice() {
+		fmt.Fprintln(&out, line)
+	}
+	related := loadRelated(t, sections["related"], tables)
 	for _, c := range loadChanges(t, sections["changes"], relations) {
 		events, dead := m.Map(nil, nil, 1, c)
+		events, dead = related.complete(t, &out, events, dead)
 		for _, e := range events {
 			fmt.Fprintf(&out, "%s instance=%q", e.Type, e.Instance)
 			if e.Accounted {
@@ -168,6 +173,8 @@ func loadConfig(t testing.TB, text string) Config {
 				r.DeleteWhen = source(value)
 			case "json":
 				r.JSON = rules(value)
+			case "relations":
+				r.Relations = loadRelations(t, file, value)
 			case "ignore_changes":
 				for _, c := range value.Content {
 					r.IgnoreChanges = append(r.IgnoreChanges, *source(c))
@@ -244,6 +251,11 @@ func loadTables(t testing.TB, text string) (map[cdc.TableName]*cdc.Table, map[st
 				}
 			case "key":
 				if err := v.Decode(&key); err != nil {
+					t.Fatal(err)
+				}
+			case "indexes":
+				tab.Indexes = []string{}
+				if err := v.Decode(&tab.Indexes); err != nil {
 					t.Fatal(err)
 				}
 			case "columns":

@@ -55,12 +55,14 @@ func (o *output) deadLetter(p *planned, instance, reason string) {
 	o.position.Sub++
 }
 
+// panicked tells of a panic. What it says may quote the row.
+func panicked(v any) string { return fmt.Sprintf("rowhook failed with a %T; please report it", v) }
+
 // mapResource makes a resource's events of the change.
 func (m *Mapper) mapResource(o *output, p *planned) {
 	defer func() {
 		if r := recover(); r != nil {
-			// What it says may quote the row.
-			o.deadLetter(p, "", fmt.Sprintf("rowhook failed with a %T; please report it", r))
+			o.deadLetter(p, "", panicked(r))
 		}
 	}()
 	c := o.change
@@ -110,7 +112,12 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 			list(p.keyNames()), p.Table))
 		return false
 	}
-	m.buf = r.data(m.buf[:0], &p.root)
+	// Of the rows that a deleted one had nothing is known any more.
+	later := len(p.links) > 0 && event != p.deleted
+	m.buf = m.buf[:0]
+	if !later {
+		m.buf = r.data(m.buf, &p.root)
+	}
 	if r.err != nil {
 		o.deadLetter(p, instance, r.reason(p.Name))
 		return false
@@ -139,7 +146,11 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 			e.Account, e.Accounted = m.account, true
 		}
 	}
-	e.Data = bytes.Clone(m.buf[:size])
+	if later {
+		e.pending = m.pendingOf(p, o.change.Op)
+	} else {
+		e.Data = bytes.Clone(m.buf[:size])
+	}
 	if m.previous && m.updates {
 		e.Previous = m.previousOf(p)
 	}

@@ -26,6 +26,7 @@ type resource struct {
 	// where and deleteWhen are nil where there is none.
 	where, deleteWhen *source
 	events            []namedEvent
+	relations         []*relation
 }
 
 // namedEvent is a parsed NamedEvent.
@@ -107,6 +108,7 @@ func parseResource(r Resource, problems *problem.List) *resource {
 	}
 	checkDuplicates("ignore_changes", r.IgnoreChanges, problems)
 	p.events = parseEvents(r, problems)
+	p.relations = parseRelations(r.Name, r.Relations, problems)
 	if r.Path != nil {
 		p.path = parsePath(r.Path, problems)
 	}

@@ -83,7 +83,7 @@ func (m *Mapper) bindResource(c *compiled, r *cdc.Relation) planned {
 	if !ok {
 		return planned{compiled: c, broken: fmt.Sprintf("table %s has no longer the key %s", r.Table, list(c.keyNames()))}
 	}
-	b, problems := c.bind(r.Columns, key, m.evaluator)
+	b, problems := c.bind(r.Columns, key, m.tables, m.evaluator)
 	if len(problems) > 0 {
 		return planned{compiled: c, broken: reasonOf(problems)}
 	}

@@ -43,7 +43,7 @@ func (m *Mapper) Preview(resource string, row cdc.Row) (json []byte, err error) 
 		}()
 		// Bound anew: encoders and programs have one user at a time.
 		e := newEvaluator()
-		b, problems := c.bind(c.table.Columns, c.table.Key, e)
+		b, problems := c.bind(c.table.Columns, c.table.Key, m.tables, e)
 		if err := problems.Err(); err != nil {
 			return nil, err
 		}

@@ -42,8 +42,8 @@ func (m *Mapper) sameAccount(p *planned, row, fallback, old cdc.Row) bool {
 
 // previous appends what the node was, if that is known and not what it is.
 func (r *renderer) previous(dst []byte, n *node, row, fallback, old cdc.Row) ([]byte, bool) {
-	// What an old row's old row was is not known.
-	if !n.dynamic || n.kind != nodeObject && n.usesOld() {
+	// What an old row's old row was is not known, nor what its relations were.
+	if !n.dynamic || n.kind != nodeObject && (n.usesOld() || n.usesLinks()) {
 		return dst, false
 	}
 	start := len(dst)

@@ -28,6 +28,8 @@ type renderer struct {
 	failed *node
 	err    error
 	text   []byte
+	// related has the rows of relations; nil where nothing is known of them.
+	related *Completion
 }
 
 // value is a column of the row.
@@ -95,6 +97,9 @@ func (r *renderer) render(dst []byte, n *node) ([]byte, knowledge) {
 		return dst, absent
 	case nodeExpression:
 		dst, k := r.evaluate(dst, n)
+		return dst, r.note(n, k)
+	case nodeRelation:
+		dst, k := r.renderRelation(dst, n)
 		return dst, r.note(n, k)
 	case nodeText:
 		return r.renderText(dst, n)
@@ -177,7 +182,11 @@ func (r *renderer) renderText(dst []byte, n *node) ([]byte, knowledge) {
 				k = absent
 			}
 		} else {
-			dst, k = r.evaluate(dst, part)
+			if part.kind == nodeRelation {
+				dst, k = r.renderRelation(dst, part)
+			} else {
+				dst, k = r.evaluate(dst, part)
+			}
 			if r.err != nil {
 				return dst, absent
 			}
@@ -232,6 +241,11 @@ func (r *renderer) run(n *node) (any, knowledge) {
 		if c.old {
 			continue
 		}
+		if c.link != nil {
+			_, k := r.rowsOf(c.link)
+			result = max(result, k)
+			continue
+		}
 		switch r.value(c.index).Kind {
 		case cdc.Unchanged:
 			result = max(result, unchanged)
@@ -247,6 +261,14 @@ func (r *renderer) run(n *node) (any, knowledge) {
 		var v any
 		value := cdc.Value{}
 		switch {
+		case c.link != nil:
+			var size int
+			if v, size = r.relationValue(n, c.link); r.err != nil {
+				return nil, known
+			}
+			bytes += size
+			p.env[c.name] = v
+			continue
 		case !c.old:
 			value = r.value(c.index)
 		case c.index < len(r.old):
