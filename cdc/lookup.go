@@ -15,6 +15,8 @@ type Lookup struct {
 	Max int
 	// First wants no more than Max.
 	First bool
+	// More says that the rows name further ones.
+	More bool
 }
 
 // LookupColumn is a column of the table; Type is that of the values that it is compared with.

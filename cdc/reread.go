@@ -27,6 +27,8 @@ type RowReader struct {
 	sql shared
 	// shapes are the statements of tables; a relation's pointer changes with its definition.
 	shapes map[*Relation]*tableShape
+	// statements are those of lookups.
+	statements map[*Lookup]string
 	// unreadable holds until when a column is not asked for, since it cannot be read; told are the reasons in the log.
 	unreadable map[relationColumn]time.Time
 	told       map[string]bool
@@ -71,7 +73,7 @@ const (
 
 // NewRowReader makes a RowReader; it connects when it is first used. A row larger than maxRow bytes is not read.
 func NewRowReader(url secret.String, maxRow int64, log *slog.Logger) *RowReader {
-	r := &RowReader{log: log, shapes: map[*Relation]*tableShape{},
+	r := &RowReader{log: log, shapes: map[*Relation]*tableShape{}, statements: map[*Lookup]string{},
 		unreadable: map[relationColumn]time.Time{}, told: map[string]bool{}, ask: askMax}
 	r.sql.connect = func(ctx context.Context) (*pgx.Conn, error) {
 		conn, err := Connect(ctx, url, map[string]string{
@@ -110,7 +112,7 @@ func (r *RowReader) Close() { r.sql.close() }
 // there is none now, or nothing of it can be read. The error is the context's.
 func (r *RowReader) Read(ctx context.Context, txs []*Tx, requests []RowRequest, maxBytes int) ([]Row, error) {
 	var rows []Row
-	err := r.repeat(ctx, txs, func(ctx context.Context, conn *pgx.Conn) (unseen *Tx, err error) {
+	err := r.repeat(ctx, txs, "rows cannot be read again", func(ctx context.Context, conn *pgx.Conn) (unseen *Tx, err error) {
 		for {
 			asked := requests[:min(len(requests), r.ask)]
 			read := newReading(r, asked, maxBytes)
@@ -138,13 +140,13 @@ func (r *RowReader) Read(ctx context.Context, txs []*Tx, requests []RowRequest, 
 // AwaitVisible waits until the transaction is visible to others, as long as it takes. The error is the context's.
 func (r *RowReader) AwaitVisible(ctx context.Context, tx *Tx) error {
 	txs := []*Tx{tx}
-	return r.repeat(ctx, txs, func(ctx context.Context, conn *pgx.Conn) (*Tx, error) {
+	return r.repeat(ctx, txs, "what is visible cannot be asked", func(ctx context.Context, conn *pgx.Conn) (*Tx, error) {
 		return newReading(r, nil, 0).run(ctx, conn, txs)
 	})
 }
 
-// repeat tries until it succeeds under a snapshot that shows the transactions.
-func (r *RowReader) repeat(ctx context.Context, txs []*Tx, try func(context.Context, *pgx.Conn) (unseen *Tx, err error)) error {
+// repeat tries until it succeeds under a snapshot that shows the transactions. Failing is what is told when it does not.
+func (r *RowReader) repeat(ctx context.Context, txs []*Tx, failing string, try func(context.Context, *pgx.Conn) (unseen *Tx, err error)) error {
 	defer r.waiting.Store(nil)
 	began, warned := time.Now(), ""
 	visible := true
@@ -170,7 +172,7 @@ func (r *RowReader) repeat(ctx context.Context, txs []*Tx, try func(context.Cont
 		if time.Since(began) > toldAfter {
 			reason := ""
 			if err != nil {
-				reason = "rows cannot be read again: " + cause(err).Error()
+				reason = failing + ": " + cause(err).Error()
 			} else {
 				reason = fmt.Sprintf("commit %s is not visible yet: a synchronous standby does not answer; see pg_stat_replication, and that synchronous_standby_names does not match rowhook itself, as * does", unseen.Commit)
 			}
@@ -302,14 +304,7 @@ func (r *RowReader) shape(ctx context.Context, conn *pgx.Conn, rel *Relation) (*
 		oids[i] = rel.Columns[k].Type.OID
 	}
 	rows, err := conn.Query(ctx, `
-		select c.relkind::text, format_type(t.oid, -1), coalesce((
-			select format('operator(%I.%s)', n.nspname, p.oprname)
-			from pg_opclass o
-			join pg_amop a on a.amopfamily = o.opcfamily and a.amopstrategy = 3 and a.amoplefttype = o.opcintype and a.amoprighttype = o.opcintype
-			join pg_operator p on p.oid = a.amopopr
-			join pg_namespace n on n.oid = p.oprnamespace
-			where o.opcintype = coalesce(nullif(t.typbasetype, 0), t.oid) and o.opcdefault and o.opcmethod = (select oid from pg_am where amname = 'btree')
-			limit 1), '=')
+		select c.relkind::text, format_type(t.oid, -1), `+equalityOperator+`
 		from unnest($1::oid[]) with ordinality as w(oid, n)
 		join pg_type t on t.oid = w.oid
 		join pg_class c on c.oid = $2

@@ -83,6 +83,7 @@ func (b *binder) linkOf(r *relation, key []int) *link {
 		return l
 	}
 	l.links = l.root.linksOf(nil)
+	l.lookup.More = len(l.links) > 0
 	l.static = child.typeOf(&l.root)
 	if r.Many {
 		l.static = types.Array(l.static)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -50,8 +51,8 @@ type App struct {
 	owner    string
 	metrics  *metrics
 	listener net.Listener
-	// rows reads what the stream leaves out.
-	rows *cdc.RowReader
+	// rows tells what is visible in the source; reads, which may be the same, reads what the stream leaves out.
+	rows, reads *cdc.RowReader
 
 	// What is known from which stage on; nil before.
 	store      atomic.Pointer[store.Store]
@@ -95,6 +96,10 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text(), started: make(chan struct{})}
 	a.live.Store(cfg)
 	a.rows = cdc.NewRowReader(cfg.Database.URL, cfg.Limits.MaxRow, opts.Log)
+	a.reads = a.rows
+	if cfg.Database.ReadURL != cfg.Database.URL {
+		a.reads = cdc.NewRowReader(cfg.Database.ReadURL, cfg.Limits.MaxRow, opts.Log)
+	}
 	a.metrics = newMetrics(a)
 	return a, nil
 }
@@ -213,7 +218,13 @@ func (a *App) run(ctx context.Context) error {
 		return err
 	}
 	// A mapping that does not fit is refused before anything is made: a slot that nobody reads would hold the log.
-	mapper, problems := a.def.Compile(cat.Tables, cat.Lineage())
+	tables, err := wait(ctx, a, "the tables of relations", func() (map[cdc.TableName]*cdc.Table, error) {
+		return withRelated(ctx, a.cfg, a.def, cat.Tables, cat.Lineage())
+	})
+	if err != nil {
+		return err
+	}
+	mapper, problems := a.def.Compile(tables, cat.Lineage())
 	if err := problems.Err(); err != nil {
 		return err
 	}
@@ -221,7 +232,8 @@ func (a *App) run(ctx context.Context) error {
 		return err
 	}
 	a.mapper.Store(mapper)
-	h.filler = filler{rows: a.rows, columns: func(c *cdc.Change) []int { return h.mapperOf(c).Columns(c.Relation) }}
+	h.completer = completer{rows: a.reads, maxRow: int(min(a.cfg.Limits.MaxRow, math.MaxInt32))}
+	h.filler = filler{rows: a.reads, columns: func(c *cdc.Change) []int { return h.mapperOf(c).Columns(c.Relation) }}
 	h.stage.Wanted = func(c *cdc.Change) coalesce.Wanted { return h.mapperOf(c).Wanted(c.Relation) }
 	h.stage.Holds = func(c *cdc.Change) bool { return h.mapperOf(c).Coalesces() }
 	a.tellStart(cat, mapper)
@@ -315,6 +327,9 @@ func (a *App) tellResources(cfg *config.Config, m *mapping.Mapper) {
 		if t.Reason != "" {
 			a.log.Warn("not offered", "event", t.Name, "reason", t.Reason)
 		}
+	}
+	for _, advice := range m.Advice() {
+		a.log.Warn("reading relations is slow", "reason", advice)
 	}
 	if len(cfg.API.Tokens) == 0 {
 		a.log.Warn("api.tokens is empty: nobody can subscribe")

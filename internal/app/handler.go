@@ -36,9 +36,10 @@ type handler struct {
 	// stage gathers the changes of a block, held is of the batch in which the block began that goes on in the next one.
 	stage coalesce.Stage
 	held  taken
-	// filler puts in what the stream leaves out of the changes that are ready.
-	filler filler
-	ready  cdc.Batch
+	// filler puts in what the stream leaves out of the changes that are ready, completer what is in other tables.
+	filler    filler
+	completer completer
+	ready     cdc.Batch
 	// at is where the last change was mapped.
 	at place
 
@@ -150,6 +151,7 @@ func (h *handler) End() {
 	h.dropHeld()
 	h.dispatcher.Suspend()
 	h.app.rows.Close()
+	h.app.reads.Close()
 }
 
 // Handle implements cdc.Handler. It takes the batch in one part, unless a block of several changes is over in it, or
@@ -267,7 +269,7 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 		h.unsettled.add(receipt, committed(changes))
 	}
 	if len(h.jobs) > 0 {
-		if err := h.dispatcher.Submit(ctx, h.jobs, receipt); err != nil {
+		if err := h.submit(ctx, changes, receipt); err != nil {
 			return err
 		}
 		h.app.metrics.matched(h.jobs)

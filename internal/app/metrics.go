@@ -78,8 +78,8 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_memory_charged_bytes", "What is charged to the memory budget.", counts(func(c sender.Counts) float64 { return float64(c.Bytes) }))
 	gauge("rowhook_deliveries_due", "Deliveries in the store that are to be sent.", counts(func(c sender.Counts) float64 { return float64(c.StoredRows) }))
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
-	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send."},
-		func() float64 { return float64(a.rows.Queries()) })
+	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
+		func() float64 { return float64(a.reads.Queries()) })
 	m.registry.MustRegister(m.changesTotal, reads, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, newSlotMetrics(a), m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

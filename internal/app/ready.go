@@ -43,7 +43,9 @@ func (a *App) readiness() client.Readiness {
 		if reason := s.Degraded; reason != "" {
 			add("replication", string(s.Phase), reason, false)
 		} else {
-			reason = a.rows.Waiting()
+			if reason = a.rows.Waiting(); reason == "" {
+				reason = a.reads.Waiting()
+			}
 			add("replication", string(s.Phase), reason, reason == "")
 		}
 	case cdc.Standby:

@@ -66,7 +66,11 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 	if err != nil {
 		return notChecked(err)
 	}
-	mapper, problems := def.Compile(tables, src.Lineage())
+	all, err := withRelated(ctx, next, def, tables, src.Lineage())
+	if err != nil {
+		return notChecked(err)
+	}
+	mapper, problems := def.Compile(all, src.Lineage())
 	if err := problems.Err(); err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type Config struct {
 type Database struct {
 	// URL of the source, direct and not pooled.
 	URL secret.String
+	// ReadURL is where rows are read that the stream does not have: a pool or a standby of URL. Defaults to URL.
+	ReadURL secret.String
 	// Slot is the replication slot's name. Defaults to rowhook.
 	Slot string
 	// Publication is the publication's name. Defaults to rowhook.

@@ -248,8 +248,33 @@ func dump(c *config.Config) string {
 		if r.Representation != nil {
 			dumpNode(&b, r.File, r.Representation, "  ")
 		}
+		dumpRelations(&b, r.Relations, "  ")
 	}
 	return b.String()
+}
+
+func dumpRelations(b *strings.Builder, relations []mapping.Relation, indent string) {
+	for _, r := range relations {
+		fmt.Fprintf(b, "%s%v relation %s\n%s  %v table %v many %v all %v\n", indent, r.At, r.Name, indent, r.TableAt, r.Table, r.Many, r.AllColumns)
+		dumpSource(b, "foreign_key", r.ForeignKey)
+		for _, j := range r.Join {
+			dumpSource(b, "theirs", &j.Theirs)
+			dumpSource(b, "ours", &j.Ours)
+		}
+		for _, c := range r.OrderBy {
+			dumpSource(b, "order", &c)
+		}
+		for _, c := range r.Columns {
+			dumpSource(b, "column", &c)
+		}
+		for _, c := range r.Except {
+			dumpSource(b, "except", &c)
+		}
+		if r.Representation != nil {
+			dumpNode(b, r.File, r.Representation, indent+"  ")
+		}
+		dumpRelations(b, r.Relations, indent+"  ")
+	}
 }
 
 func dumpSource(b *strings.Builder, name string, s *mapping.Source) {

@@ -28,6 +28,9 @@ func (c *Config) complete() {
 	if c.Store.URL == "" {
 		c.Store.URL = c.Database.URL
 	}
+	if c.Database.ReadURL == "" {
+		c.Database.ReadURL = c.Database.URL
+	}
 	if c.Database.Environment == "" {
 		c.Database.Environment = environmentOf(c.Database.URL)
 	}

@@ -41,12 +41,14 @@ var file = object[Config]{
 
 var databaseObject = object[Database]{
 	closed: true,
-	later:  []string{"read_url"},
 	members: []member[Database]{
 		must(key("url", postgresURL("${env:DATABASE_URL}", "postgres://rowhook:secret@db.internal:5432/app"),
 			func(d *Database) *secret.String { return &d.URL },
 			"Connection string of the source: direct, not through a pooler. The role needs LOGIN, REPLICATION and SELECT on the mapped tables."),
 			"url: ${env:DATABASE_URL}"),
+		key("read_url", postgresURL("${env:READ_URL}", "postgres://rowhook:secret@standby.internal:5432/app"),
+			func(d *Database) *secret.String { return &d.ReadURL },
+			"Connection string for reading rows that the stream does not have: those of relations, and large values that did not change. The same database: the source itself, or a standby that replays its log. The role needs SELECT on the tables. Default: database.url."),
 		key("slot", slotName(), func(d *Database) *string { return &d.Slot },
 			"Name of the replication slot. Made at the first start if the role may."),
 		key("publication", identifier("a publication name"), func(d *Database) *string { return &d.Publication },
@@ -157,7 +159,7 @@ var limitsObject = object[Limits]{
 
 var resourceObject = object[mapping.Resource]{
 	closed: true,
-	later:  []string{"relations", "key"},
+	later:  []string{"key"},
 	check:  checkResource,
 	members: []member[mapping.Resource]{
 		must(key("table", kind[mapping.Resource](tableKind{tableName()}), itself[mapping.Resource],
@@ -184,8 +186,36 @@ var resourceObject = object[mapping.Resource]{
 			"Whether the changes of an instance in one transaction are one event: what they come to. With false each change is an event of its own. Default: true."),
 		key("events", kind[[]mapping.NamedEvent](eventsKind{}), func(r *mapping.Resource) *[]mapping.NamedEvent { return &r.Events },
 			"Events of the resource's own, by name: contact.won, each with the condition over the row, and the old row, under which it is sent beside a create or an update."),
+		key("relations", kind[[]mapping.Relation](relationMap{}), func(r *mapping.Resource) *[]mapping.Relation { return &r.Relations },
+			"Rows of other tables, by name, that the representation names as it does columns: ${company}, ${tags}. They are read when there is an event for somebody, as they are then."),
 		key("json", kind[mapping.Rules](rulesAgain{rulesObject}), func(r *mapping.Resource) *mapping.Rules { return &r.JSON },
 			"The same as the file's json, for this resource alone: its rules go over the file's, a preset replaces them all."),
+	},
+}
+
+var relationObject = object[mapping.Relation]{
+	closed: true,
+	later:  []string{"touch"},
+	check:  checkRelation,
+	members: []member[mapping.Relation]{
+		must(key("table", kind[mapping.Relation](relatedTableKind{tableName()}), itself[mapping.Relation],
+			"The other table, or a view. It need not be published; the role of database.read_url needs SELECT on it."), "table: companies"),
+		key("foreign_key", kind[*mapping.Source](columnRef{columnText()}), func(r *mapping.Relation) **mapping.Source { return &r.ForeignKey },
+			"The column that ties the rows: ours, which holds the other table's primary key; with many, the other table's, which holds ours. Either this or join."),
+		key("join", kind[[]mapping.JoinColumn](joinKind{columnText()}), func(r *mapping.Relation) *[]mapping.JoinColumn { return &r.Join },
+			"Instead, where the key has several columns or is not the primary key: each column of the other table with the column of ours that it is equal to."),
+		key("many", truth(), func(r *mapping.Relation) *bool { return &r.Many },
+			"A list of all rows, at most 1,000. Without it, the first row, or null."),
+		key("order_by", kind[[]mapping.Source](orderKind{columnText()}), func(r *mapping.Relation) *[]mapping.Source { return &r.OrderBy },
+			"With many: a column of the other table to order by, or a list of such, each with desc after it or not. Equal ones are ordered by the primary key."),
+		key("representation", kind[*yaml.Node](representationKind{}), func(r *mapping.Relation) **yaml.Node { return &r.Representation },
+			"What a row of the other table becomes: any tree, as a resource's; ${name} alone for a list of names. Either this or columns."),
+		key("columns", kind[mapping.Relation](relatedColumnsKind{columnsKind{columnNames()}}), itself[mapping.Relation],
+			"Instead of a representation: columns of the other table under their own names, or all; new ones join when the config is loaded again."),
+		key("except", columnNames(), func(r *mapping.Relation) *[]mapping.Source { return &r.Except },
+			"With columns: all, the columns that are not sent."),
+		key("relations", kind[[]mapping.Relation](relationMap{}), func(r *mapping.Relation) *[]mapping.Relation { return &r.Relations },
+			"Relations of the other table's rows: through a join table, or further on."),
 	},
 }
 

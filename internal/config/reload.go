@@ -24,6 +24,8 @@ func (c *Config) NeedRestart(next *Config) []string {
 			switch key {
 			case "store.url":
 				return c.Store.URL == c.Database.URL && next.Store.URL == next.Database.URL
+			case "database.read_url":
+				return c.Database.ReadURL == c.Database.URL && next.Database.ReadURL == next.Database.URL
 			case "database.environment":
 				return c.Database.Environment == environmentOf(c.Database.URL) && next.Database.Environment == environmentOf(next.Database.URL)
 			}

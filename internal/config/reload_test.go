@@ -52,8 +52,8 @@ func TestWhatAReloadTakes(t *testing.T) {
 		{"slot: one, publication: one", "slot: two, publication: two", "database.slot database.publication", "database.slot database.publication"},
 		{"publication: one", "publication: one, environment: test", "database.environment", "database.environment"},
 		// What follows from the URL is not told beside it.
-		{"/app", "/other", "database.url database.environment store.url", "database.url"},
-		{"secret-one", "secret-two", "database.url store.url", "database.url"},
+		{"/app", "/other", "database.url database.read_url database.environment store.url", "database.url"},
+		{"secret-one", "secret-two", "database.url database.read_url store.url", "database.url"},
 	} {
 		from, to := parse(reloadText), parse(strings.Replace(reloadText, c.from, c.to, 1))
 		if got := strings.Join(from.Changed(to), " "); got != c.changed {

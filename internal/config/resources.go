@@ -198,13 +198,17 @@ func (k pathKind) schema(**mapping.Source) jsonObject {
 type columnsKind struct{ names list[mapping.Source] }
 
 func (k columnsKind) decode(d *decoder, v value, to *mapping.Resource) {
+	k.into(d, v, &to.Columns, &to.AllColumns)
+}
+
+func (k columnsKind) into(d *decoder, v value, columns *[]mapping.Source, all *bool) {
 	if !d.bad[v.node] && v.node.Kind == yaml.ScalarNode && !isNull(v.node) {
 		const hint = "write a list of columns, or all"
 		t, ok := d.text(v, taking{want: "a list of columns", hint: hint, fits: func(string) bool { return false }})
 		switch {
 		case !ok:
 		case t.text == "all":
-			to.AllColumns = true
+			*all = true
 		default:
 			d.bad[v.path] = true
 			d.add(t.at, hint, "%s: %s is neither a list of columns nor all", v.path, t.shown)
@@ -219,7 +223,7 @@ func (k columnsKind) decode(d *decoder, v value, to *mapping.Resource) {
 	if v.node.Kind != yaml.SequenceNode {
 		d.bad[v.path] = true
 	}
-	k.names.decode(d, v, &to.Columns)
+	k.names.decode(d, v, columns)
 }
 
 func (k columnsKind) schema(*mapping.Resource) jsonObject {
@@ -240,8 +244,8 @@ func (k columnKind) decode(d *decoder, v value, to *mapping.Source) {
 
 func (k columnKind) schema(*mapping.Source) jsonObject { return k.scalar.schema(nil) }
 
-// columnNames is a list of different columns.
-func columnNames() list[mapping.Source] {
+// columnText is the name of a column.
+func columnText() scalar[string] {
 	name := checked("a column name", "write the column's name", func(s string) *mistake {
 		if len(s) > maxIdentifier {
 			return &mistake{is: "is longer than the names that Postgres keeps"}
@@ -249,7 +253,12 @@ func columnNames() list[mapping.Source] {
 		return nil
 	})
 	name.json = jsonObject{{"type", "string"}, {"minLength", 1}}
-	return list[mapping.Source]{item: kind[mapping.Source](columnKind{name}), check: func(d *decoder, v value, items []mapping.Source) {
+	return name
+}
+
+// columnNames is a list of different columns.
+func columnNames() list[mapping.Source] {
+	return list[mapping.Source]{item: kind[mapping.Source](columnKind{columnText()}), check: func(d *decoder, v value, items []mapping.Source) {
 		seen := map[string]problem.Place{}
 		for i, c := range items {
 			told := d.notes[item(v.path, i)]

@@ -21,7 +21,7 @@ func Schema() []byte {
 		{"description", "A value from an environment variable, ${env:NAME} or ${env:NAME:-default}, or from a file, ${file:PATH}."},
 		{"type", "string"},
 		{"pattern", `\$\{(env|file):[^}]+\}`},
-	}}}})
+	}}, {"relation", relationObject.schema(nil)}}})
 	out, err := json.MarshalIndent(schema, "", "  ")
 	if err != nil {
 		panic(err) // the description is a constant: a test marshals it

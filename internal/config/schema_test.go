@@ -125,6 +125,9 @@ func schema(t *testing.T) map[string]any {
 // walkSchema gathers the paths of the keys; * stands for the name of a resource.
 func walkSchema(t *testing.T, s map[string]any, path string, into map[string]bool) {
 	t.Helper()
+	if s["$ref"] == "#/$defs/relation" && !strings.Contains(path, ".relations.*.relations.") {
+		s = schema(t)["$defs"].(map[string]any)["relation"].(map[string]any)
+	}
 	for _, of := range []string{"properties", "patternProperties"} {
 		properties, _ := s[of].(map[string]any)
 		for name, p := range properties {
@@ -144,11 +147,12 @@ func walkSchema(t *testing.T, s map[string]any, path string, into map[string]boo
 func walkExample(v any, path string, into map[string]bool) {
 	switch v := v.(type) {
 	case map[string]any:
-		if strings.HasSuffix(path, ".representation") || path == "resources.*.json" || path == "resources.*.events" {
+		if strings.HasSuffix(path, ".representation") || path == "resources.*.json" || path == "resources.*.events" || strings.HasSuffix(path, ".join") ||
+			strings.HasSuffix(path, ".relations.*.relations.*") {
 			return // any tree; the keys of another block; names of one's own
 		}
 		for name, inner := range v {
-			if path == "resources" {
+			if path == "resources" || strings.HasSuffix(path, ".relations") {
 				name = "*"
 			}
 			at := strings.TrimPrefix(path+"."+name, ".")

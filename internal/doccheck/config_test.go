@@ -34,10 +34,11 @@ func TestConfigReference(t *testing.T) {
 	if err := json.Unmarshal(config.Schema(), &schema); err != nil {
 		t.Fatal(err)
 	}
+	resolve(&schema, schema.Defs)
 	var b strings.Builder
 	keys := reference(&b, schema, "")
 	want := b.String() + "\n"
-	if keys < 40 {
+	if keys < 40 || !strings.Contains(want, "| `foreign_key` |") {
 		t.Errorf("%d keys: the walk misses some", keys)
 	}
 	if have == want {
@@ -66,8 +67,35 @@ type node struct {
 	Examples    []any
 	Minimum     *int
 	Maximum     *int
-	Regexp      string `json:"pattern"`
-	Ref         string `json:"$ref"`
+	Regexp      string     `json:"pattern"`
+	Ref         string     `json:"$ref"`
+	Defs        properties `json:"$defs"`
+}
+
+// resolve puts the relation's definition in the place of the first reference to it. Those within it go on without end.
+func resolve(n *node, defs properties) {
+	for i := range n.Properties {
+		resolve(&n.Properties[i].node, defs)
+	}
+	for i := range n.Pattern {
+		p := &n.Pattern[i].node
+		if p.Ref != "#/$defs/relation" {
+			resolve(p, defs)
+			continue
+		}
+		for _, d := range defs {
+			if d.name != "relation" {
+				continue
+			}
+			*p = d.node
+			p.Properties = slices.Clone(p.Properties)
+			for k := range p.Properties {
+				if len(p.Properties[k].Pattern) > 0 {
+					p.Properties[k].Pattern, p.Properties[k].Ref = nil, "#/properties/resourcesnamerelations"
+				}
+			}
+		}
+	}
 }
 
 type property struct {
