@@ -272,19 +272,19 @@ broken: {table: public.contacts, representation: {name: "${meta.b * 2}"}}
 		}
 	}()
 	for range 20 {
-		got, err := m.Preview("contact", c.New)
-		if want := `{"name":"ADA","tags":["ada","example.com"]}`; err != nil || string(got) != want {
-			t.Errorf("got %s, %v, want %s", got, err, want)
+		got, err := m.Preview("contact", cdc.Update, c.New)
+		if want := `{"name":"ADA","tags":["ada","example.com"]}`; err != nil || string(got.Data) != want {
+			t.Errorf("got %+v, %v, want %s", got, err, want)
 		}
 	}
 	<-done
-	if _, err := m.Preview("broken", c.New); err == nil || !strings.Contains(err.Error(), "broken.name (config.yaml:3): * does not work on list and integer") {
+	if _, err := m.Preview("broken", cdc.Update, c.New); err == nil || !strings.Contains(err.Error(), "broken.name (config.yaml:3): * does not work on list and integer") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := m.Preview("contact", c.New[1:]); err == nil {
+	if _, err := m.Preview("contact", cdc.Update, c.New[1:]); err == nil {
 		t.Error("a short row is taken")
 	}
-	if _, err := m.Preview("nothing", c.New); err == nil {
+	if _, err := m.Preview("nothing", cdc.Update, c.New); err == nil {
 		t.Error("an unknown resource is taken")
 	}
 	info, ok := m.Resource("contact")

@@ -26,9 +26,10 @@ func (m *Mapper) Resource(name string) (ResourceInfo, bool) {
 	return ResourceInfo{}, false
 }
 
-// Preview is the data of the event for one row, given in the order of the compile-time table's columns. It may be called
-// while Map runs.
-func (m *Mapper) Preview(resource string, row cdc.Row) (json []byte, err error) {
+// Preview is an event that has nothing but the data of one row, given in the order of the compile-time table's columns. It
+// is Incomplete where the row has relations; of a deleted one nothing is known of them. It may be called while Map runs,
+// and so may the Completion of the event.
+func (m *Mapper) Preview(resource string, op cdc.Op, row cdc.Row) (e *Event, err error) {
 	for _, c := range m.resources {
 		if c.Name != resource {
 			continue
@@ -38,21 +39,26 @@ func (m *Mapper) Preview(resource string, row cdc.Row) (json []byte, err error) 
 		}
 		defer func() {
 			if r := recover(); r != nil {
-				json, err = nil, fmt.Errorf("preview %s: rowhook failed with a %T", resource, r)
+				e, err = nil, fmt.Errorf("preview %s: rowhook failed with a %T", resource, r)
 			}
 		}()
 		// Bound anew: encoders and programs have one user at a time.
-		e := newEvaluator()
-		b, problems := c.bind(c.table.Columns, c.table.Key, m.tables, e)
+		own := &Mapper{evaluator: newEvaluator()}
+		own.renderer = renderer{evaluator: own.evaluator, row: row}
+		b, problems := c.bind(c.table.Columns, c.table.Key, m.tables, own.evaluator)
 		if err := problems.Err(); err != nil {
 			return nil, err
 		}
-		r := renderer{evaluator: e, row: row}
-		json = r.data(nil, &b.root)
-		if r.err != nil {
-			return nil, errors.New(r.reason(resource))
+		e = &Event{Resource: resource}
+		if len(b.links) > 0 && op != cdc.Delete {
+			e.pending = own.pendingOf(&planned{compiled: c, bound: b}, op)
+			return e, nil
 		}
-		return json, nil
+		e.Data = own.renderer.data(nil, &b.root)
+		if own.renderer.err != nil {
+			return nil, errors.New(own.renderer.reason(resource))
+		}
+		return e, nil
 	}
 	return nil, fmt.Errorf("there is no resource %q", resource)
 }

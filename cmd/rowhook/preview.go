@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -101,6 +105,14 @@ func preview(ctx context.Context, cfg *config.Config, resource, key, event strin
 	if err != nil {
 		return nil, fmt.Errorf("read the tables' definitions: %w", err)
 	}
+	if names := def.RelatedTables(); len(names) > 0 {
+		related, err := cdc.RelatedTables(ctx, cfg.Database.ReadURL, names, "")
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(related, tables)
+		tables = related
+	}
 	mapper, problems := def.Compile(tables, "")
 	if err := problems.Err(); err != nil {
 		return nil, err
@@ -118,7 +130,7 @@ func preview(ctx context.Context, cfg *config.Config, resource, key, event strin
 			}
 		}
 	}
-	data, err := mapper.Preview(resource, row)
+	data, err := previewData(ctx, cfg, mapper, resource, event, row)
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +140,40 @@ func preview(ctx context.Context, cfg *config.Config, resource, key, event strin
 	}
 	return sender.AppendStandard(nil, &mapping.Event{Type: resource + "." + event, Time: now.UTC(), Data: data, Position: position}), nil
 }
+
+// previewData renders the row, with its relations as they are now.
+func previewData(ctx context.Context, cfg *config.Config, mapper *mapping.Mapper, resource, event string, row cdc.Row) ([]byte, error) {
+	op := cdc.Update
+	if event == "delete" {
+		op = cdc.Delete
+	}
+	e, err := mapper.Preview(resource, op, row)
+	if err != nil {
+		return nil, err
+	}
+	if !e.Incomplete() {
+		return e.Data, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
+	defer cancel()
+	rows := cdc.NewRowReader(cfg.Database.ReadURL, cfg.Limits.MaxRow, slog.New(slog.DiscardHandler))
+	defer rows.Close()
+	completion := mapping.NewCompletion([]*mapping.Event{e})
+	if err := rows.ReadRelated(ctx, nil, completion, int(min(cfg.Limits.MaxRow, math.MaxInt32))); err != nil {
+		var refused *cdc.LookupError
+		if waiting := rows.Waiting(); !errors.As(err, &refused) && waiting != "" {
+			return nil, errors.New(waiting)
+		}
+		return nil, err
+	}
+	if letter, dead := completion.Complete(e); dead {
+		return nil, errors.New(letter.Reason)
+	}
+	return e.Data, nil
+}
+
+// previewTimeout bounds the reading of relations.
+const previewTimeout = 30 * time.Second
 
 // readRow reads the row as the stream would send it: each value in the text form of its type.
 func readRow(ctx context.Context, conn *pgx.Conn, info mapping.ResourceInfo, key string) (cdc.Row, error) {
