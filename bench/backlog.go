@@ -19,8 +19,11 @@ type backlog struct {
 	// whole is one transaction; else each event has its own.
 	whole bool
 	// tables are mapped, and written to in turn; 0 is the items.
-	tables  int64
-	manners manners
+	tables int64
+	// relate makes tables that the items are related to, relations how many relations are mapped.
+	relate    bool
+	relations int
+	manners   manners
 	// limit runs L instead of rowhook.
 	limit bool
 	// subscribe makes the subscriptions; nil is one of the admin's. It is told by what base to address the receiver.
@@ -63,6 +66,11 @@ func (l backlog) run(ctx context.Context, b *bench, d *database) (*outcome, erro
 func (l backlog) ready(ctx context.Context, b *bench, d *database) error {
 	if l.tables > 0 {
 		if err := d.spread(ctx, b, l.tables); err != nil {
+			return err
+		}
+	}
+	if l.relate {
+		if err := d.relate(ctx, b, l.events, l.relations); err != nil {
 			return err
 		}
 	}

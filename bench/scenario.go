@@ -129,5 +129,5 @@ func scenarios(o options) []scenario {
 		all = append(all, latencyScenario(s, r))
 	}
 	return append(all, slowScenario(s), bodyScenario(s), fanOutScenario(s), subscriptionsScenario(s), isolationScenario(s),
-		retentionScenario(s), tablesScenario(s), walScenario(s), connectionsScenario(s), applicationScenario(s))
+		retentionScenario(s), tablesScenario(s), relationsScenario(s), walScenario(s), connectionsScenario(s), applicationScenario(s))
 }
