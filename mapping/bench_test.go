@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -106,5 +107,74 @@ func BenchmarkID(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		_ = ids.id(tx, 1, "contact.update", "42")
+	}
+}
+
+// BenchmarkMapRelations is a batch of 256 events that have a row of another table, and three of a third one besides:
+// mapping, asking, and rendering what is given. One round is the batch.
+func BenchmarkMapRelations(b *testing.B) {
+	d, problems := Parse(loadConfig(b, `
+contact:
+  table: public.contacts
+  account: account_id
+  representation: {id: "${id}", first_name: "${first_name}", email: "${email}", total: "${total}", meta: "${meta}", company: "${company}", tags: "${tags}"}
+  relations:
+    company: {table: public.companies, foreign_key: account_id, columns: [id, name, city]}
+    tags: {table: public.tags, foreign_key: contact_id, many: true, columns: [tag_id, position]}
+`))
+	if problems != nil {
+		b.Fatal(problems)
+	}
+	tables, relations := loadTables(b, benchTables+`
+public.companies: {key: [id], columns: {id: int8, name: text, city: text}}
+public.tags: {key: [contact_id, tag_id], columns: {contact_id: int8, tag_id: int8, position: int4}}
+`)
+	m, problems := d.Compile(tables, "bench")
+	if problems != nil {
+		b.Fatal(problems)
+	}
+	one := loadChanges(b, benchChanges, relations)[0]
+	changes := make([]*cdc.Change, cdc.BatchRows)
+	for i := range changes {
+		c := *one
+		c.New = append(cdc.Row(nil), one.New...)
+		c.New[0].Data = fmt.Append(nil, i)
+		changes[i] = &c
+	}
+	text := func(s string) cdc.Value { return cdc.Value{Kind: cdc.Text, Data: []byte(s)} }
+	company := cdc.Row{text("7"), text("Lumen Optics"), text("London")}
+	tags := []cdc.Row{{text("1"), text("1")}, {text("12"), text("2")}, {text("99"), text("3")}}
+	b.ReportAllocs()
+	bytes := 0
+	for b.Loop() {
+		var events []*Event
+		for _, c := range changes {
+			events, _ = m.Map(events, nil, 1, c)
+		}
+		completion := NewCompletion(events)
+		for i, q := range completion.Start() {
+			for k := range q.Keys {
+				if q.Lookup.First {
+					completion.Row(i, k, company)
+					continue
+				}
+				for _, row := range tags {
+					completion.Row(i, k, row)
+				}
+			}
+		}
+		if len(completion.Next()) != 0 {
+			b.Fatal("it asks again")
+		}
+		for _, e := range events {
+			if _, dead := completion.Complete(e); dead {
+				b.Fatal("a dead letter")
+			}
+			bytes += len(e.Data)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/cdc.BatchRows, "ns/event")
+	if bytes/b.N < 200*cdc.BatchRows {
+		b.Fatalf("%d bytes", bytes/b.N)
 	}
 }
