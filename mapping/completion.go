@@ -40,6 +40,8 @@ type Completion struct {
 	level   []*link
 	// failed are the lookups that cannot be answered, and why.
 	failed map[*cdc.Lookup]string
+	// broken is why the event that is being rendered cannot be.
+	broken string
 	key    []byte
 }
 
@@ -68,9 +70,6 @@ func NewCompletion(events []*Event) *Completion {
 func (c *Completion) Start() []cdc.LookupRequest {
 	c.answers, c.level = map[*link]*answer{}, c.level[:0]
 	for _, e := range c.events {
-		if _, broken := c.brokenBy(e); broken {
-			continue
-		}
 		r := renderer{row: e.pending.row, fallback: e.pending.fallback}
 		for _, l := range e.pending.planned.links {
 			c.ask(&r, l)
@@ -106,7 +105,8 @@ func (c *Completion) Row(request, key int, row cdc.Row) {
 	a.rows[key] = append(a.rows[key], row)
 }
 
-// Fail says that a lookup cannot be answered. Events that need it become dead letters, and ask for nothing from Start on.
+// Fail says why a lookup cannot be answered. It is not asked for any more, from Start on, and events whose rows need it
+// become dead letters.
 func (c *Completion) Fail(l *cdc.Lookup, reason string) {
 	if c.failed == nil {
 		c.failed = map[*cdc.Lookup]string{}
@@ -128,7 +128,7 @@ func (c *Completion) requests() []cdc.LookupRequest {
 // ask notes that the renderer's row has rows of the link.
 func (c *Completion) ask(r *renderer, l *link) {
 	key, k := c.keyOf(r, l)
-	if k != known || key == nil {
+	if k != known || key == nil || c.failed[l.lookup] != "" {
 		return
 	}
 	a := c.answers[l]
@@ -173,24 +173,6 @@ func (c *Completion) keyOf(r *renderer, l *link) ([]byte, knowledge) {
 	return c.key, known
 }
 
-// brokenBy is why the event cannot be completed.
-func (c *Completion) brokenBy(e *Event) (reason string, broken bool) {
-	if len(c.failed) == 0 {
-		return "", false
-	}
-	var find func(links []*link) bool
-	find = func(links []*link) bool {
-		for _, l := range links {
-			if reason, broken = c.failed[l.lookup]; broken || find(l.links) {
-				return true
-			}
-		}
-		return false
-	}
-	find(e.pending.planned.links)
-	return reason, broken
-}
-
 // Complete renders the data of an event with the rows that were read. An event that cannot be rendered becomes the dead
 // letter that is returned. Events that are complete are left as they are.
 func (c *Completion) Complete(e *Event) (letter DeadLetter, dead bool) {
@@ -199,11 +181,10 @@ func (c *Completion) Complete(e *Event) (letter DeadLetter, dead bool) {
 		return DeadLetter{}, false
 	}
 	m, p := w.mapper, w.planned
-	reason, broken := c.brokenBy(e)
-	if broken {
-		reason = p.Name + ": " + reason
-	} else {
-		reason = m.complete(e, c)
+	c.broken = ""
+	reason := m.complete(e, c)
+	if c.broken != "" {
+		reason = p.Name + ": " + c.broken
 	}
 	e.pending = nil
 	if reason == "" {

@@ -28,6 +28,10 @@ func (r *renderer) rowsOf(l *link) (related, knowledge) {
 	if k != known || key == nil {
 		return related{}, k
 	}
+	if reason, failed := r.related.failed[l.lookup]; failed {
+		r.related.broken = reason
+		return related{}, absent
+	}
 	a := r.related.answers[l]
 	if a == nil {
 		return related{}, absent
@@ -93,7 +97,7 @@ func (r *renderer) renderRelation(dst []byte, n *node) ([]byte, knowledge) {
 	if l.Many {
 		dst = append(dst, ']')
 	}
-	if len(rows) > 0 && found.uses[found.n] > 1 {
+	if len(rows) > 0 && found.uses[found.n] > 1 && r.related.broken == "" {
 		// Many contacts have one company.
 		found.rendered[found.n] = bytes.Clone(dst[start:])
 	}
