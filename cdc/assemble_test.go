@@ -141,6 +141,7 @@ func TestFold(t *testing.T) {
 	f.feed(message('U', uint32(1), 'K', tuple("1"), 'N', tuple("2")), message('D', uint32(1), 'K', tuple("2")), message('T', uint32(1), byte(0), uint32(1)))
 	f.commit(100, 120)
 	b, _ := f.a.take()
+	room := &Room{}
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		was := *c
@@ -148,7 +149,7 @@ func TestFold(t *testing.T) {
 		if c.New != nil || c.Old != nil {
 			t.Errorf("%s keeps its rows", c.Op)
 		}
-		c.Unfold()
+		c.Unfold(room)
 		for n, rows := range [][2]Row{{was.New, c.New}, {was.Old, c.Old}} {
 			if len(rows[0]) != len(rows[1]) || len(rows[0]) > 0 && (rows[0][0].Kind != rows[1][0].Kind || !bytes.Equal(rows[0][0].Data, rows[1][0].Data)) {
 				t.Errorf("row %d of %s: %v after %v", n, c.Op, rows[1], rows[0])

@@ -105,7 +105,7 @@ type Change struct {
 }
 
 // Fold lets go of the row images, which may be many times as large as the message that they are made of. Unfold makes
-// them again, as they came. A change that was not read from a stream stays as it is.
+// them again in a Room, as they came. A change that was not read from a stream stays as it is.
 func (c *Change) Fold() {
 	if c.raw != nil {
 		c.New, c.Old = nil, nil
@@ -113,14 +113,42 @@ func (c *Change) Fold() {
 }
 
 // Unfold makes the row images again after Fold.
-func (c *Change) Unfold() {
+func (c *Change) Unfold(in *Room) {
 	if c.raw == nil || c.New != nil || c.Old != nil {
 		return
 	}
 	// It has been read before, so it can be read again.
-	if m, err := decodeOwned(c.raw); err == nil {
+	if m, err := decodeOwned(c.raw, in); err == nil {
 		c.New, c.Old = m.new, m.old
 	}
+}
+
+// Room is what row images are made in that are let go of together.
+type Room struct{ values []Value }
+
+// keptRoom is how many values are kept room for.
+const keptRoom = 16 << 10
+
+// Reset lets go of all images.
+func (r *Room) Reset() {
+	clear(r.values)
+	if r.values = r.values[:0]; cap(r.values) > keptRoom {
+		r.values = nil
+	}
+}
+
+// row is an empty image of n columns.
+func (r *Room) row(n int) Row {
+	if r == nil {
+		return make(Row, n)
+	}
+	if cap(r.values)-len(r.values) < n {
+		// The images before keep theirs.
+		r.values = make([]Value, 0, max(n, keptRoom/8, min(2*cap(r.values), keptRoom)))
+	}
+	from := len(r.values)
+	r.values = r.values[:from+n]
+	return Row(r.values[from : from+n : from+n])
 }
 
 // Size is that of the change in the stream, in bytes.

@@ -81,11 +81,11 @@ func decodeRow(data []byte) (*rowMessage, error) {
 		return nil, errors.New("cut short")
 	}
 	// The only copy of the row: all its values are slices of it.
-	return decodeOwned(append([]byte(nil), data...))
+	return decodeOwned(append([]byte(nil), data...), nil)
 }
 
-// decodeOwned is decodeRow of bytes that stay as they are.
-func decodeOwned(data []byte) (*rowMessage, error) {
+// decodeOwned is decodeRow of bytes that stay as they are. Rows are taken from the room, if there is any.
+func decodeOwned(data []byte, room *Room) (*rowMessage, error) {
 	m := &rowMessage{relation: binary.BigEndian.Uint32(data[1:]), raw: data}
 	rest := data[5:]
 	var err error
@@ -99,7 +99,7 @@ func decodeOwned(data []byte) (*rowMessage, error) {
 	}
 	if m.op != Insert && (rest[0] == 'K' || rest[0] == 'O') {
 		m.oldWhole = rest[0] == 'O'
-		if m.old, rest, err = decodeRowImage(rest[1:], m.oldWhole); err != nil {
+		if m.old, rest, err = decodeRowImage(rest[1:], m.oldWhole, room); err != nil {
 			return nil, err
 		}
 	} else if m.op == Delete {
@@ -109,7 +109,7 @@ func decodeOwned(data []byte) (*rowMessage, error) {
 		if len(rest) == 0 || rest[0] != 'N' {
 			return nil, errors.New("no new row")
 		}
-		if m.new, rest, err = decodeRowImage(rest[1:], true); err != nil {
+		if m.new, rest, err = decodeRowImage(rest[1:], true, room); err != nil {
 			return nil, err
 		}
 	}
@@ -128,7 +128,7 @@ func decodeOwned(data []byte) (*rowMessage, error) {
 }
 
 // decodeRowImage reads a TupleData. In an image that is not whole, null means that the stream does not say.
-func decodeRowImage(data []byte, whole bool) (Row, []byte, error) {
+func decodeRowImage(data []byte, whole bool, room *Room) (Row, []byte, error) {
 	if len(data) < 2 {
 		return nil, nil, errors.New("cut short")
 	}
@@ -137,7 +137,7 @@ func decodeRowImage(data []byte, whole bool) (Row, []byte, error) {
 	if n > len(data) {
 		return nil, nil, errors.New("cut short")
 	}
-	row := make(Row, n)
+	row := room.row(n)
 	for i := range row {
 		if len(data) == 0 {
 			return nil, nil, errors.New("cut short")

@@ -21,6 +21,7 @@ type block struct {
 	// folded are the changes, from the first on, whose rows are let go; unfolded those of them that were looked at since.
 	folded   int
 	unfolded []int32
+	room     cdc.Room
 
 	changes []cdc.Change
 	tables  []table
@@ -64,18 +65,23 @@ func (b *block) begin(c *cdc.Change) {
 // takes says whether the change belongs to the block.
 func (b *block) takes(c *cdc.Change) bool { return b.active && c.Tx == b.tx && c.Block == b.number }
 
-// largeBlock is how many changes are kept room for from one block to the next.
-const largeBlock = 1 << 10
-
+// reset forgets the block, but for the rows that the last part has.
 func (b *block) reset() {
 	changes, tables, items := b.changes, b.tables, b.items
 	clear(changes)
 	clear(tables)
-	if cap(changes) > largeBlock {
-		changes, items = nil, nil
-	}
 	b.spots.reset()
-	*b = block{changes: changes[:0], tables: tables[:0], items: items[:0], spots: b.spots, key: b.key[:0], key2: b.key2[:0], unfolded: b.unfolded[:0]}
+	*b = block{changes: changes[:0], tables: tables[:0], items: items[:0], spots: b.spots, key: b.key[:0], key2: b.key2[:0], unfolded: b.unfolded[:0], room: b.room}
+}
+
+// smallBlock is how many changes are kept room for when no large blocks come any more.
+const smallBlock = 1 << 10
+
+// shrink lets go of the room of a large block.
+func (b *block) shrink() {
+	if cap(b.changes) > smallBlock {
+		b.changes, b.items, b.spots, b.unfolded = nil, nil, spots{}, nil
+	}
 }
 
 // add takes a change of a row, or a TRUNCATE.
@@ -243,7 +249,7 @@ func known(v cdc.Value) bool { return v.Kind == cdc.Text || v.Kind == cdc.Null }
 func (b *block) image(i int32) cdc.Row {
 	c := &b.changes[i]
 	if c.New == nil && c.Old == nil {
-		c.Unfold()
+		c.Unfold(&b.room)
 		b.unfolded = append(b.unfolded, i)
 		for _, f := range b.filled[i] {
 			c.New[f.column] = f.value
@@ -268,6 +274,7 @@ func (b *block) foldAgain() {
 		b.changes[i].Fold()
 	}
 	b.unfolded = b.unfolded[:0]
+	b.room.Reset()
 }
 
 // end makes the items of the block. A block that is cut ends before all of it was read.

@@ -42,13 +42,10 @@ type spots struct {
 // keyRoom is how many bytes of keys are made room for at once.
 const keyRoom = 4 << 10
 
-// smallTable is how many slots are kept from one block to the next.
-const smallTable = 1 << 10
-
 func (s *spots) reset() {
-	if len(s.slots) > smallTable {
-		*s = spots{seed: s.seed}
-		return
+	if len(s.slots) > 16 && len(s.all) < len(s.slots)/16 {
+		// Clearing it would cost more than the block.
+		s.slots = nil
 	}
 	clear(s.slots)
 	clear(s.all)

@@ -95,6 +95,7 @@ func (s *Stage) Next() *Part {
 	}
 	s.release()
 	if s.alone() {
+		s.block.shrink()
 		s.part = Part{Changes: s.batch.Changes, Last: true}
 		s.batch = nil
 		return &s.part
@@ -214,7 +215,5 @@ func (s *Stage) emit() {
 func (s *Stage) release() {
 	clear(s.changes)
 	s.part, s.changes, s.places, s.bytes = Part{}, s.changes[:0], s.places[:0], 0
-	if s.block.over {
-		s.block.foldAgain()
-	}
+	s.block.foldAgain()
 }
