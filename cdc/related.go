@@ -96,11 +96,11 @@ func (x *relatedReading) run(ctx context.Context, txs []*Tx) (unseen *Tx, err er
 
 // level sends the statements of a level together.
 func (x *relatedReading) level(ctx context.Context, txs []*Tx, requests []LookupRequest, first bool) (unseen *Tx, err error) {
-	statements := make([]string, len(requests))
+	prepared := make([]string, len(requests))
 	more := false
 	for i, q := range requests {
-		if statements[i], err = x.reader.lookupStatement(ctx, x.conn, q.Lookup); err != nil {
-			return nil, err
+		if prepared[i], err = x.reader.lookups.prepare(ctx, x.conn, q.Lookup); err != nil {
+			return nil, x.refusal(ctx, q.Lookup, err)
 		}
 		more = more || q.Lookup.More
 	}
@@ -108,8 +108,8 @@ func (x *relatedReading) level(ctx context.Context, txs []*Tx, requests []Lookup
 	defer cancel()
 	batch := &pgconn.Batch{}
 	var kinds []int // the request of each statement; negative for others
-	add := func(kind int, sql string, args ...[]byte) {
-		batch.ExecParams(sql, args, nil, nil, nil)
+	add := func(kind int, sql string) {
+		batch.ExecParams(sql, nil, nil, nil, nil)
 		kinds = append(kinds, kind)
 	}
 	if first {
@@ -120,7 +120,8 @@ func (x *relatedReading) level(ctx context.Context, txs []*Tx, requests []Lookup
 		add(-1, "select pg_current_snapshot()::text")
 	}
 	for i, q := range requests {
-		add(i, statements[i], q.arguments()...)
+		batch.ExecPrepared(prepared[i], q.arguments(), nil, nil)
+		kinds = append(kinds, i)
 	}
 	results := x.conn.PgConn().ExecBatch(ctx, batch)
 	at := 0
@@ -176,8 +177,11 @@ func (x *relatedReading) end(ctx context.Context, how string) error {
 // refusal is what a failed statement means: an error of the lookup, or one that may pass.
 func (x *relatedReading) refusal(ctx context.Context, l *Lookup, err error) error {
 	var tooLong *pgproto3.ExceededMaxBodyLenErr
+	var refused *LookupError
 	code := SQLState(err)
 	switch {
+	case errors.As(err, &refused):
+		return err
 	case errors.As(err, &tooLong):
 		closeConn(x.conn)
 		x.open = false
@@ -191,7 +195,9 @@ func (x *relatedReading) refusal(ctx context.Context, l *Lookup, err error) erro
 		}
 	}
 	// What is known of the types may be old.
-	delete(x.reader.statements, l)
+	if err := x.reader.lookups.forget(ctx, x.conn, l); err != nil {
+		return err
+	}
 	if code == "57014" {
 		return &LookupError{Lookup: l, Reason: fmt.Sprintf("rows of %s were not read within %v", l.Table, readTimeout), TooMuch: true, Slow: true}
 	}
@@ -276,14 +282,58 @@ const equalityOperator = `coalesce((
 			where o.opcintype = coalesce(nullif(t.typbasetype, 0), t.oid) and o.opcdefault and o.opcmethod = (select oid from pg_am where amname = 'btree')
 			limit 1), '=')`
 
-// lookupStatement is the statement of a lookup; the first parameter are the numbers of the keys, then come their values,
-// by column. Values are cast to a type that they fit: integers to the one that they have, which compares with all others.
-func (r *RowReader) lookupStatement(ctx context.Context, conn *pgx.Conn, l *Lookup) (string, error) {
-	if s, ok := r.statements[l]; ok {
-		return s, nil
+// lookupStatements are the prepared statements of lookups on a connection, by their names.
+type lookupStatements struct {
+	conn  *pgx.Conn
+	names map[*Lookup]string
+	// made counts those that were ever made, so that no name comes twice.
+	made int
+}
+
+// preparedMax bounds the statements of a connection: a reload makes new ones of all lookups.
+const preparedMax = 1000
+
+// prepare returns the name of the lookup's statement.
+func (p *lookupStatements) prepare(ctx context.Context, conn *pgx.Conn, l *Lookup) (string, error) {
+	if p.conn != conn {
+		p.conn, p.names = conn, map[*Lookup]string{}
+	}
+	if name, ok := p.names[l]; ok {
+		return name, nil
+	}
+	if len(p.names) >= preparedMax {
+		closeConn(conn)
+		return "", errors.New("the connection has too many statements, and is made anew")
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	sql, err := l.statement(ctx, conn)
+	if err != nil {
+		return "", err
+	}
+	p.made++
+	name := fmt.Sprint("rowhook_lookup_", p.made)
+	if _, err := conn.PgConn().Prepare(ctx, name, sql, nil); err != nil {
+		return "", err
+	}
+	p.names[l] = name
+	return name, nil
+}
+
+// forget lets go of the lookup's statement.
+func (p *lookupStatements) forget(ctx context.Context, conn *pgx.Conn, l *Lookup) error {
+	name, ok := p.names[l]
+	if !ok || p.conn != conn {
+		return nil
+	}
+	delete(p.names, l)
+	return conn.PgConn().Deallocate(ctx, name)
+}
+
+// statement looks up the types of the key and makes the statement; the first parameter are the numbers of the keys, then
+// come their values, by column. Values are cast to a type that they fit: integers to the one that they have, which
+// compares with all others.
+func (l *Lookup) statement(ctx context.Context, conn *pgx.Conn) (string, error) {
 	oids := make([]uint32, len(l.Match))
 	for i, m := range l.Match {
 		ours := baseOf(m.Type)
@@ -312,17 +362,12 @@ func (r *RowReader) lookupStatement(ctx context.Context, conn *pgx.Conn, l *Look
 			equals[i] = "operator(pg_catalog.=)"
 		}
 	}
-	if len(r.statements) > shapesMax {
-		clear(r.statements)
-	}
-	s := l.statement(casts, equals)
-	r.statements[l] = s
-	return s, nil
+	return l.sql(casts, equals), nil
 }
 
 func isInteger(oid uint32) bool { return slices.Contains([]uint32{20, 21, 23}, oid) }
 
-func (l *Lookup) statement(casts, equals []string) string {
+func (l *Lookup) sql(casts, equals []string) string {
 	var b strings.Builder
 	b.WriteString("select n")
 	for i := range l.Columns {
