@@ -33,6 +33,7 @@ func loadRelated(t testing.TB, text string, tables map[cdc.TableName]*cdc.Table)
 		tab := tables[cdc.TableName{Schema: schema, Name: table}]
 		if tab == nil {
 			t.Fatalf("no table %s", name.Value)
+			return
 		}
 		related.rows[tab.TableName] = []cdc.Row{}
 		for _, n := range rows.Content {
