@@ -179,7 +179,7 @@ func (r *RowReader) repeat(ctx context.Context, txs []*Tx, failing string, try f
 			if err != nil {
 				reason = failing + ": " + cause(err).Error()
 			} else {
-				reason = fmt.Sprintf("commit %s is not visible yet: a synchronous standby does not answer; see pg_stat_replication, and that synchronous_standby_names does not match rowhook itself, as * does", unseen.Commit)
+				reason = fmt.Sprintf("commit %s is not visible yet: a synchronous standby does not answer; see pg_stat_replication, and that synchronous_standby_names does not match rowhook itself, as * does; or the standby that database.read_url names is behind", unseen.Commit)
 			}
 			r.waiting.Store(&reason)
 			if reason != warned {
