@@ -47,6 +47,11 @@ func (s *Store) ensurePartitions(ctx context.Context, records []sender.Record) e
 	return nil
 }
 
+// appendOnly are the settings of partitions. Rows are added, never changed, and read by index; the whole is dropped some
+// days later. Autovacuum would read what was added again and again, to know what nobody asks for. Against the wraparound
+// of transaction ids it comes all the same.
+const appendOnly = "autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2147483647"
+
 // makePartition makes one that does not exist. It is made apart and attached, since that waits for no reader: making it in
 // place would wait for a backup to end, and everybody else behind it.
 func (s *Store) makePartition(ctx context.Context, parent, name string, day time.Time) error {
@@ -55,7 +60,7 @@ func (s *Store) makePartition(ctx context.Context, parent, name string, day time
 		return err
 	}
 	err := s.transact(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TABLE %s (LIKE %s INCLUDING ALL)`, cdc.QuoteIdent(name), parent)); err != nil {
+		if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TABLE %s (LIKE %s INCLUDING ALL) WITH (%s)`, cdc.QuoteIdent(name), parent, appendOnly)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`, parent, cdc.QuoteIdent(name),
