@@ -42,7 +42,6 @@ func plainEndpoint(t testing.TB, c *Client, text string) *Endpoint {
 	return e
 }
 
-
 // raw serves each request with what answer says: the bytes, and whether to go on with the connection. n counts requests.
 func raw(t *testing.T, secure bool, answer func(n int, c net.Conn) bool) (url string, connections *atomic.Int64) {
 	t.Helper()
