@@ -14,12 +14,15 @@ const (
 	// take; memoryPerRequest what the connection, the buffers and the stacks of one request take beyond its body.
 	memoryBase       = 12 << 20
 	memoryPerRequest = 16 << 10
+	// memoryPerResource is what one takes with its table, compiled, where there are hundreds.
+	memoryPerResource = 16 << 10
 )
 
 // memoryLimit is where the collector begins to work harder, in bytes. What is charged to limits.memory has a quarter
 // beside for what is read back from the store, and another one to breathe.
 func memoryLimit(cfg *config.Config) int64 {
-	return memoryBase + cfg.Limits.Memory*3/2 + int64(cfg.Delivery.MaxInFlight)*memoryPerRequest
+	return memoryBase + cfg.Limits.Memory*3/2 + int64(cfg.Delivery.MaxInFlight)*memoryPerRequest +
+		int64(len(cfg.Mapping.Resources))*memoryPerResource
 }
 
 // heapGrowth is how much the heap may grow between two collections while memory is not short, as a percentage of what is in

@@ -1,10 +1,12 @@
 package app_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/hooktest"
 )
 
@@ -16,11 +18,14 @@ func TestAFullBudgetStopsReadingOnly(t *testing.T) {
 	r.text = strings.Replace(r.text, "limits: {hold: 500ms}", "limits: {hold: 10m, memory: 1MiB}", 1)
 	r.text = strings.Replace(r.text, "timeout: 2s", "timeout: 60s", 1)
 	stop := r.start()
-	// None of them has the quarter of the budget that would send it through the store.
-	for range 8 {
-		r.subscribe("/")
+	// None of them has the quarter of the budget that would send it through the store: each has events of its own.
+	for i := range 8 {
+		account := fmt.Sprint(i)
+		if _, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"*"}, TargetURL: r.recv.URL("/"), Account: &account}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	r.exec(`insert into contacts (id, account_id) select n, 1 from generate_series(1, 2000) n`)
+	r.exec(`insert into contacts (id, account_id) select n, n % 8 from generate_series(1, 4000) n`)
 	replied := func() (at time.Time, behind int64) {
 		t.Helper()
 		err := r.conn.QueryRow(t.Context(), `select r.reply_time, pg_current_wal_lsn() - r.flush_lsn
@@ -51,6 +56,6 @@ func TestAFullBudgetStopsReadingOnly(t *testing.T) {
 	}
 	r.recv.HandleAll(hooktest.Always(hooktest.OK()))
 	r.recv.Release()
-	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(q) >= 8*2000 })
+	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(q) >= 4000 })
 	stop()
 }
