@@ -196,10 +196,11 @@ func TestIdleConnectionsAreLookedAt(t *testing.T) {
 // The connections beside it are not used any more.
 func TestBrokenUnderARequest(t *testing.T) {
 	t.Parallel()
-	both := make(chan bool)
+	both, arrived := make(chan bool), make(chan bool, 2)
 	s := listen(t, func(n int, conn net.Conn, r *bufio.Reader) {
 		for i := 0; read(r); i++ {
 			if n <= 2 && i == 0 {
+				arrived <- true
 				<-both
 			}
 			if n <= 2 && i == 1 {
@@ -213,6 +214,9 @@ func TestBrokenUnderARequest(t *testing.T) {
 	for range 2 {
 		two.Go(func() { _, _, _ = c.post(t.Context(), s.endpoint()) })
 	}
+	// Each has a connection of its own before the first gets its answer.
+	<-arrived
+	<-arrived
 	both <- true
 	both <- true
 	two.Wait()
