@@ -53,7 +53,7 @@ func TestAFailingTargetIsNotForgotten(t *testing.T) {
 					c.PerSubscription = 1 + rnd.IntN(16)
 					d.Reconfigure(c)
 				case 4, 5:
-					time.Sleep(time.Duration(rnd.IntN(60)) * time.Millisecond)
+					eventually(t, "what is under way ends", func() bool { return d.Counts().InFlight == 0 })
 				default:
 					if connected {
 						for range 5 {
@@ -100,9 +100,15 @@ func TestManyFailingTargetsAreTriedSeldom(t *testing.T) {
 			d.submit(t, newEvent(i*targets+s+1, fmt.Sprint(i)), newSubscription(int64(s+1), "http://127.0.0.1:1/"))
 		}
 	}
-	time.Sleep(2 * time.Second)
-	a, l := attempts.Load(), looks.Load()
-	time.Sleep(3 * time.Second)
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	var a, l int64
+	for n := range 5 {
+		<-second.C
+		if n == 1 { // all of them have failed often enough by now
+			a, l = attempts.Load(), looks.Load()
+		}
+	}
 	a, l = (attempts.Load()-a)/3, (looks.Load()-l)/3
 	held := d.Counts().Bytes
 	t.Logf("%d attempts and %d looks in a second, and %d bytes held, of %d targets that all fail", a, l, held, targets)

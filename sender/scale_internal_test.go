@@ -48,14 +48,18 @@ func TestRemoveCutsWhatHasJustBegun(t *testing.T) {
 	}
 	removed := make(chan struct{})
 	go func() { d.Remove(1); close(removed) }()
-	for {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
 		d.mu.Lock()
 		gone := d.subs[1].removed
 		d.mu.Unlock()
 		if gone {
 			break
 		}
-		time.Sleep(time.Millisecond)
+		if time.Now().After(deadline) {
+			t.Fatal("Remove does not begin")
+		}
 	}
 	begun := time.Now()
 	d.launch(start)

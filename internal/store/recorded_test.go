@@ -2,7 +2,6 @@ package store
 
 import (
 	"testing"
-	"time"
 
 	"github.com/rowhook/rowhook/internal/pgtest"
 )
@@ -28,12 +27,9 @@ func TestRecordedReadsByIndex(t *testing.T) {
 		t.Fatalf("%d are found, want %d: %v", len(found), len(asked), err)
 	}
 	s.Close() // a connection that ends leaves its statistics
-	for deadline := time.Now().Add(10 * time.Second); value[int](t, conn, `SELECT count(*) FROM pg_stat_user_tables WHERE relname LIKE 'outcome_%' AND idx_scan + seq_scan > 0`) == 0; {
-		if time.Now().After(deadline) {
-			t.Skip("the server keeps no statistics")
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	eventually(t, "the server counts what was read", func() bool {
+		return value[int](t, conn, `SELECT count(*) FROM pg_stat_user_tables WHERE relname LIKE 'outcome_%' AND idx_scan + seq_scan > 0`) > 0
+	})
 	if n := value[int](t, conn, `SELECT coalesce(sum(seq_tup_read), 0)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'outcome_%'`); n >= kept {
 		t.Errorf("%d rows were read one after the other", n)
 	}

@@ -164,25 +164,38 @@ func TestALateAnswerIsNobodys(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprint(secure), func(t *testing.T) {
 			t.Parallel()
+			answered, late := make(chan struct{}), make(chan struct{})
 			at, connections := raw(t, secure, func(n int, c net.Conn) bool {
 				if n > 1 {
 					_, err := io.WriteString(c, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
 					return err == nil
 				}
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-				time.Sleep(20 * time.Millisecond)
+				<-answered
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				close(late)
 				return true
 			})
 			c := plainClient()
 			e := plainEndpoint(t, c, at)
 			do(c, e, time.Second)
-			time.Sleep(100 * time.Millisecond)
+			close(answered)
+			<-late
 			if got := do(c, e, time.Second); got.status != 500 || connections.Load() != 2 {
 				t.Errorf("got %+v with %d connections", got, connections.Load())
 			}
 			c.CloseIdleConnections()
 		})
+	}
+}
+
+// pause is how slow a target is: at most so long, or until nobody waits for it.
+func pause(ctx context.Context, most time.Duration) {
+	t := time.NewTimer(rand.N(most))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -195,7 +208,7 @@ func TestAnswersAreOfTheirRequests(t *testing.T) {
 				b, _ := io.ReadAll(r.Body)
 				k := rand.IntN(8)
 				if k < 3 {
-					time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
+					pause(r.Context(), 3*time.Millisecond)
 				}
 				switch {
 				case k == 4:
@@ -204,7 +217,7 @@ func TestAnswersAreOfTheirRequests(t *testing.T) {
 				case k == 5:
 					_, _ = w.Write(b)
 					w.(http.Flusher).Flush()
-					time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
+					pause(r.Context(), 2*time.Millisecond)
 					_, _ = w.Write(bytes.Repeat(b, 200))
 				case k == 6 && rand.IntN(20) == 0:
 					panic(http.ErrAbortHandler)
@@ -285,11 +298,12 @@ func TestAnswersAreOfTheirRequests(t *testing.T) {
 			c.idle.mu.Unlock()
 			c.CloseIdleConnections()
 			s.CloseClientConnections()
-			for range 100 {
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-tick.C {
 				if runtime.NumGoroutine() <= before+3 {
 					return
 				}
-				time.Sleep(20 * time.Millisecond)
 			}
 			t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		})
