@@ -23,7 +23,10 @@ func (r *rig) transaction(statements ...string) {
 func (r *rig) typesOf(last string) map[string]string {
 	r.t.Helper()
 	r.recv.WaitFor(r.t, func(q []hooktest.Request) bool { return len(hooktest.ByInstance(q)[last]) > 0 })
-	eventually(r.t, "everything is delivered", func() bool { return r.metric("rowhook_replication_unsettled_batches") == 0 })
+	eventually(r.t, "everything is delivered", func() bool {
+		// What waits in the store is settled, and comes later all the same.
+		return r.metric("rowhook_replication_unsettled_batches") == 0 && r.metric("rowhook_deliveries_due") == 0
+	})
 	out := map[string]string{}
 	for instance, q := range hooktest.ByInstance(r.recv.Requests()) {
 		out[instance] = types(q)
