@@ -5,9 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -37,7 +40,11 @@ var shared struct {
 // Run runs the tests of a package and then ends the server that they shared:
 //
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
+//
+// Such tests wait for servers more than they compute, so it lets more of them run at once than there are processors, unless
+// the command says how many (-parallel).
 func Run(m interface{ Run() int }) int {
+	moreAtOnce()
 	code := m.Run()
 	shared.once.Do(func() {}) // from here on nobody starts it
 	if shared.server == nil {
@@ -48,6 +55,17 @@ func Run(m interface{ Run() int }) int {
 		return max(code, 1)
 	}
 	return code
+}
+
+// moreAtOnce sets the flag of package testing, which this package does not import: it is part of the program, too.
+func moreAtOnce() {
+	if !flag.Parsed() {
+		flag.Parse()
+	}
+	f := flag.Lookup("test.parallel")
+	if processors := runtime.GOMAXPROCS(0); f != nil && f.Value.String() == strconv.Itoa(processors) {
+		_ = f.Value.Set(strconv.Itoa(max(processors, min(3*processors, 8))))
+	}
 }
 
 // Database makes an empty database for one test and returns its URL. At the end of the test it is dropped, with its
