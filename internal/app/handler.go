@@ -60,6 +60,8 @@ type handler struct {
 	// late are announcements whose change was not visible in the store when it was waited for, by subscription.
 	late     map[string]lateChange
 	lateLook time.Time
+	// superseded are subscriptions that match as before a change of them, until its announcement is read, by Key.
+	superseded map[int64]store.Superseded
 }
 
 // Begin implements cdc.Handler: this process is the one that reads the slot now.
@@ -118,9 +120,12 @@ func (h *handler) readSubscriptions(ctx context.Context) (known func(int64) *sub
 	for key, s := range before {
 		if a := old[key]; a.Version < s.Version {
 			h.index.Remove(s.ID)
-			h.index.Put(s.WithAnnouncement(a))
+			h.index.Put(s.WithAnnouncement(a.Announcement))
+		} else {
+			delete(old, key)
 		}
 	}
+	h.superseded = old
 	held := h.index.ByKey()
 	return func(key int64) *subscriptions.Subscription {
 		if s := before[key]; s != nil {
@@ -159,6 +164,9 @@ func (h *handler) End() {
 func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error) {
 	h.forget = h.forget[:0]
 	if err := h.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	if err := h.endSuperseded(ctx, b); err != nil {
 		return nil, err
 	}
 	h.fresh = h.app.mapper.Load()
@@ -501,6 +509,36 @@ func (h *handler) supersede(ctx context.Context, a subscriptions.Announcement, a
 		return struct{}{}, struct{}{}, h.store.Supersede(ctx, held.Key, subscriptions.Announce(held, a.Store), at)
 	})
 	return err
+}
+
+// endSuperseded takes changes of subscriptions that the log does not tell where it should have: they were made while
+// there was no slot.
+func (h *handler) endSuperseded(ctx context.Context, b *cdc.Batch) error {
+	if len(h.superseded) == 0 || len(b.Changes) == 0 || b.Changes[0].Tx == nil {
+		return nil
+	}
+	at := b.Changes[0].Tx.Commit
+	for key, old := range h.superseded {
+		if at <= old.Until {
+			continue
+		}
+		if s := h.index.Get(old.ID); s != nil && s.Version == old.Version {
+			a := subscriptions.Announcement{ID: old.ID, Version: old.Version + 1}
+			switch row, err := h.announcedRow(ctx, a, at); {
+			case err != nil && !errors.Is(err, subscriptions.ErrNotFound):
+				return err
+			case row != nil:
+				a = subscriptions.Announce(row, h.store.ID())
+			default:
+				a.Deleted = true
+			}
+			if _, err := h.apply(ctx, a, at); err != nil {
+				return err
+			}
+		}
+		delete(h.superseded, key)
+	}
+	return nil
 }
 
 // announcedRow reads the row, as often as it takes for the store to answer. A new subscription begins at its announcement

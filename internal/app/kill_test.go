@@ -20,6 +20,9 @@ import (
 	"github.com/rowhook/rowhook/internal/app"
 	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/hooktest"
+	"github.com/rowhook/rowhook/internal/secret"
+	"github.com/rowhook/rowhook/internal/store"
+	"github.com/rowhook/rowhook/subscriptions"
 )
 
 // child is a rowhook in a process of its own: the test binary, run again by spawn. It says "ready" and its address.
@@ -201,4 +204,63 @@ func TestAChangedSubscriptionMatchesWhatItDid(t *testing.T) {
 			t.Errorf("%s got %s", wrong.path, wrong.instance)
 		}
 	}
+}
+
+// TestAChangeThatNobodyReadYet: a subscription is changed while nobody reads the log. What was committed before the change
+// matches as it did then, and what was committed after it as it does since; also when the log does not tell of the change.
+func TestAChangeThatNobodyReadYet(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	stop := r.start()
+	sub := r.subscribe("/", "note.*")
+	r.exec(`insert into notes values (1, 'x')`)
+	r.recv.Wait(t, 1, patience)
+	stop()
+
+	st, err := store.Open(t.Context(), store.Config{URL: secret.String(r.url), Schema: "rowhook"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	want := func(event string) {
+		t.Helper()
+		_, err := st.Update(t.Context(), subscriptions.Scope{Admin: true}, sub.ID, func(s *subscriptions.Subscription) error {
+			s.Events = []string{event}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.exec(`insert into notes values (2, 'x')`)
+	r.insertContact(1, 1)
+	want("contact.*")
+	r.insertContact(2, 1)
+	r.exec(`insert into notes values (3, 'x')`)
+	want("lead.*")
+	want("note.*")
+	r.exec(`insert into notes values (4, 'x')`)
+	stop = r.start()
+	r.recv.WaitFor(t, arrived("/", "note/4", 1))
+	r.settled()
+	var got []string
+	for _, q := range r.recv.Requests() {
+		got = append(got, q.Instance())
+	}
+	slices.Sort(got) // different instances overtake each other
+	if want := []string{"contact/2", "note/1", "note/2", "note/4"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	stop()
+
+	// As if the change had been made while there was no slot to tell it.
+	r.exec(`delete from rowhook.superseded`)
+	r.exec(`insert into rowhook.superseded select key, version - 1, 'FFFFFFFF/FFFFFFFF', jsonb_build_object('id', id, 'version', version - 1, 'events', '["lead.*"]'::jsonb,
+		'state', 'active') from rowhook.subscription`)
+	stop = r.start()
+	defer stop()
+	eventually(t, "the change is taken", func() bool {
+		r.exec(`insert into notes values ((select max(id) + 1 from notes), 'x')`)
+		return len(r.recv.Requests()) > len(got)
+	})
 }

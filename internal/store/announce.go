@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -57,6 +58,19 @@ func (s *Store) announce(ctx context.Context, tx pgx.Tx, a subscriptions.Announc
 		return fmt.Errorf("announce the change in the source: %w", err)
 	}
 	return nil
+}
+
+// end is where the source's log ends now.
+func (s *Store) end(ctx context.Context) (cdc.LSN, error) {
+	var at cdc.LSN
+	err := s.transact(ctx, func(tx pgx.Tx) error {
+		text, err := s.position(ctx, tx)
+		if err == nil {
+			at, err = pglogrepl.ParseLSN(text)
+		}
+		return err
+	})
+	return at, err
 }
 
 // position is where the source's log ends now.

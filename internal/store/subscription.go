@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -179,8 +180,15 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 		if x, err = lockSubscription(ctx, tx, scope, id); err != nil {
 			return err
 		}
+		before := subscriptions.Announce(x.Clone(), s.id)
 		if err := change(x); err != nil {
 			return errChange{err}
+		}
+		// Whoever reads the log from before the change has to match as it was, also if nobody gets there before the process ends.
+		if now := subscriptions.Announce(x, s.id); !reflect.DeepEqual(before, now) {
+			if err := supersede(ctx, tx, x.Key, before, unheard); err != nil {
+				return err
+			}
 		}
 		x.Version++
 		secrets, err := subscriptions.EncodeSecrets(x.Secrets)
@@ -233,6 +241,9 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 		if _, err := tx.Exec(ctx, `
 			DELETE FROM due WHERE ctid = ANY (ARRAY(SELECT ctid FROM due WHERE subscription = $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`,
 			x.Key, deletedAtOnce); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM superseded WHERE subscription = $1`, x.Key); err != nil {
 			return err
 		}
 		return s.announce(ctx, tx, subscriptions.Announcement{Store: s.id, ID: x.ID, Version: x.Version, Deleted: true})

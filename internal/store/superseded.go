@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -20,9 +21,7 @@ func (s *Store) Supersede(ctx context.Context, key int64, old subscriptions.Anno
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO superseded (subscription, version, until, announcement) VALUES ($1, $2, $3::text::pg_lsn, $4)
-			ON CONFLICT DO NOTHING`, key, old.Version, until.String(), old)
-		return err
+		return supersede(ctx, tx, key, old, until)
 	})
 	if err != nil {
 		return fmt.Errorf("note what a subscription matched: %w", err)
@@ -30,24 +29,69 @@ func (s *Store) Supersede(ctx context.Context, key int64, old subscriptions.Anno
 	return nil
 }
 
+// unheard is in the place of a change's commit as long as it has not been read from the log.
+const unheard = ^cdc.LSN(0)
+
+// supersede is repeated with the commit of the change once that is known.
+func supersede(ctx context.Context, tx pgx.Tx, key int64, old subscriptions.Announcement, until cdc.LSN) error {
+	_, err := tx.Exec(ctx, `INSERT INTO superseded (subscription, version, until, announcement) VALUES ($1, $2, $3::text::pg_lsn, $4)
+		ON CONFLICT (subscription, version) DO UPDATE SET until = excluded.until WHERE superseded.until > excluded.until`,
+		key, old.Version, until.String(), old)
+	return err
+}
+
+// Superseded is what a subscription matched before a change of it.
+type Superseded struct {
+	subscriptions.Announcement
+	// Until is a position of the log at or before which the change was announced.
+	Until cdc.LSN
+}
+
 // Superseded returns, by the subscriptions' Key, what those matched at a position of the log that were changed after it.
-func (s *Store) Superseded(ctx context.Context, at cdc.LSN) (map[int64]subscriptions.Announcement, error) {
-	rows, err := s.pool.Query(ctx, `
-		SELECT DISTINCT ON (subscription) subscription, announcement FROM superseded WHERE until >= $1::text::pg_lsn
-		ORDER BY subscription, until`, at.String())
-	if err != nil {
+func (s *Store) Superseded(ctx context.Context, at cdc.LSN) (map[int64]Superseded, error) {
+	fail := func(err error) (map[int64]Superseded, error) {
 		return nil, fmt.Errorf("read what subscriptions matched: %w", err)
 	}
-	found := map[int64]subscriptions.Announcement{}
-	var key int64
-	var a subscriptions.Announcement
-	_, err = pgx.ForEachRow(rows, []any{&key, &a}, func() error {
-		found[key] = a
-		a = subscriptions.Announcement{}
+	rows, err := s.pool.Query(ctx, `
+		SELECT DISTINCT ON (subscription) subscription, until = $2::text::pg_lsn, until::text, announcement
+		FROM superseded WHERE until >= $1::text::pg_lsn ORDER BY subscription, until, version`, at.String(), unheard.String())
+	if err != nil {
+		return fail(err)
+	}
+	found := map[int64]Superseded{}
+	var (
+		key     int64
+		pending bool
+		until   string
+		a       subscriptions.Announcement
+	)
+	pends := false
+	_, err = pgx.ForEachRow(rows, []any{&key, &pending, &until, &a}, func() error {
+		x := Superseded{Announcement: a, Until: unheard}
+		if !pending {
+			var err error
+			if x.Until, err = pglogrepl.ParseLSN(until); err != nil {
+				return err
+			}
+		}
+		pends = pends || pending
+		found[key], a = x, subscriptions.Announcement{}
 		return nil
 	})
+	if err != nil || !pends {
+		if err != nil {
+			return fail(err)
+		}
+		return found, nil
+	}
+	// The changes are there, so their announcements are in the log up to here.
+	end, err := s.end(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read what subscriptions matched: %w", err)
+		return fail(err)
+	}
+	for key, x := range found {
+		x.Until = min(x.Until, end)
+		found[key] = x
 	}
 	return found, nil
 }
