@@ -18,6 +18,8 @@ import (
 	"github.com/rowhook/rowhook/coalesce"
 	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/seal"
+	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/internal/store"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
@@ -206,6 +208,9 @@ func (a *App) run(ctx context.Context) error {
 	defer st.Close()
 	defer a.cleanUp(st)
 	a.store.Store(st)
+	if a.cfg.Store.EncryptionKey == "" {
+		a.log.Warn("secrets and targets of subscriptions are stored in the clear: set store.encryption_key, made with openssl rand -base64 32")
+	}
 
 	h := &handler{app: a, store: st, index: subscriptions.NewIndex()}
 	src, err := cdc.New(a.sourceConfig(), h, st)
@@ -357,6 +362,10 @@ func (a *App) storeConfig() store.Config {
 	c := store.Config{URL: a.cfg.Store.URL, Schema: a.cfg.Store.Schema, Log: a.log}
 	if a.storeApart() {
 		c.SourceURL = a.cfg.Database.URL
+	}
+	if key := a.cfg.Store.EncryptionKey; key != "" {
+		// The config was refused if one of them were none.
+		c.Keys, _ = seal.New(append([]secret.String{key}, a.cfg.Store.PreviousKeys...)...)
 	}
 	return c
 }

@@ -56,6 +56,13 @@ func checkDelivery(d *decoder, v value, c *Delivery) {
 	}
 }
 
+func checkStore(d *decoder, v value, s *Store) {
+	if len(s.PreviousKeys) > 0 && s.EncryptionKey == "" && !d.bad[v.path+".encryption_key"] {
+		d.add(d.notes[item(v.path+".previous_encryption_keys", 0)].at, "name the one to seal with as encryption_key",
+			"%s.previous_encryption_keys opens what %s.encryption_key is to seal again, which is not there", v.path, v.path)
+	}
+}
+
 // anyBad says whether something under a path was complained of, so that what is missing from it proves nothing.
 func (d *decoder) anyBad(path string) bool {
 	for k := range d.bad {

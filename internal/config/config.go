@@ -43,6 +43,9 @@ type Store struct {
 	URL secret.String
 	// Schema defaults to rowhook.
 	Schema string
+	// EncryptionKey seals secrets in the store; empty: they are not sealed. PreviousKeys open what was sealed before.
+	EncryptionKey secret.String
+	PreviousKeys  []secret.String
 }
 
 // App is the application.

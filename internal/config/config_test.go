@@ -28,6 +28,7 @@ var environment = map[string]string{
 	"ROWHOOK_TOKEN":     "hunter2-hunter2-hunter2",
 	"BROKEN_URL":        "postgres://rowhook:hunter2/%zz@db.internal:5433/crm",
 	"REPLICATION_URL":   "postgres://rowhook:hunter2@db.internal/crm?replication=database",
+	"ROWHOOK_KEY":       "aHVudGVyMi1odW50ZXIyLWh1bnRlcjItaHVudGVyMi0=",
 	"SHORT_TOKEN":       "hunter2",
 	"NOT_A_SIZE":        "hunter2",
 	"MEM":               "32MiB",

@@ -61,12 +61,16 @@ var databaseObject = object[Database]{
 }
 
 var storeObject = object[Store]{
-	later: []string{"encryption_key"},
+	check: checkStore,
 	members: []member[Store]{
 		key("url", postgresURL("${env:ROWHOOK_STORE_URL}"), func(s *Store) *secret.String { return &s.URL },
 			"Connection string of the database that keeps subscriptions, events and deliveries. Default: database.url."),
 		key("schema", schemaName(), func(s *Store) *string { return &s.Schema },
 			"Schema of rowhook's own tables. It is rowhook's alone."),
+		key("encryption_key", sealingKey(), func(s *Store) *secret.String { return &s.EncryptionKey },
+			"Key that seals signing secrets and targets in the store: 32 bytes in base64 or hex. Make one with: openssl rand -base64 32. Without it they are stored in the clear."),
+		key("previous_encryption_keys", list[secret.String]{item: sealingKey(), max: 10}, func(s *Store) *[]secret.String { return &s.PreviousKeys },
+			"Keys that open what was sealed with them, until it is sealed with encryption_key, which a start does."),
 	},
 }
 

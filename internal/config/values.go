@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
 )
 
@@ -240,5 +241,20 @@ func tokenText() scalar[secret.String] {
 			return secret.String(s), nil
 		},
 		json: jsonObject{{"type", "string"}, {"examples", []any{"${env:ROWHOOK_TOKEN}", "${file:/run/secrets/rowhook-token}"}}},
+	}
+}
+
+// sealingKey is a key that seals what the store keeps.
+func sealingKey() scalar[secret.String] {
+	return scalar[secret.String]{
+		want:   "text",
+		secret: true,
+		parse: func(s string) (secret.String, *mistake) {
+			if _, err := seal.ParseKey(secret.String(s)); err != nil {
+				return "", &mistake{is: err.Error(), hint: "make one with: openssl rand -base64 32"}
+			}
+			return secret.String(s), nil
+		},
+		json: jsonObject{{"type", "string"}, {"examples", []any{"${env:ROWHOOK_KEY}", "${file:/run/secrets/rowhook-key}"}}},
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/rowhook/rowhook/internal/app"
 	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/dev/watch"
+	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
 )
@@ -132,7 +133,7 @@ type session struct {
 func (r *session) config() *config.Config {
 	c := config.Default()
 	c.Database = config.Database{URL: r.opts.URL, Slot: r.name, Publication: r.name, Environment: r.name}
-	c.Store = config.Store{URL: r.opts.URL, Schema: r.name}
+	c.Store = config.Store{URL: r.opts.URL, Schema: r.name, EncryptionKey: seal.NewKey()}
 	c.API.Listen = r.opts.Listen
 	c.API.Tokens = []config.Token{{Name: "dev", Token: secret.String(r.token), Account: "*"}}
 	c.Delivery.Targets.AllowHTTP = true

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rowhook/rowhook/internal/app"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/seal"
 )
 
 const (
@@ -259,6 +260,9 @@ func loadBlock(b block) (*config.Config, error) {
 	env := func(name string) (string, bool) {
 		if strings.HasSuffix(name, "_URL") {
 			return "postgres://127.0.0.1/crm", true
+		}
+		if strings.HasSuffix(name, "_KEY") {
+			return seal.NewKey().Reveal(), true
 		}
 		return "a-value-of-some-length", true
 	}

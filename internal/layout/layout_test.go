@@ -36,6 +36,7 @@ var stages = []string{
 	"internal/pgtest",
 	"internal/hooktest",
 	"internal/problem",
+	"internal/seal",
 	"internal/secret",
 }
 

@@ -93,7 +93,7 @@ func (s *Store) position(ctx context.Context, tx pgx.Tx) (string, error) {
 // and ErrNotFound when the row is not visible yet: an announcement can be read before the transaction that wrote it is
 // visible to others.
 func (s *Store) Announced(ctx context.Context, a subscriptions.Announcement) (*subscriptions.Subscription, error) {
-	x, deleted, err := scanSubscription(s.pool.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE id = $1`, a.ID))
+	x, deleted, err := s.scanSubscription(s.pool.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE id = $1`, a.ID))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, subscriptions.ErrNotFound
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
 )
 
@@ -32,7 +33,9 @@ type Config struct {
 	SourceURL secret.String
 	// Connections is the most connections to the store. Defaults to 4.
 	Connections int
-	Log         *slog.Logger
+	// Keys seal secrets and targets. Without them these are stored in the clear.
+	Keys *seal.Keys
+	Log  *slog.Logger
 }
 
 // Store is a pool of connections to the store. Its methods may be called from any goroutine.
@@ -81,6 +84,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := s.pool.QueryRow(ctx, `SELECT id::text FROM store`).Scan(&s.id); err != nil {
 		s.Close()
 		return nil, s.setupError("read the store's id", err)
+	}
+	if err := s.seal(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("open store: %w", err)
 	}
 	return s, nil
 }

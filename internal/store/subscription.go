@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
-	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
@@ -21,8 +20,8 @@ const subscriptionColumns = `key, id, version, account, events, coalesce(target_
 	name, description, metadata, since::text, created_at, updated_at, deleted_at`
 
 // scanSubscription reads subscriptionColumns; deleted says that only the row of a deleted one is left.
-func scanSubscription(row pgx.Row) (s *subscriptions.Subscription, deleted bool, err error) {
-	s = &subscriptions.Subscription{}
+func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, deleted bool, err error) {
+	x = &subscriptions.Subscription{}
 	var (
 		account   *string
 		url       string
@@ -30,22 +29,24 @@ func scanSubscription(row pgx.Row) (s *subscriptions.Subscription, deleted bool,
 		since     string
 		deletedAt *time.Time
 	)
-	if err := row.Scan(&s.Key, &s.ID, &s.Version, &account, &s.Events, &url, &s.ResourceID, &secrets, &s.Delivery, &s.State, &s.Disabled,
-		&s.Name, &s.Description, &s.Metadata, &since, &s.CreatedAt, &s.UpdatedAt, &deletedAt); err != nil {
+	if err := row.Scan(&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &x.Delivery, &x.State, &x.Disabled,
+		&x.Name, &x.Description, &x.Metadata, &since, &x.CreatedAt, &x.UpdatedAt, &deletedAt); err != nil {
 		return nil, false, err
 	}
-	s.TargetURL = secret.String(url)
+	if x.TargetURL, err = s.openTarget(x.ID, url); err != nil {
+		return nil, false, fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
+	}
 	if account == nil {
-		s.Admin = true
+		x.Admin = true
 	} else {
-		s.Account = *account
+		x.Account = *account
 	}
-	if s.Secrets, err = subscriptions.DecodeSecrets(secrets); err != nil {
-		return nil, false, err
+	if x.Secrets, err = s.openSecrets(x.ID, secrets); err != nil {
+		return nil, false, fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 	}
-	s.CreatedAt, s.UpdatedAt = s.CreatedAt.UTC(), s.UpdatedAt.UTC()
-	s.Since, err = pglogrepl.ParseLSN(since)
-	return s, deletedAt != nil, err
+	x.CreatedAt, x.UpdatedAt = x.CreatedAt.UTC(), x.UpdatedAt.UTC()
+	x.Since, err = pglogrepl.ParseLSN(since)
+	return x, deletedAt != nil, err
 }
 
 func accountOf(x *subscriptions.Subscription) any {
@@ -74,7 +75,7 @@ func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription) error
 	ctx, cancel := decided(ctx)
 	defer cancel()
 	x.Version = 1
-	secrets, err := subscriptions.EncodeSecrets(x.Secrets)
+	secrets, err := s.sealedSecrets(x.ID, x.Secrets)
 	if err != nil {
 		return fmt.Errorf("create subscription: %w", err)
 	}
@@ -90,7 +91,7 @@ func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription) error
 			INSERT INTO subscription (id, account, events, target_url, resource_id, secrets, delivery, state, disabled, name, description, metadata, since)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::pg_lsn)
 			RETURNING key, created_at, updated_at`,
-			x.ID, accountOf(x), x.Events, x.TargetURL.Reveal(), orNull(x.ResourceID), string(secrets), x.Delivery, x.State, x.Disabled, x.Name,
+			x.ID, accountOf(x), x.Events, s.sealedTarget(x.ID, x.TargetURL), orNull(x.ResourceID), secrets, x.Delivery, x.State, x.Disabled, x.Name,
 			x.Description, metadataOf(x), since).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
 		if err != nil {
 			return err
@@ -130,7 +131,7 @@ func (s *Store) List(ctx context.Context, q subscriptions.Query) ([]*subscriptio
 		return nil, false, unavailable(fmt.Errorf("list subscriptions: %w", err))
 	}
 	page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*subscriptions.Subscription, error) {
-		x, _, err := scanSubscription(row)
+		x, _, err := s.scanSubscription(row)
 		return x, err
 	})
 	if err != nil {
@@ -144,7 +145,7 @@ func (s *Store) List(ctx context.Context, q subscriptions.Query) ([]*subscriptio
 
 // Get implements subscriptions.Repository.
 func (s *Store) Get(ctx context.Context, scope subscriptions.Scope, id string) (*subscriptions.Subscription, error) {
-	x, _, err := scanSubscription(s.pool.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE `+scoped+` AND id = $3`,
+	x, _, err := s.scanSubscription(s.pool.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE `+scoped+` AND id = $3`,
 		scope.Admin, scope.Account, id))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, subscriptions.ErrNotFound
@@ -156,8 +157,8 @@ func (s *Store) Get(ctx context.Context, scope subscriptions.Scope, id string) (
 }
 
 // lockSubscription reads a row for a change.
-func lockSubscription(ctx context.Context, tx pgx.Tx, scope subscriptions.Scope, id string) (*subscriptions.Subscription, error) {
-	x, _, err := scanSubscription(tx.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE `+scoped+` AND id = $3 FOR UPDATE`,
+func (s *Store) lockSubscription(ctx context.Context, tx pgx.Tx, scope subscriptions.Scope, id string) (*subscriptions.Subscription, error) {
+	x, _, err := s.scanSubscription(tx.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscription WHERE `+scoped+` AND id = $3 FOR UPDATE`,
 		scope.Admin, scope.Account, id))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, subscriptions.ErrNotFound
@@ -177,7 +178,7 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 	var x *subscriptions.Subscription
 	err := s.transact(ctx, func(tx pgx.Tx) error {
 		var err error
-		if x, err = lockSubscription(ctx, tx, scope, id); err != nil {
+		if x, err = s.lockSubscription(ctx, tx, scope, id); err != nil {
 			return err
 		}
 		before := subscriptions.Announce(x.Clone(), s.id)
@@ -191,7 +192,7 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 			}
 		}
 		x.Version++
-		secrets, err := subscriptions.EncodeSecrets(x.Secrets)
+		secrets, err := s.sealedSecrets(x.ID, x.Secrets)
 		if err != nil {
 			return err
 		}
@@ -199,7 +200,7 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 			UPDATE subscription SET version = $2, events = $3, target_url = $4, resource_id = $5, secrets = $6, delivery = $7, state = $8,
 				disabled = $9, name = $10, description = $11, metadata = $12, updated_at = now()
 			WHERE key = $1 RETURNING updated_at`,
-			x.Key, x.Version, x.Events, x.TargetURL.Reveal(), orNull(x.ResourceID), string(secrets), x.Delivery, x.State, x.Disabled, x.Name,
+			x.Key, x.Version, x.Events, s.sealedTarget(x.ID, x.TargetURL), orNull(x.ResourceID), secrets, x.Delivery, x.State, x.Disabled, x.Name,
 			x.Description, metadataOf(x)).Scan(&x.UpdatedAt)
 		if err != nil {
 			return err
@@ -229,7 +230,7 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 	var x *subscriptions.Subscription
 	err := s.transact(ctx, func(tx pgx.Tx) error {
 		var err error
-		if x, err = lockSubscription(ctx, tx, scope, id); err != nil {
+		if x, err = s.lockSubscription(ctx, tx, scope, id); err != nil {
 			return err
 		}
 		x.Version++
@@ -274,12 +275,15 @@ func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) e
 	into := []any{&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &delivery, &x.State, &since}
 	_, err = pgx.ForEachRow(rows, into, func() (err error) {
 		one := x
-		one.TargetURL, one.Admin = secret.String(url), account == nil
+		one.Admin = account == nil
+		if one.TargetURL, err = s.openTarget(x.ID, url); err != nil {
+			return fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
+		}
 		if account != nil {
 			one.Account = *account
 		}
-		if one.Secrets, err = subscriptions.DecodeSecrets(secrets); err != nil {
-			return fmt.Errorf("subscription %s: %w", x.ID, err)
+		if one.Secrets, err = s.openSecrets(x.ID, secrets); err != nil {
+			return fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 		}
 		if delivery != nil {
 			if err := json.Unmarshal(delivery, &one.Delivery); err != nil {
@@ -307,7 +311,7 @@ func (s *Store) All(ctx context.Context) ([]*subscriptions.Subscription, error) 
 		return nil, fmt.Errorf("read subscriptions: %w", err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*subscriptions.Subscription, error) {
-		x, _, err := scanSubscription(row)
+		x, _, err := s.scanSubscription(row)
 		return x, err
 	})
 	if err != nil {

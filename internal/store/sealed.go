@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/internal/seal"
+	"github.com/rowhook/rowhook/internal/secret"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// What nobody may read who can read the store: what signs, and where to. A target's address is a secret with many
+// receivers. Each is sealed for its subscription and column, so that nobody can move one to another row.
+
+func secretsPlace(id string) string { return "subscription/" + id + "/secrets" }
+func targetPlace(id string) string  { return "subscription/" + id + "/target_url" }
+
+// sealedSecrets is the column secrets: JSON, or a JSON string that holds it sealed.
+func (s *Store) sealedSecrets(id string, secrets []subscriptions.SigningSecret) (string, error) {
+	text, err := subscriptions.EncodeSecrets(secrets)
+	if err != nil || s.cfg.Keys == nil {
+		return string(text), err
+	}
+	sealed, err := json.Marshal(s.cfg.Keys.Seal(string(text), secretsPlace(id)))
+	return string(sealed), err
+}
+
+func (s *Store) openSecrets(id string, column []byte) ([]subscriptions.SigningSecret, error) {
+	if len(column) > 0 && column[0] == '"' {
+		var sealed string
+		if err := json.Unmarshal(column, &sealed); err != nil {
+			return nil, err
+		}
+		text, err := s.cfg.Keys.Open(sealed, secretsPlace(id))
+		if err != nil {
+			return nil, err
+		}
+		column = []byte(text)
+	}
+	return subscriptions.DecodeSecrets(column)
+}
+
+func (s *Store) sealedTarget(id string, target secret.String) string {
+	if s.cfg.Keys == nil || target == "" {
+		return target.Reveal()
+	}
+	return s.cfg.Keys.Seal(target.Reveal(), targetPlace(id))
+}
+
+func (s *Store) openTarget(id, column string) (secret.String, error) {
+	text, err := s.cfg.Keys.Open(column, targetPlace(id))
+	return secret.String(text), err
+}
+
+// sealedAtOnce is how many subscriptions are sealed in one transaction.
+const sealedAtOnce = 500
+
+// seal seals what is in the clear, or with an older key, with the key of now. Without keys it says what is missing if there
+// is something that cannot be opened.
+func (s *Store) seal(ctx context.Context) error {
+	if s.cfg.Keys == nil {
+		return s.openable(ctx)
+	}
+	sealed := 0
+	for {
+		n := 0
+		err := s.transact(ctx, func(tx pgx.Tx) (err error) {
+			n, err = s.sealSome(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return sealError(err)
+		}
+		if sealed += n; n < sealedAtOnce {
+			break
+		}
+	}
+	if sealed > 0 {
+		s.cfg.Log.Info("secrets and targets of subscriptions sealed with store.encryption_key", "subscriptions", sealed)
+	}
+	return nil
+}
+
+func (s *Store) sealSome(ctx context.Context, tx pgx.Tx) (int, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT key, id, coalesce(target_url, ''), secrets FROM subscription
+		WHERE deleted_at IS NULL AND NOT (starts_with(secrets #>> '{}', $1) AND starts_with(coalesce(target_url, $1), $1))
+		ORDER BY key LIMIT $2 FOR UPDATE`, s.cfg.Keys.Prefix(), sealedAtOnce)
+	if err != nil {
+		return 0, err
+	}
+	type row struct {
+		Key     int64
+		ID, URL string
+		Secrets []byte
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
+	if err != nil {
+		return 0, err
+	}
+	batch := &pgx.Batch{}
+	for _, r := range found {
+		target, err := s.openTarget(r.ID, r.URL)
+		if err != nil {
+			return 0, fmt.Errorf("subscription %s: %w", r.ID, err)
+		}
+		secrets, err := s.openSecrets(r.ID, r.Secrets)
+		if err != nil {
+			return 0, fmt.Errorf("subscription %s: %w", r.ID, err)
+		}
+		text, err := s.sealedSecrets(r.ID, secrets)
+		if err != nil {
+			return 0, fmt.Errorf("subscription %s: %w", r.ID, err)
+		}
+		batch.Queue(`UPDATE subscription SET secrets = $2, target_url = $3 WHERE key = $1`, r.Key, text, orNull(s.sealedTarget(r.ID, target)))
+	}
+	return len(found), tx.SendBatch(ctx, batch).Close()
+}
+
+// openable says, without keys, whether anything is sealed.
+func (s *Store) openable(ctx context.Context) error {
+	var id, sealed string
+	err := s.pool.QueryRow(ctx, `SELECT id, secrets #>> '{}' FROM subscription WHERE deleted_at IS NULL AND starts_with(secrets #>> '{}', $1) LIMIT 1`,
+		s.cfg.Keys.Prefix()).Scan(&id, &sealed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.cfg.Keys.Open(sealed, secretsPlace(id))
+	return sealError(fmt.Errorf("subscription %s: %w", id, err))
+}
+
+// ErrSealed says that the store holds what the given keys do not open. A person has to give the key.
+var ErrSealed = errors.New("the store holds secrets that cannot be opened")
+
+func sealError(err error) error {
+	switch {
+	case errors.Is(err, seal.ErrNoKey):
+		return fmt.Errorf("%w: %w: give the key as store.encryption_key, or in store.previous_encryption_keys", ErrSealed, err)
+	case errors.Is(err, seal.ErrBroken):
+		return fmt.Errorf("%w: %w: restore the row, or delete it and let its owner subscribe again", ErrSealed, err)
+	}
+	return err
+}
