@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"mime"
 	"net/http"
 	"net/url"
@@ -34,31 +33,6 @@ const maxAnswer = 256 << 20
 var fallback = &http.Client{
 	Timeout:       30 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
-// List goes through the subscriptions that the token may see, in the order they were made, page by page. After an error
-// it ends.
-func (c *Client) List(ctx context.Context) iter.Seq2[*Subscription, error] {
-	return func(yield func(*Subscription, error) bool) {
-		next, err := c.address("/subscription/")
-		for err == nil && next != "" {
-			var page []*Subscription
-			var header http.Header
-			header, err = c.do(ctx, http.MethodGet, next, nil, &page)
-			if err != nil {
-				break
-			}
-			for _, s := range page {
-				if !yield(s, nil) {
-					return
-				}
-			}
-			next, err = nextPage(next, header)
-		}
-		if err != nil {
-			yield(nil, err)
-		}
-	}
 }
 
 // nextPage is the address that the Link header gives for rel="next", or "". It must stay on the host, which gets the

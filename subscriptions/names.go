@@ -58,3 +58,16 @@ func (n *names) find(text string) (uint32, bool) {
 
 // text returns what has the number.
 func (n *names) text(number uint32) string { return n.texts[number] }
+
+// Wanting are the entries of a subscription's events by which it gets an event; with a pattern, that pattern. Without an
+// event it is nil.
+func Wanting(event string) []string {
+	if event == "" {
+		return nil
+	}
+	resource, _, named := strings.Cut(event, ".")
+	if !named || strings.HasSuffix(event, "*") {
+		return []string{event}
+	}
+	return []string{event, resource + ".*", "*"}
+}

@@ -3,6 +3,7 @@ package subscriptions
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Scope is whose subscriptions a caller may see: one account's, or all (Admin).
@@ -11,9 +12,16 @@ type Scope struct {
 	Admin   bool
 }
 
-// Query selects subscriptions for a list, in the order they were made.
+// Query selects subscriptions for a list, in the order they were made. What is empty selects all.
 type Query struct {
 	Scope Scope
+	// Event selects those that get an event: contact.create, or an entry of events as it stands there (deal.*).
+	Event string
+	State State
+	// TargetHost is the host of their targets, without a port.
+	TargetHost string
+	// Name is a part of their names, in upper or lower case.
+	Name string
 	// After is the ID of the last subscription of the page before; empty for the first page.
 	After string
 	// Limit is the most to return.
@@ -25,13 +33,31 @@ type Query struct {
 type Repository interface {
 	// Create stores s and sets its Key, Version, Since, CreatedAt and UpdatedAt.
 	Create(ctx context.Context, s *Subscription) error
+	// CreateOnce is Create, unless the same account has made one with the same once before, which is there still: then it
+	// returns that one as it is now, and again. ErrOnceDiffers says that it was another request that had the key.
+	CreateOnce(ctx context.Context, s *Subscription, once Once) (made *Subscription, again bool, err error)
 	// List returns the page, and whether there are more.
 	List(ctx context.Context, q Query) (page []*Subscription, more bool, err error)
 	Get(ctx context.Context, scope Scope, id string) (*Subscription, error)
 	// Update reads the subscription, lets change alter it, and stores it with a new Version. An error of change ends it.
 	Update(ctx context.Context, scope Scope, id string, change func(*Subscription) error) (*Subscription, error)
-	Delete(ctx context.Context, scope Scope, id string) error
+	// Delete deletes the subscription if when, where it is not nil, says nothing against it as it is: its error ends it.
+	Delete(ctx context.Context, scope Scope, id string, when func(*Subscription) error) error
 }
+
+// Once names a request to make a subscription, so that it can be repeated when its answer was lost.
+type Once struct {
+	// Key is the caller's own.
+	Key string
+	// Body tells the request apart from others with the same key.
+	Body [32]byte
+}
+
+// OnceFor is how long a request can be repeated.
+const OnceFor = 24 * time.Hour
+
+// ErrOnceDiffers says that the key was used for another request.
+var ErrOnceDiffers = errors.New("the key was used for another request")
 
 // ErrNotFound says that the scope holds no such subscription.
 var ErrNotFound = errors.New("subscription not found")

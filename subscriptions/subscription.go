@@ -58,6 +58,9 @@ const (
 	Disabled State = "disabled"
 )
 
+// States are all of them.
+var States = []State{Active, Disabled}
+
 // DisabledReason tells who disabled a subscription, why and since when.
 type DisabledReason struct {
 	By     string    `json:"by"`

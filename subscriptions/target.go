@@ -32,6 +32,15 @@ func (s *Subscription) ShownTarget() string {
 	return text[:at] + hidden + text[end:]
 }
 
+// TargetHost is the host of the target in lower case, without a port.
+func (s *Subscription) TargetHost() string {
+	u, err := url.Parse(s.TargetURL.Reveal())
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
 // userinfo is where the credentials of a URL begin and end (at the @); end is -1 when there are none.
 func userinfo(text string) (begin, end int) {
 	scheme := strings.Index(text, "://")

@@ -26,7 +26,7 @@ func (p *program) subscriptionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "subscription",
 		Aliases: []string{"subscriptions"},
-		Short:   "List, make, show and delete subscriptions of a running rowhook",
+		Short:   "List, make, show, stop and delete subscriptions of a running rowhook",
 		Long: "subscription talks to a running rowhook over its REST API. The address and the token come from --url and --token,\n" +
 			"or from ROWHOOK_URL and ROWHOOK_TOKEN.",
 		Example: "  export ROWHOOK_TOKEN=…\n" +
@@ -36,7 +36,8 @@ func (p *program) subscriptionCommand() *cobra.Command {
 	group(cmd)
 	r.flags(cmd.PersistentFlags())
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.deleteCommand(&r))
+	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.deleteCommand(&r), p.enableCommand(&r), p.disableCommand(&r),
+		p.rotateSecretCommand(&r))
 	return cmd
 }
 
@@ -95,13 +96,20 @@ func answered(c *client.Client, err error) error {
 }
 
 func (p *program) listCommand(r *remote) *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "List the subscriptions that the token may see", Args: none, RunE: func(cmd *cobra.Command, _ []string) error {
+	var f client.Filter
+	cmd := &cobra.Command{Use: "list", Short: "List the subscriptions that the token may see", Args: none}
+	cmd.Flags().StringVar(&f.Event, "event", "", "only those that get this event: contact.create")
+	cmd.Flags().StringVar(&f.State, "state", "", "only those in this state: active or disabled")
+	cmd.Flags().StringVar(&f.TargetHost, "target-host", "", "only those with a target at this host")
+	cmd.Flags().StringVar(&f.Name, "name", "", "only those with this in their name")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"active", "disabled"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := r.client()
 		if err != nil {
 			return err
 		}
 		all := []*client.Subscription{}
-		for s, err := range c.List(cmd.Context()) {
+		for s, err := range c.Select(cmd.Context(), f) {
 			if err != nil {
 				return answered(c, err)
 			}
@@ -120,7 +128,8 @@ func (p *program) listCommand(r *remote) *cobra.Command {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, account(s), strings.Join(s.Events, ","), s.TargetURL, s.Name)
 		}
 		return w.Flush()
-	}}
+	}
+	return cmd
 }
 
 func (p *program) createCommand(r *remote) *cobra.Command {

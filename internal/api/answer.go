@@ -32,7 +32,7 @@ func (a answer) write(w http.ResponseWriter) {
 		h.Set(kv[0], kv[1])
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
-	if a.status != http.StatusNoContent {
+	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	w.WriteHeader(a.status)
@@ -113,6 +113,8 @@ func failure(err error) answer {
 		return invalidAnswer(invalid)
 	case errors.Is(err, subscriptions.ErrNotFound):
 		return notFound("there is no such subscription")
+	case errors.Is(err, subscriptions.ErrOnceDiffers):
+		return problem(http.StatusUnprocessableEntity, "another request had this Idempotency-Key: repeat that one byte for byte, or take a new key")
 	case errors.Is(err, errNoCatalogue):
 		return unavailable("the source is not known yet: try again", nil)
 	case errors.Is(err, subscriptions.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

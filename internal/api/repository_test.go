@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,16 +13,26 @@ import (
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
+var subscriptionsAdmin = subscriptions.Scope{Admin: true}
+
 // memory is a Repository for tests.
 type memory struct {
 	mu   sync.Mutex
 	last int64
 	byID map[string]*subscriptions.Subscription
+	once map[string]madeOnce
 	// fail, when set, is what every call returns.
 	fail error
 }
 
-func newMemory() *memory { return &memory{byID: map[string]*subscriptions.Subscription{}} }
+type madeOnce struct {
+	id   string
+	body [32]byte
+}
+
+func newMemory() *memory {
+	return &memory{byID: map[string]*subscriptions.Subscription{}, once: map[string]madeOnce{}}
+}
 
 func (m *memory) setFail(err error) {
 	m.mu.Lock()
@@ -40,6 +51,27 @@ func (m *memory) Create(_ context.Context, s *subscriptions.Subscription) error 
 	s.UpdatedAt = s.CreatedAt
 	m.byID[s.ID] = s.Clone()
 	return nil
+}
+
+func (m *memory) CreateOnce(ctx context.Context, s *subscriptions.Subscription, once subscriptions.Once) (*subscriptions.Subscription, bool, error) {
+	m.mu.Lock()
+	made := m.once[s.Account+"/"+once.Key]
+	m.mu.Unlock()
+	if made.id != "" {
+		if made.body != once.Body {
+			return nil, false, subscriptions.ErrOnceDiffers
+		}
+		if got, err := m.Get(ctx, subscriptions.Scope{Admin: true}, made.id); !errors.Is(err, subscriptions.ErrNotFound) {
+			return got, true, err
+		}
+	}
+	if err := m.Create(ctx, s); err != nil {
+		return nil, false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.once[s.Account+"/"+once.Key] = madeOnce{s.ID, once.Body}
+	return s, false, nil
 }
 
 func (m *memory) find(scope subscriptions.Scope, id string) (*subscriptions.Subscription, error) {
@@ -66,7 +98,12 @@ func (m *memory) List(_ context.Context, q subscriptions.Query) ([]*subscription
 	}
 	var page []*subscriptions.Subscription
 	for id := range m.byID {
-		if s, err := m.find(q.Scope, id); err == nil && s.Key > after {
+		wants := func(s *subscriptions.Subscription) bool {
+			return (q.Event == "" || slices.ContainsFunc(s.Events, func(e string) bool { return slices.Contains(subscriptions.Wanting(q.Event), e) })) &&
+				(q.State == "" || s.State == q.State) && (q.TargetHost == "" || s.TargetHost() == strings.ToLower(q.TargetHost)) &&
+				strings.Contains(strings.ToLower(s.Name), strings.ToLower(q.Name))
+		}
+		if s, err := m.find(q.Scope, id); err == nil && s.Key > after && wants(s) {
 			page = append(page, s.Clone())
 		}
 	}
@@ -106,10 +143,14 @@ func (m *memory) Update(
 	return next.Clone(), nil
 }
 
-func (m *memory) Delete(_ context.Context, scope subscriptions.Scope, id string) error {
+func (m *memory) Delete(_ context.Context, scope subscriptions.Scope, id string, when func(*subscriptions.Subscription) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, err := m.find(scope, id); err != nil {
+	s, err := m.find(scope, id)
+	if err == nil && when != nil {
+		err = when(s.Clone())
+	}
+	if err != nil {
 		return err
 	}
 	delete(m.byID, id)
@@ -138,7 +179,7 @@ func TestMemoryKeepsTheRepositorysPromises(t *testing.T) {
 		if !errors.Is(err, subscriptions.ErrNotFound) || called {
 			t.Errorf("Update outside the scope: %v, %v", err, called)
 		}
-		if err := r.Delete(ctx, one, s.ID); !errors.Is(err, subscriptions.ErrNotFound) {
+		if err := r.Delete(ctx, one, s.ID, nil); !errors.Is(err, subscriptions.ErrNotFound) {
 			t.Errorf("Delete outside the scope: %v", err)
 		}
 	}
@@ -161,10 +202,10 @@ func TestMemoryKeepsTheRepositorysPromises(t *testing.T) {
 	if err != nil || got.Name != "x" || got.Version <= a.Version {
 		t.Errorf("Update: %+v, %v", got, err)
 	}
-	if err := r.Delete(ctx, one, a.ID); err != nil {
+	if err := r.Delete(ctx, one, a.ID, nil); err != nil {
 		t.Error(err)
 	}
-	if err := r.Delete(ctx, one, a.ID); !errors.Is(err, subscriptions.ErrNotFound) {
+	if err := r.Delete(ctx, one, a.ID, nil); !errors.Is(err, subscriptions.ErrNotFound) {
 		t.Errorf("second Delete: %v", err)
 	}
 }

@@ -65,8 +65,13 @@ func (s *Server) find(path string) (route, string, bool) {
 		return resume, "", true
 	}
 	id, ok := strings.CutPrefix(rest, "subscription/")
-	if !ok || id == "" || strings.Contains(id, "/") {
+	id, what, acts := strings.Cut(id, "/")
+	if !ok || id == "" {
 		return route{}, "", false
+	}
+	if acts {
+		rt, ok := actions[what]
+		return rt, id, ok
 	}
 	return single, id, true
 }

@@ -20,14 +20,9 @@ const (
 var errNoCatalogue = errors.New("no catalogue")
 
 func (s *Server) list(c call) (answer, error) {
-	query := c.r.URL.Query()
-	q := subscriptions.Query{Scope: c.scope, After: query.Get("after"), Limit: defaultLimit}
-	if text := query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxLimit {
-			return answer{}, badQuery("limit", "is not a whole number from 1 to "+strconv.Itoa(maxLimit))
-		}
-		q.Limit = n
+	q, err := listQuery(c)
+	if err != nil {
+		return answer{}, err
 	}
 	page, more, err := s.config.Repository.List(c.r.Context(), q)
 	if errors.Is(err, subscriptions.ErrNotFound) && q.After != "" {
@@ -42,7 +37,9 @@ func (s *Server) list(c call) (answer, error) {
 	}
 	a, err := ok(views)
 	if err == nil && more && len(page) > 0 {
-		next := url.Values{"limit": {strconv.Itoa(q.Limit)}, "after": {page[len(page)-1].ID}}
+		next := c.r.URL.Query()
+		next.Set("limit", strconv.Itoa(q.Limit))
+		next.Set("after", page[len(page)-1].ID)
 		a.header("Link", "<"+s.base+"/subscription/?"+next.Encode()+`>; rel="next"`)
 	}
 	return a, err
@@ -68,11 +65,13 @@ func (s *Server) create(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := s.config.Repository.Create(c.r.Context(), sub); err != nil {
+	sub, err = s.make(c, sub, body)
+	if err != nil {
 		return answer{}, err
 	}
 	a, err := jsonAnswer(http.StatusCreated, "application/json", sub.Shown(true))
 	a.header("Location", s.base+"/subscription/"+url.PathEscape(sub.ID)+"/")
+	a.header("ETag", tag(sub))
 	return a, err
 }
 
@@ -81,7 +80,19 @@ func (s *Server) get(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(sub.Shown(false))
+	if tagged(c.r, "If-None-Match", sub, true) {
+		a := answer{status: http.StatusNotModified}
+		a.header("ETag", tag(sub))
+		return a, nil
+	}
+	return shown(sub)
+}
+
+// shown is the subscription as an answer.
+func shown(sub *subscriptions.Subscription) (answer, error) {
+	a, err := ok(sub.Shown(false))
+	a.header("ETag", tag(sub))
+	return a, err
 }
 
 func (s *Server) replace(c call) (answer, error) {
@@ -105,16 +116,19 @@ func (s *Server) update(
 		return answer{}, err
 	}
 	sub, err := s.config.Repository.Update(c.r.Context(), c.scope, c.id, func(sub *subscriptions.Subscription) error {
+		if err := matching(c.r)(sub); err != nil {
+			return err
+		}
 		return change(rules, sub, body)
 	})
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(sub.Shown(false))
+	return shown(sub)
 }
 
 func (s *Server) remove(c call) (answer, error) {
-	if err := s.config.Repository.Delete(c.r.Context(), c.scope, c.id); err != nil {
+	if err := s.config.Repository.Delete(c.r.Context(), c.scope, c.id, matching(c.r)); err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusNoContent}, nil

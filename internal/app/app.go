@@ -209,7 +209,7 @@ func (a *App) run(ctx context.Context) error {
 	defer a.cleanUp(st)
 	a.store.Store(st)
 	if a.cfg.Store.EncryptionKey == "" {
-		a.log.Warn("secrets and targets of subscriptions are stored in the clear: set store.encryption_key, made with openssl rand -base64 32")
+		a.log.Info("secrets and targets of subscriptions are stored in the clear: store.encryption_key would seal them")
 	}
 
 	h := &handler{app: a, store: st, index: subscriptions.NewIndex()}
@@ -403,7 +403,7 @@ func (a *App) observe(r sender.Report) {
 func (a *App) gone(ctx context.Context, s *subscriptions.Subscription) {
 	pause := 100 * time.Millisecond
 	for {
-		err := a.store.Load().Delete(ctx, subscriptions.Scope{Admin: true}, s.ID)
+		err := a.store.Load().Delete(ctx, subscriptions.Scope{Admin: true}, s.ID, nil)
 		if err == nil || errors.Is(err, subscriptions.ErrNotFound) {
 			return
 		}

@@ -25,6 +25,14 @@ func (r repository) Create(ctx context.Context, s *subscriptions.Subscription) e
 	return st.Create(ctx, s)
 }
 
+func (r repository) CreateOnce(ctx context.Context, s *subscriptions.Subscription, once subscriptions.Once) (*subscriptions.Subscription, bool, error) {
+	st, err := r.open()
+	if err != nil {
+		return nil, false, err
+	}
+	return st.CreateOnce(ctx, s, once)
+}
+
 func (r repository) List(ctx context.Context, q subscriptions.Query) ([]*subscriptions.Subscription, bool, error) {
 	st, err := r.open()
 	if err != nil {
@@ -49,10 +57,10 @@ func (r repository) Update(ctx context.Context, scope subscriptions.Scope, id st
 	return st.Update(ctx, scope, id, change)
 }
 
-func (r repository) Delete(ctx context.Context, scope subscriptions.Scope, id string) error {
+func (r repository) Delete(ctx context.Context, scope subscriptions.Scope, id string, when func(*subscriptions.Subscription) error) error {
 	st, err := r.open()
 	if err != nil {
 		return err
 	}
-	return st.Delete(ctx, scope, id)
+	return st.Delete(ctx, scope, id, when)
 }

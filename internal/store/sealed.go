@@ -13,8 +13,8 @@ import (
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
-// What nobody may read who can read the store: what signs, and where to. A target's address is a secret with many
-// receivers. Each is sealed for its subscription and column, so that nobody can move one to another row.
+// What nobody may read who can read the store: what signs, and where to, but for the host. A target's address is a secret
+// with many receivers. Each is sealed for its subscription and column, so that nobody can move one to another row.
 
 func secretsPlace(id string) string { return "subscription/" + id + "/secrets" }
 func targetPlace(id string) string  { return "subscription/" + id + "/target_url" }

@@ -67,7 +67,7 @@ func TestWhatIsSealed(t *testing.T) {
 		}
 		made[0] = x
 		rows := rowsOf(t, conn, "subscription")
-		for _, secret := range []string{"hunter2", "example.com", "whsec_", made[0].Secrets[1].Secret.Reveal()} {
+		for _, secret := range []string{"hunter2", "/hook", "whsec_", made[0].Secrets[1].Secret.Reveal()} {
 			if strings.Contains(rows, secret) {
 				t.Errorf("%s: the store tells %q", what, secret)
 			}

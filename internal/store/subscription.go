@@ -72,9 +72,18 @@ func metadataOf(x *subscriptions.Subscription) map[string]string {
 
 // Create implements subscriptions.Repository.
 func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription) error {
+	return s.create(ctx, x, nil)
+}
+
+func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, once *subscriptions.Once) error {
 	ctx, cancel := decided(ctx)
 	defer cancel()
 	x.Version = 1
+	var onceKey *string
+	var onceBody []byte
+	if once != nil {
+		onceKey, onceBody = &once.Key, once.Body[:]
+	}
 	secrets, err := s.sealedSecrets(x.ID, x.Secrets)
 	if err != nil {
 		return fmt.Errorf("create subscription: %w", err)
@@ -88,11 +97,12 @@ func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription) error
 			return err
 		}
 		err = tx.QueryRow(ctx, `
-			INSERT INTO subscription (id, account, events, target_url, resource_id, secrets, delivery, state, disabled, name, description, metadata, since)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::pg_lsn)
+			INSERT INTO subscription (id, account, events, target_url, resource_id, secrets, delivery, state, disabled, name, description, metadata, since,
+				target_host, once_key, once_body)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::pg_lsn, $14, $15, $16)
 			RETURNING key, created_at, updated_at`,
 			x.ID, accountOf(x), x.Events, s.sealedTarget(x.ID, x.TargetURL), orNull(x.ResourceID), secrets, x.Delivery, x.State, x.Disabled, x.Name,
-			x.Description, metadataOf(x), since).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
+			x.Description, metadataOf(x), since, orNull(x.TargetHost()), onceKey, onceBody).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
 		if err != nil {
 			return err
 		}
@@ -126,7 +136,9 @@ func (s *Store) List(ctx context.Context, q subscriptions.Query) ([]*subscriptio
 	rows, err := s.pool.Query(ctx, `
 		SELECT `+subscriptionColumns+` FROM subscription
 		WHERE `+scoped+` AND key > $3
-		ORDER BY key LIMIT $4`, q.Scope.Admin, q.Scope.Account, after, q.Limit+1)
+			AND ($5::text[] IS NULL OR events && $5) AND ($6 = '' OR state = $6) AND ($7 = '' OR target_host = lower($7))
+			AND ($8 = '' OR position(lower($8) IN lower(name)) > 0)
+		ORDER BY key LIMIT $4`, q.Scope.Admin, q.Scope.Account, after, q.Limit+1, subscriptions.Wanting(q.Event), string(q.State), q.TargetHost, q.Name)
 	if err != nil {
 		return nil, false, unavailable(fmt.Errorf("list subscriptions: %w", err))
 	}
@@ -198,10 +210,10 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 		}
 		err = tx.QueryRow(ctx, `
 			UPDATE subscription SET version = $2, events = $3, target_url = $4, resource_id = $5, secrets = $6, delivery = $7, state = $8,
-				disabled = $9, name = $10, description = $11, metadata = $12, updated_at = now()
+				disabled = $9, name = $10, description = $11, metadata = $12, target_host = $13, updated_at = now()
 			WHERE key = $1 RETURNING updated_at`,
 			x.Key, x.Version, x.Events, s.sealedTarget(x.ID, x.TargetURL), orNull(x.ResourceID), secrets, x.Delivery, x.State, x.Disabled, x.Name,
-			x.Description, metadataOf(x)).Scan(&x.UpdatedAt)
+			x.Description, metadataOf(x), orNull(x.TargetHost())).Scan(&x.UpdatedAt)
 		if err != nil {
 			return err
 		}
@@ -224,7 +236,7 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 const deletedAtOnce = 1000
 
 // Delete implements subscriptions.Repository. What is due for the subscription goes with it.
-func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string) error {
+func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string, when func(*subscriptions.Subscription) error) error {
 	ctx, cancel := decided(ctx)
 	defer cancel()
 	var x *subscriptions.Subscription
@@ -233,9 +245,14 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 		if x, err = s.lockSubscription(ctx, tx, scope, id); err != nil {
 			return err
 		}
+		if when != nil {
+			if err := when(x); err != nil {
+				return errChange{err}
+			}
+		}
 		x.Version++
 		if _, err := tx.Exec(ctx, `
-			UPDATE subscription SET deleted_at = now(), version = $2, target_url = NULL, secrets = '[]', metadata = '{}', name = '', description = ''
+			UPDATE subscription SET deleted_at = now(), version = $2, target_url = NULL, target_host = NULL, once_key = NULL, once_body = NULL, secrets = '[]', metadata = '{}', name = '', description = ''
 			WHERE key = $1`, x.Key, x.Version); err != nil {
 			return err
 		}
@@ -249,6 +266,10 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 		}
 		return s.announce(ctx, tx, subscriptions.Announcement{Store: s.id, ID: x.ID, Version: x.Version, Deleted: true})
 	})
+	var mine errChange
+	if errors.As(err, &mine) {
+		return mine.err
+	}
 	if err != nil {
 		return unavailable(fmt.Errorf("delete subscription: %w", err))
 	}

@@ -53,7 +53,7 @@ func TestRepositoryKeepsItsPromises(t *testing.T) {
 		if !errors.Is(err, subscriptions.ErrNotFound) || called {
 			t.Errorf("Update outside the scope: %v, %v", err, called)
 		}
-		if err := s.Delete(ctx, one, x.ID); !errors.Is(err, subscriptions.ErrNotFound) {
+		if err := s.Delete(ctx, one, x.ID, nil); !errors.Is(err, subscriptions.ErrNotFound) {
 			t.Errorf("Delete outside the scope: %v", err)
 		}
 	}
@@ -89,10 +89,10 @@ func TestRepositoryKeepsItsPromises(t *testing.T) {
 	} else {
 		eachIsAll(t, s, all)
 	}
-	if err := s.Delete(ctx, one, a.ID); err != nil {
+	if err := s.Delete(ctx, one, a.ID, nil); err != nil {
 		t.Error(err)
 	}
-	if err := s.Delete(ctx, one, a.ID); !errors.Is(err, subscriptions.ErrNotFound) {
+	if err := s.Delete(ctx, one, a.ID, nil); !errors.Is(err, subscriptions.ErrNotFound) {
 		t.Errorf("second Delete: %v", err)
 	}
 	if _, err := s.Get(ctx, adminScope, a.ID); !errors.Is(err, subscriptions.ErrNotFound) {
@@ -158,7 +158,7 @@ func TestListPages(t *testing.T) {
 	}
 	// A cursor that is deleted meanwhile is still a place in the list.
 	got := pages(zero, func(last string) {
-		if err := s.Delete(ctx, zero, last); err != nil {
+		if err := s.Delete(ctx, zero, last, nil); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -255,7 +255,7 @@ func TestChangesAreAnnounced(t *testing.T) {
 			if _, err := s.Update(ctx, adminScope, x.ID, func(*subscriptions.Subscription) error { return refused }); err != refused {
 				t.Fatal(err)
 			}
-			if err := s.Delete(ctx, adminScope, x.ID); err != nil {
+			if err := s.Delete(ctx, adminScope, x.ID, nil); err != nil {
 				t.Fatal(err)
 			}
 			got, at := announced(t, conn, slot)
@@ -306,7 +306,7 @@ func TestSourceThatIsAway(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"Create": s.Create(t.Context(), &subscriptions.Subscription{ID: "sub_new", Admin: true, State: subscriptions.Active, Events: []string{"*"}}),
-		"Delete": s.Delete(t.Context(), adminScope, x.ID),
+		"Delete": s.Delete(t.Context(), adminScope, x.ID, nil),
 		"Update": func() error {
 			_, err := s.Update(t.Context(), adminScope, x.ID, func(x *subscriptions.Subscription) error { x.Name = "new"; return nil })
 			return err

@@ -86,7 +86,7 @@ func TestNothingIsDueForADeletedSubscription(t *testing.T) {
 		records = append(records, deferred(event(i+1, day), x.Key, int64(i), day))
 	}
 	write(t, s, records...)
-	if err := s.Delete(t.Context(), adminScope, x.ID); err != nil {
+	if err := s.Delete(t.Context(), adminScope, x.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	write(t, s, deferred(event(9000, day), x.Key, 9000, day))

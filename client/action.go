@@ -1,0 +1,41 @@
+package client
+
+import (
+	"context"
+	"net/http"
+)
+
+// Rotation says how a secret is rotated. What is empty is rowhook's default.
+type Rotation struct {
+	// Secret is the new one; empty lets rowhook make one.
+	Secret string `json:"secret,omitzero"`
+	// KeepOld is for how long the present one goes on signing beside it, a duration such as 24h, the default, or 0s.
+	KeepOld string `json:"keep_old,omitzero"`
+}
+
+// RotateSecret gives the subscription a new secret, and returns it with that secret, which cannot be read again.
+func (c *Client) RotateSecret(ctx context.Context, id string, r Rotation) (*Subscription, error) {
+	return c.act(ctx, id, "rotate-secret", r)
+}
+
+// Enable lets a disabled subscription go on, with what commits from then on.
+func (c *Client) Enable(ctx context.Context, id string) (*Subscription, error) {
+	return c.act(ctx, id, "enable", nil)
+}
+
+// Disable stops the subscription until it is enabled. The reason is for people, and may be empty.
+func (c *Client) Disable(ctx context.Context, id, reason string) (*Subscription, error) {
+	return c.act(ctx, id, "disable", map[string]string{"reason": reason})
+}
+
+func (c *Client) act(ctx context.Context, id, what string, body any) (*Subscription, error) {
+	at, err := c.subscription(id)
+	if err != nil {
+		return nil, err
+	}
+	s := new(Subscription)
+	if _, err := c.do(ctx, http.MethodPost, at+what, body, s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}

@@ -1,0 +1,59 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+)
+
+// Filter selects subscriptions for a list. What is empty selects all.
+type Filter struct {
+	// Event selects those that get an event (contact.create), or that hold an entry such as deal.* as it is.
+	Event string
+	// State is active or disabled.
+	State string
+	// TargetHost is the host of their targets, without a port.
+	TargetHost string
+	// Name is a part of their names, in upper or lower case.
+	Name string
+}
+
+// List goes through the subscriptions that the token may see, in the order they were made, page by page. After an error
+// it ends.
+func (c *Client) List(ctx context.Context) iter.Seq2[*Subscription, error] {
+	return c.Select(ctx, Filter{})
+}
+
+// Select is List of those that the filter selects.
+func (c *Client) Select(ctx context.Context, f Filter) iter.Seq2[*Subscription, error] {
+	return func(yield func(*Subscription, error) bool) {
+		query := url.Values{}
+		for name, value := range map[string]string{"event": f.Event, "state": f.State, "target_host": f.TargetHost, "name": f.Name} {
+			if value != "" {
+				query.Set(name, value)
+			}
+		}
+		next, err := c.address("/subscription/")
+		if len(query) > 0 {
+			next += "?" + query.Encode()
+		}
+		for err == nil && next != "" {
+			var page []*Subscription
+			var header http.Header
+			header, err = c.do(ctx, http.MethodGet, next, nil, &page)
+			if err != nil {
+				break
+			}
+			for _, s := range page {
+				if !yield(s, nil) {
+					return
+				}
+			}
+			next, err = nextPage(next, header)
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}

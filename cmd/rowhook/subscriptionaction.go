@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rowhook/rowhook/client"
+)
+
+func (p *program) enableCommand(r *remote) *cobra.Command {
+	return p.actionCommand(r, "enable ID", "Let a disabled subscription go on", func(cmd *cobra.Command, c *client.Client, id string) error {
+		s, err := c.Enable(cmd.Context(), id)
+		return p.acted(r, c, s, err, func() { fmt.Fprintln(p.stderr, "enabled: it gets what is committed from now on") })
+	})
+}
+
+func (p *program) disableCommand(r *remote) *cobra.Command {
+	var reason string
+	cmd := p.actionCommand(r, "disable ID", "Stop a subscription until it is enabled", func(cmd *cobra.Command, c *client.Client, id string) error {
+		s, err := c.Disable(cmd.Context(), id, reason)
+		return p.acted(r, c, s, err, func() { fmt.Fprintln(p.stderr, "disabled: events that are committed meanwhile are not for it") })
+	})
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for people")
+	return cmd
+}
+
+func (p *program) rotateSecretCommand(r *remote) *cobra.Command {
+	var keep time.Duration
+	cmd := p.actionCommand(r, "rotate-secret ID", "Give a subscription a new secret, shown this once", func(cmd *cobra.Command, c *client.Client, id string) error {
+		rotation := client.Rotation{}
+		if cmd.Flags().Changed("keep-old") {
+			rotation.KeepOld = keep.String()
+		}
+		s, err := c.RotateSecret(cmd.Context(), id, rotation)
+		return p.acted(r, c, s, err, func() {
+			fmt.Fprintf(p.stdout, "secret  %s\n", s.Secret)
+			fmt.Fprintf(p.stderr, "the old one signs beside it for %s\n", keep)
+		})
+	})
+	cmd.Flags().DurationVar(&keep, "keep-old", 24*time.Hour, "how long the old secret goes on signing: 0s to 720h")
+	return cmd
+}
+
+func (p *program) actionCommand(r *remote, use, short string, do func(*cobra.Command, *client.Client, string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: oneID, RunE: func(cmd *cobra.Command, args []string) error {
+		c, err := r.client()
+		if err != nil {
+			return err
+		}
+		return do(cmd, c, args[0])
+	}}
+}
+
+// acted shows what became of a subscription.
+func (p *program) acted(r *remote, c *client.Client, s *client.Subscription, err error, told func()) error {
+	switch {
+	case err != nil:
+		return answered(c, err)
+	case r.output == "json":
+		return p.printJSON(s)
+	}
+	told()
+	return nil
+}

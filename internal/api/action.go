@@ -1,0 +1,84 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+var (
+	rotateSecret = route{methods: map[string]action{http.MethodPost: (*Server).rotateSecret}}
+	enable       = route{methods: map[string]action{http.MethodPost: (*Server).enable}}
+	disable      = route{methods: map[string]action{http.MethodPost: (*Server).disable}}
+)
+
+// actions are what can be done to a subscription beside changing it, by the last part of the path.
+var actions = map[string]route{"rotate-secret": rotateSecret, "enable": enable, "disable": disable}
+
+func (s *Server) rotateSecret(c call) (answer, error) {
+	body, err := optionalBody(c.r)
+	if err != nil {
+		return answer{}, err
+	}
+	return s.act(c, true, func(sub *subscriptions.Subscription) error {
+		return subscriptions.Rules{Scope: c.scope}.RotateSecret(sub, body, time.Now())
+	})
+}
+
+func (s *Server) enable(c call) (answer, error) {
+	if _, err := optionalBody(c.r); err != nil {
+		return answer{}, err
+	}
+	return s.act(c, false, func(sub *subscriptions.Subscription) error {
+		sub.Enable()
+		return nil
+	})
+}
+
+func (s *Server) disable(c call) (answer, error) {
+	body, err := optionalBody(c.r)
+	if err != nil {
+		return answer{}, err
+	}
+	reason, err := subscriptions.ReadReason(body)
+	if err != nil {
+		return answer{}, err
+	}
+	by := "account"
+	if c.scope.Admin {
+		by = "admin"
+	}
+	return s.act(c, false, func(sub *subscriptions.Subscription) error {
+		sub.Disable(by, reason, time.Now())
+		return nil
+	})
+}
+
+// act changes a subscription and answers with it, with its secret if that was made just now.
+func (s *Server) act(c call, withSecret bool, change func(*subscriptions.Subscription) error) (answer, error) {
+	sub, err := s.config.Repository.Update(c.r.Context(), c.scope, c.id, func(sub *subscriptions.Subscription) error {
+		if err := matching(c.r)(sub); err != nil {
+			return err
+		}
+		return change(sub)
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := ok(sub.Shown(withSecret))
+	a.header("ETag", tag(sub))
+	return a, err
+}
+
+// optionalBody reads a JSON body where there is one.
+func optionalBody(r *http.Request) ([]byte, error) {
+	if r.Header.Get("Content-Type") == "" {
+		// Who sends nothing need not say what it is.
+		if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n == 0 {
+			return nil, nil
+		}
+	}
+	return readBody(r, "application/json")
+}

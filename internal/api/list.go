@@ -1,0 +1,61 @@
+package api
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// listParameters are what a list of subscriptions takes.
+var listParameters = []string{"after", "event", "limit", "name", "state", "target_host"}
+
+// listQuery reads the parameters of a list.
+func listQuery(c call) (subscriptions.Query, error) {
+	query := c.r.URL.Query()
+	q := subscriptions.Query{Scope: c.scope, Limit: defaultLimit}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		values := query[name]
+		if !slices.Contains(listParameters, name) {
+			return q, badQuery(name, "is not a parameter: there are "+strings.Join(listParameters, ", "))
+		}
+		if len(values) > 1 {
+			return q, badQuery(name, "is given more than once")
+		}
+		value := values[0]
+		switch name {
+		case "after":
+			q.After = value
+		case "event":
+			q.Event = value
+		case "name":
+			q.Name = value
+		case "target_host":
+			q.TargetHost = value
+		case "state":
+			if q.State = subscriptions.State(value); value != "" && !slices.Contains(subscriptions.States, q.State) {
+				return q, badQuery("state", "is none of "+states())
+			}
+		case "limit":
+			if value == "" {
+				continue
+			}
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 || n > maxLimit {
+				return q, badQuery("limit", "is not a whole number from 1 to "+strconv.Itoa(maxLimit))
+			}
+			q.Limit = n
+		}
+	}
+	return q, nil
+}
+
+func states() string {
+	var names []string
+	for _, s := range subscriptions.States {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}

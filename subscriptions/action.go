@@ -1,0 +1,103 @@
+package subscriptions
+
+import (
+	"time"
+)
+
+// The times for which a secret that is rotated out goes on signing.
+const (
+	defaultKeep = 24 * time.Hour
+	maxKeep     = 30 * 24 * time.Hour
+)
+
+// oldSecrets is how many secrets sign beside the newest.
+const oldSecrets = 2
+
+// RotateSecret gives s a new secret, as the body says, which may be empty: a secret of the caller's choice, and for how long
+// the present one goes on signing beside it. On an error, an *Invalid, s is as it was. S must not be shared.
+func (r Rules) RotateSecret(s *Subscription, body []byte, now time.Time) error {
+	var m mistakes
+	o := object{}
+	if len(body) > 0 {
+		var err error
+		if o, err = parseObject(body, &m); err != nil {
+			return err
+		}
+	}
+	next := Subscription{}
+	keep := Duration(defaultKeep)
+	for _, member := range o {
+		switch member.name {
+		case "secret":
+			readSecret(&next, member.value, &m)
+		case "keep_old":
+			if member.value == nil {
+				continue
+			}
+			if d, ok := duration(&m, "keep_old", member.value, 0, maxKeep); ok {
+				keep = d
+			}
+		default:
+			unknown(&m, "", member.name, []string{"secret", "keep_old"})
+		}
+	}
+	for _, held := range s.Secrets {
+		if len(next.Secrets) > 0 && held.Secret == next.Secrets[0].Secret {
+			m.add("secret", "is one that signs already: give a new one, or none")
+		}
+	}
+	if err := m.err(); err != nil {
+		return err
+	}
+	if len(next.Secrets) == 0 {
+		next.Secrets = []SigningSecret{{Secret: NewSecret()}}
+	}
+	until := now.Add(time.Duration(keep)).UTC().Truncate(time.Microsecond)
+	for _, held := range s.Secrets {
+		if held.Until.IsZero() || held.Until.After(until) {
+			held.Until = until
+		}
+		if held.Until.After(now) && len(next.Secrets) <= oldSecrets {
+			next.Secrets = append(next.Secrets, held)
+		}
+	}
+	s.Secrets = next.Secrets
+	return nil
+}
+
+// Disable stops s, by whom and why. One that is disabled already stays as it is.
+func (s *Subscription) Disable(by, reason string, now time.Time) {
+	if s.State == Disabled {
+		return
+	}
+	s.State = Disabled
+	s.Disabled = &DisabledReason{By: by, Reason: reason, Since: now.UTC().Truncate(time.Microsecond)}
+}
+
+// Enable lets a disabled s go on: it gets what commits from then on.
+func (s *Subscription) Enable() {
+	if s.State == Disabled {
+		s.State, s.Disabled = Active, nil
+	}
+}
+
+// ReadReason reads the body of a request to disable, which may be empty. The error is an *Invalid.
+func ReadReason(body []byte) (string, error) {
+	if len(body) == 0 {
+		return "", nil
+	}
+	var m mistakes
+	o, err := parseObject(body, &m)
+	if err != nil {
+		return "", err
+	}
+	reason := ""
+	for _, member := range o {
+		if member.name != "reason" {
+			unknown(&m, "", member.name, []string{"reason"})
+			continue
+		}
+		reason = readText(&m, "reason", member.value, maxDescription)
+	}
+	return reason, m.err()
+}
