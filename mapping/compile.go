@@ -31,9 +31,11 @@ type Mapper struct {
 	// coalesces says that a resource wants net changes.
 	coalesces bool
 	// old is the row before the update that is being mapped, told what of it may be shown, and updates says that it does
-	// not create.
+	// not create. audience is whom its events are for, transfer what it does to whose the row is.
 	old, told cdc.Row
 	updates   bool
+	audience  Audience
+	transfer  transfer
 	account   string
 }
 

@@ -19,9 +19,12 @@ type Event struct {
 	// comma or a \ in a value. Empty for a truncate.
 	Instance string
 	// Account is the customer that the instance belongs to. It is empty, and Accounted false, for resources without an
-	// account, and where a delete does not tell it: such events are the admin's only.
+	// account, where a delete does not tell it, and where the audience is the admin: such events are the admin's only.
 	Account   string
 	Accounted bool
+	// Audience says who of the account and the admin the event is for. It is not stored: of a stored event only the
+	// account is known.
+	Audience Audience
 	Position  cdc.Position
 	// Time is the commit's, UTC.
 	Time time.Time

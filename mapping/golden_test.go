@@ -105,6 +105,9 @@ func goldenRun(t *testing.T, sections map[string]string) string {
 			if e.Accounted {
 				fmt.Fprintf(&out, " account=%q", e.Account)
 			}
+			if e.Audience != ToAll {
+				fmt.Fprintf(&out, " to=%s", e.Audience)
+			}
 			fmt.Fprintf(&out, " at=%d/%d", e.Position.Ordinal, e.Position.Sub)
 			if e.Partial != nil {
 				fmt.Fprintf(&out, " partial=%q", e.Partial)

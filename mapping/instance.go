@@ -32,23 +32,3 @@ func (r *renderer) appendInstance(dst []byte, key []int) ([]byte, bool) {
 	}
 	return dst, len(key) > 0
 }
-
-// appendAccount appends the account as text, and says whether there is one. The empty text is none: no token and no
-// subscription may match it by being empty too.
-func (r *renderer) appendAccount(dst []byte, n *node) ([]byte, bool) {
-	start := len(dst)
-	partial := len(r.partial)
-	dst, k := r.render(dst, n)
-	r.partial = r.partial[:partial]
-	if r.err != nil || k != known {
-		return dst[:start], false
-	}
-	value := dst[start:]
-	if len(value) > 0 && (value[0] == '[' || value[0] == '{') {
-		r.failed, r.err = n, failed("the account is a list or an object, not one value")
-		return dst[:start], false
-	}
-	text := textOfJSON(value)
-	dst = append(dst[:start], text...)
-	return dst, len(text) > 0
-}

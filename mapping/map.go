@@ -122,12 +122,12 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 		o.deadLetter(p, instance, r.reason(p.Name))
 		return false
 	}
-	e := &Event{Type: event, Resource: p.Name, Instance: instance, Time: o.change.Tx.Time.UTC()}
+	e := &Event{Type: event, Resource: p.Name, Instance: instance, Time: o.change.Tx.Time.UTC(), Audience: m.audience}
 	if len(r.partial) > 0 {
 		e.Partial = r.partial
 	}
 	size := len(m.buf)
-	if p.bound.account != nil {
+	if p.bound.account != nil && m.audience != ToAdmin {
 		var known bool
 		m.buf, known = r.appendAccount(m.buf, p.bound.account)
 		if r.err != nil {
@@ -154,10 +154,14 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 	if m.previous && m.updates {
 		e.Previous = m.previousOf(p)
 	}
+	named := event
+	if m.audience == ToAccount && event != p.created && event != p.deleted {
+		named += " of the account" // the admin gets one with other content
+	}
 	if p.EachChange {
-		e.ID = m.ids.id(o.change.Tx, o.change.Ordinal, event, instance)
+		e.ID = m.ids.id(o.change.Tx, o.change.Ordinal, named, instance)
 	} else {
-		e.ID = m.ids.netID(o.change.Tx, o.change.Block, o.place, event, instance)
+		e.ID = m.ids.netID(o.change.Tx, o.change.Block, o.place, named, instance)
 	}
 	o.event(e)
 	return true

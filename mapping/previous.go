@@ -12,7 +12,8 @@ func (m *Mapper) previousOf(p *planned) []byte {
 	r := &m.renderer
 	row, fallback, old, partial := r.row, r.fallback, r.old, r.partial
 	defer func() { r.row, r.fallback, r.old, r.partial = row, fallback, old, partial }()
-	if !m.sameAccount(p, row, fallback, old) {
+	// What an account's instance was in another account is not its business.
+	if m.transfer.owned != ownedStill && m.audience != ToAdmin {
 		return nil
 	}
 	out, some := r.previous(nil, &p.root, row, fallback, old)
@@ -20,24 +21,6 @@ func (m *Mapper) previousOf(p *planned) []byte {
 		return nil
 	}
 	return out
-}
-
-// sameAccount says whether an update leaves the row in its account, as far as that is told: what an account's instance was
-// in another account is not its business.
-func (m *Mapper) sameAccount(p *planned, row, fallback, old cdc.Row) bool {
-	n := p.bound.account
-	if n == nil {
-		return true
-	}
-	r := &m.renderer
-	r.row, r.fallback, r.old, r.failed, r.err = row, fallback, old, nil, nil
-	now, k := r.render(nil, n)
-	same := r.err == nil && k == known
-	r.row, r.fallback, r.old = old, nil, nil
-	was, k := r.render(nil, n)
-	same = same && r.err == nil && k == known && bytes.Equal(now, was)
-	r.failed, r.err = nil, nil
-	return same
 }
 
 // previous appends what the node was, if that is known and not what it is.

@@ -16,8 +16,8 @@ type conditions struct {
 	events            []condition
 	// ignored are the columns whose change alone is no update.
 	ignored []int
-	// shown are the columns that the representation and the account use.
-	shown []int
+	// shown are the columns that the representation and the account use, accountColumns those of the account.
+	shown, accountColumns []int
 	// usesOld says that the old row is asked for, showsOld that the representation does.
 	usesOld, showsOld bool
 }
@@ -74,6 +74,7 @@ func (b *binder) conditions(r *resource, out *bound) conditions {
 	c.shown = out.root.columnsOf(nil)
 	if out.account != nil {
 		c.shown = out.account.columnsOf(c.shown)
+		c.accountColumns = out.account.columnsOf(nil)
 	}
 	c.showsOld = out.root.usesOld()
 	c.usesOld = c.where != nil || c.deleteWhen != nil || c.showsOld
@@ -227,7 +228,7 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 	if p.usesOld || m.previous {
 		old = m.before(c)
 	}
-	m.old, m.told, m.updates = nil, nil, false
+	m.old, m.told, m.updates, m.audience = nil, nil, false, ToAll
 	defer m.letGo()
 	was, is := gone, gone
 	if c.Op != cdc.Insert {
@@ -247,24 +248,33 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 			return
 		}
 	}
-	moved := c.Op == cdc.Update && keyChanged(p, c)
-	if was == there && (is == gone || moved) {
+	rekeyed := c.Op == cdc.Update && keyChanged(p, c)
+	if was == there && (is == gone || rekeyed) {
 		m.one(o, p, p.deleted, old, nil)
 	}
 	if is == gone {
 		return
 	}
+	m.transfer = transfer{owned: ownedStill}
 	if c.Op == cdc.Update {
-		m.old = old
-		if !p.showsOld || m.sameAccount(p, c.New, c.Old, old) {
+		m.old, m.transfer = old, m.transferOf(p, c)
+		if m.transfer.owned == ownedStill {
 			m.told = old
 		}
 	}
+	anew := m.transfer.owned == ownedAnew
 	switch {
-	case was == gone, moved:
-		if m.one(o, p, p.created, c.New, c.Old) {
+	case was == gone, rekeyed:
+		if !m.one(o, p, p.created, c.New, c.Old) {
+			return
+		}
+		if anew {
+			m.namedOfTransfer(o, p, m.transfer)
+		} else {
 			m.named(o, p, true)
 		}
+	case anew:
+		m.mapTransfer(o, p, m.transfer, was)
 	default:
 		m.updates = true
 		update := changed(c, p.shown, p.ignored)

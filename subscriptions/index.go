@@ -187,7 +187,7 @@ func (x *Index) Apply(a Announcement, row *Subscription) {
 // shared and must not be changed.
 //
 // An account's subscriptions get the events of that account only, and never a truncate, which has no instance that
-// could belong to anybody. The admin's get every event.
+// could belong to anybody. The admin's get every event but those whose audience is the account.
 func (x *Index) Match(dst []*Subscription, ev *mapping.Event) []*Subscription {
 	if len(dst) == 0 {
 		x.trim()
@@ -203,7 +203,9 @@ func (x *Index) Match(dst []*Subscription, ev *mapping.Event) []*Subscription {
 		patterns[n] = resourcePattern(r)
 		n++
 	}
-	x.collect(noAccount, patterns[:n], ev)
+	if ev.Audience != mapping.ToAccount {
+		x.collect(noAccount, patterns[:n], ev)
+	}
 	if forAccounts(ev) {
 		if account, ok := x.accounts.find(ev.Account); ok {
 			x.collect(account, patterns[:n], ev)
@@ -252,7 +254,7 @@ func (x *Index) isPinned(n uint32, at place, instance string) bool {
 
 // forAccounts says whether the event may reach an account's subscription at all.
 func forAccounts(ev *mapping.Event) bool {
-	return ev.Accounted && ev.Account != "" && !strings.HasSuffix(ev.Type, ".truncate")
+	return ev.Audience != mapping.ToAdmin && ev.Accounted && ev.Account != "" && !strings.HasSuffix(ev.Type, ".truncate")
 }
 
 // listed says whether the subscription can match anything. One that belongs to nobody must never get what belongs to

@@ -28,6 +28,9 @@ func wants(s *sub, ev *mapping.Event) bool {
 	if s.ResourceID != "" && s.ResourceID != ev.Instance {
 		return false
 	}
+	if s.Admin && ev.Audience == mapping.ToAccount || !s.Admin && ev.Audience == mapping.ToAdmin {
+		return false
+	}
 	if !s.Admin {
 		if s.Account == "" || !ev.Accounted || ev.Account != s.Account || strings.HasSuffix(ev.Type, ".truncate") {
 			return false
@@ -101,6 +104,9 @@ func randomEvent(rng *rand.Rand) *mapping.Event {
 	ev.Type = ev.Resource + "." + pick(rng, []string{"create", "update", "delete", "won", "truncate"})
 	if !strings.HasSuffix(ev.Type, ".truncate") {
 		ev.Instance = pick(rng, []string{"1", "2", "42", ""})
+	}
+	if rng.IntN(3) == 0 {
+		ev.Audience = pick(rng, []mapping.Audience{mapping.ToAccount, mapping.ToAdmin})
 	}
 	if rng.IntN(4) > 0 {
 		ev.Accounted, ev.Account = true, pick(rng, someAccounts)
