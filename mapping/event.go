@@ -25,7 +25,7 @@ type Event struct {
 	// Audience says who of the account and the admin the event is for. It is not stored: of a stored event only the
 	// account is known.
 	Audience Audience
-	Position  cdc.Position
+	Position cdc.Position
 	// Time is the commit's, UTC.
 	Time time.Time
 	// Data is the rendered representation, a JSON value. It is "null" for a truncate, and nil while the event is Incomplete.
