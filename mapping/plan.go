@@ -14,8 +14,8 @@ import (
 // plan is what becomes of the changes of one relation. It has no resources where the table is not mapped.
 type plan struct {
 	resources []planned
-	// columns are those that the resources use, each once.
-	columns []int
+	// columns are those that the resources use, accounts those that their accounts use, each once.
+	columns, accounts []int
 	wanted  coalesce.Wanted
 }
 
@@ -31,6 +31,10 @@ type planned struct {
 // representation.
 // The slice is shared and must not be changed. Like Map it is for one goroutine at a time.
 func (m *Mapper) Columns(r *cdc.Relation) []int { return m.planOf(r).columns }
+
+// AccountColumns are those of them that say whose a row is. The slice is shared and must not be changed. Like Map it is
+// for one goroutine at a time.
+func (m *Mapper) AccountColumns(r *cdc.Relation) []int { return m.planOf(r).accounts }
 
 // Wanted says whether the relation's resources want net changes or each of them. Like Map it is for one goroutine at a time.
 func (m *Mapper) Wanted(r *cdc.Relation) coalesce.Wanted { return m.planOf(r).wanted }
@@ -69,6 +73,9 @@ func (m *Mapper) bindRelation(r *cdc.Relation) *plan {
 	}
 	for i := range p.resources {
 		p.columns = p.resources[i].columnsOf(p.columns)
+		if b := p.resources[i].bound; b != nil && b.account != nil {
+			p.accounts = b.account.columnsOf(p.accounts)
+		}
 		if p.resources[i].EachChange {
 			p.wanted.Each = true
 		} else {

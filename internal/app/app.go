@@ -238,7 +238,11 @@ func (a *App) run(ctx context.Context) error {
 	}
 	a.mapper.Store(mapper)
 	h.completer = completer{rows: a.reads, maxRow: int(min(a.cfg.Limits.MaxRow, math.MaxInt32))}
-	h.filler = filler{rows: a.reads, columns: func(c *cdc.Change) []int { return h.mapperOf(c).Columns(c.Relation) }}
+	h.filler = filler{
+		rows:     a.reads,
+		columns:  func(c *cdc.Change) []int { return h.mapperOf(c).Columns(c.Relation) },
+		accounts: func(c *cdc.Change) []int { return h.mapperOf(c).AccountColumns(c.Relation) },
+	}
 	h.stage.Wanted = func(c *cdc.Change) coalesce.Wanted { return h.mapperOf(c).Wanted(c.Relation) }
 	h.stage.Holds = func(c *cdc.Change) bool { return h.mapperOf(c).Coalesces() }
 	a.tellStart(cat, mapper)

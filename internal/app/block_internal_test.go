@@ -90,7 +90,7 @@ func BenchmarkPlan(b *testing.B) {
 	columns := []int{0, 1}
 	for name, open := range map[string]bool{"whole": false, "goes on": true} {
 		b.Run(name, func(b *testing.B) {
-			x := filler{columns: func(*cdc.Change) []int { return columns }}
+			x := filler{columns: func(*cdc.Change) []int { return columns }, accounts: func(*cdc.Change) []int { return nil }}
 			batch.Open = open
 			b.ReportAllocs()
 			for b.Loop() {

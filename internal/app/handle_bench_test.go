@@ -42,7 +42,10 @@ func benchHandler(b *testing.B) (*handler, *cdc.Relation) {
 	a.mapper.Store(m)
 	h := &handler{app: a, index: subscriptions.NewIndex()}
 	h.index.Put(&subscriptions.Subscription{ID: "sub_1", Key: 1, Events: []string{"deal.create"}})
-	h.filler = filler{columns: func(c *cdc.Change) []int { return h.mapperOf(c).Columns(c.Relation) }}
+	h.filler = filler{
+		columns:  func(c *cdc.Change) []int { return h.mapperOf(c).Columns(c.Relation) },
+		accounts: func(c *cdc.Change) []int { return h.mapperOf(c).AccountColumns(c.Relation) },
+	}
 	h.stage.Wanted = func(c *cdc.Change) coalesce.Wanted { return h.mapperOf(c).Wanted(c.Relation) }
 	h.stage.Holds = func(c *cdc.Change) bool { return h.mapperOf(c).Coalesces() }
 	return h, rel

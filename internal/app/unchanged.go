@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -16,8 +17,8 @@ import (
 // the sizes of the values that are mapped.
 type filler struct {
 	rows *cdc.RowReader
-	// columns are those that the mapping uses.
-	columns func(*cdc.Change) []int
+	// columns are those that the mapping uses, accounts those of them that say whose a row is.
+	columns, accounts func(*cdc.Change) []int
 
 	earlier block
 	txs     []*cdc.Tx
@@ -33,8 +34,10 @@ type gap struct {
 	columns []int
 	// values are as many, and Unchanged as long as they are not known.
 	values cdc.Row
-	// request is set as long as there is something to read.
+	// request is set as long as there is something to read: the columns, and behind them those of the account, which owner
+	// has as they are in the change.
 	request *cdc.RowRequest
+	owner   cdc.Row
 }
 
 // partBytes bounds what is filled in at once: the values of a batch's rows may be much larger than the batch.
@@ -105,7 +108,12 @@ func (f *filler) gap(i int, c *cdc.Change, columns []int) gap {
 	if !missing {
 		return g
 	}
-	request := &cdc.RowRequest{Relation: c.Relation, Columns: columns}
+	request := &cdc.RowRequest{Relation: c.Relation, Columns: slices.Clone(columns)}
+	for _, i := range f.accounts(c) {
+		if v := imageValue(c.New, c.Old, i); v.Kind == cdc.Text || v.Kind == cdc.Null {
+			request.Columns, g.owner = append(request.Columns, i), append(g.owner, v)
+		}
+	}
 	for _, k := range c.Relation.Key {
 		v := imageValue(c.New, c.Old, k)
 		if v.Kind != cdc.Text {
@@ -187,13 +195,28 @@ func (f *filler) read(ctx context.Context, maxBytes int) error {
 	for i, row := range rows {
 		g := asked[i]
 		g.request = nil
-		for n, v := range row {
+		if !g.owns(row) {
+			continue
+		}
+		for n, v := range row[:min(len(row), len(g.columns))] {
 			if g.values[n].Kind == cdc.Unchanged && v.Kind != cdc.Absent {
 				g.values[n] = v
 			}
 		}
 	}
 	return nil
+}
+
+// owns says whether a row that was read belongs to whom it belonged when the change was made. What another account has put
+// into it since is not for this one.
+func (g *gap) owns(row cdc.Row) bool {
+	for i, was := range g.owner {
+		n := len(g.columns) + i
+		if n >= len(row) || row[n].Kind != was.Kind || !bytes.Equal(row[n].Data, was.Data) {
+			return false
+		}
+	}
+	return true
 }
 
 // block remembers the large values that changes of one block sent, for updates that come later in it. Blocks are the

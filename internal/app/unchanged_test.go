@@ -247,6 +247,29 @@ func TestRowsThatHaveChangedSince(t *testing.T) {
 	})
 }
 
+// TestLargeValuesOfAnotherAccountAreNotReadAgain holds the stream while rows go to another account: what this writes is not
+// for the one before.
+func TestLargeValuesOfAnotherAccountAreNotReadAgain(t *testing.T) {
+	t.Parallel()
+	r := newDocs(t)
+	r.exec(`insert into docs (id, title, body) values (1, 'a', $1), (2, 'a', $1), (3, 'a', $1)`, large("one"))
+	stop := r.start()
+	if _, err := r.client("acme-token-0123456789").Create(t.Context(), &client.Subscription{Events: []string{"doc.*"}, TargetURL: r.recv.URL("/")}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	r.exec(`update docs set title = 'b'`)
+	r.exec(`update docs set account_id = 2, body = $1 where id = 1`, large("secret"))
+	r.exec(`delete from docs where id = 2`)
+	r.exec(`insert into docs (id, account_id, title, body) values (2, 2, 'a', $1)`, large("secret"))
+	r.start()
+	r.wantDocsOf(map[string][]string{
+		"doc/1": {"doc.update id=1 title=b partial=[body]"},
+		"doc/2": {"doc.update id=2 title=b partial=[body]"},
+		"doc/3": {"doc.update id=3 title=b body=one"},
+	})
+}
+
 // TestLargeKeysAndAccounts has a key, and an account, that are kept out of the row.
 func TestLargeKeysAndAccounts(t *testing.T) {
 	t.Parallel()
