@@ -175,7 +175,9 @@ type accountsModel struct {
 	ordinal uint32
 	block   uint32
 	changes []cdc.Change
-	want    []expected
+	// sql are the statements that do the same.
+	sql  []string
+	want []expected
 }
 
 func newAccountsModel(t *testing.T, rng *rand.Rand) (*accountsModel, *mapping.Mapper) {
@@ -256,6 +258,7 @@ func (m *accountsModel) send(table, wasKey, isKey string, was, is *modelRow) {
 		}
 	}
 	c.OldWhole = r.Identity == cdc.IdentityFull && c.Old != nil
+	m.sql = append(m.sql, statement(table, wasKey, isKey, is))
 	m.changes = append(m.changes, c)
 	for i := range m.resources {
 		res := &m.resources[i]
@@ -274,6 +277,29 @@ func (m *accountsModel) send(table, wasKey, isKey string, was, is *modelRow) {
 	for _, key := range []string{wasKey, isKey} {
 		m.touched[table][key] = true
 	}
+}
+
+// statement makes a row of what has the key: none where is is nil.
+func statement(table, wasKey, isKey string, is *modelRow) string {
+	if is == nil {
+		return fmt.Sprintf("delete from %s where id = '%s'", table, wasKey)
+	}
+	var values []string
+	for _, v := range is.values(isKey) {
+		if v.Kind == cdc.Null {
+			values = append(values, "null")
+		} else {
+			values = append(values, cdc.QuoteLiteral(string(v.Data)))
+		}
+	}
+	row := strings.Join(values, ", ")
+	if wasKey == isKey {
+		// An insert, or an update that names only what is new: else no large value would stay where it is.
+		return fmt.Sprintf(`insert into %s as t values (%s) on conflict (id) do update set account = excluded.account, kind = excluded.kind,
+			seen = excluded.seen, a = excluded.a, big = case when t.big = excluded.big then t.big else excluded.big end`, table, row)
+	}
+	return fmt.Sprintf(`update %s t set (id, account, kind, seen, a, big) = (select v.id, v.account, v.kind, v.seen, v.a, case when t.big = v.big then t.big else v.big end
+		from (values (%s)) v(id, account, kind, seen, a, big)) where id = '%s'`, table, row, wasKey)
 }
 
 func (m *accountsModel) owns(r *modelResource, row *modelRow) {
@@ -296,6 +322,7 @@ func (m *accountsModel) step() {
 	case m.rng.IntN(60) == 0:
 		m.settle(table)
 		m.ordinal++
+		m.sql = append(m.sql, "truncate "+table)
 		m.changes = append(m.changes, cdc.Change{Op: cdc.Truncate, Tx: m.tx, Ordinal: m.ordinal, Block: m.block, Relation: m.relations[table]})
 		m.rows[table] = map[string]modelRow{}
 		m.begin(table)
@@ -415,7 +442,7 @@ func TestNoEventCrossesAccounts(t *testing.T) {
 		ids := map[string]bool{}
 		for n := range 50 {
 			m.tx = &cdc.Tx{Commit: cdc.LSN(1000 + n), Time: time.Unix(int64(n), 0), XID: uint32(n)}
-			m.changes, m.want, m.ordinal, m.block = nil, nil, 0, 0
+			m.changes, m.sql, m.want, m.ordinal, m.block = nil, nil, nil, 0, 0
 			for blocks := 1 + rng.IntN(2); blocks > 0; blocks-- {
 				for table := range m.rows {
 					m.begin(table)
@@ -460,17 +487,7 @@ func TestNoEventCrossesAccounts(t *testing.T) {
 				}
 			}
 			for key, s := range subs {
-				var want []string
-				for _, e := range m.want {
-					if (s.Admin && e.audience != mapping.ToAccount || !s.Admin && e.audience != mapping.ToAdmin && e.account != "" && e.account == s.Account) &&
-						(s.ResourceID == "" || s.ResourceID == e.instance) && matchesPattern(s.Events, e.resource, e.event) {
-						want = append(want, e.resource+"."+e.event+" "+e.instance)
-					}
-				}
-				have := slices.DeleteFunc(got[key], func(e string) bool { return s.Admin && strings.HasPrefix(e, "full.moved ") })
-				slices.Sort(have)
-				slices.Sort(want)
-				if !slices.Equal(have, want) {
+				if have, want := m.compared(s, got[key]); !slices.Equal(have, want) {
 					t.Errorf("seed %d, transaction %d: %.20q (admin %v) of %v %s\ngot  %q\nwant %q", seed, n, s.Account, s.Admin, s.Events, s.ResourceID, have, want)
 				}
 			}
@@ -479,6 +496,21 @@ func TestNoEventCrossesAccounts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// compared is what a subscription got and has to get, sorted. full.moved, which asks for the row before, is the admin's
+// alone; how often is not compared, because the model knows no row that changes its key.
+func (m *accountsModel) compared(s *subscriptions.Subscription, got []string) (have, want []string) {
+	for _, e := range m.want {
+		if (s.Admin && e.audience != mapping.ToAccount || !s.Admin && e.audience != mapping.ToAdmin && e.account != "" && e.account == s.Account) &&
+			(s.ResourceID == "" || s.ResourceID == e.instance) && matchesPattern(s.Events, e.resource, e.event) {
+			want = append(want, e.resource+"."+e.event+" "+e.instance)
+		}
+	}
+	have = slices.DeleteFunc(got, func(e string) bool { return s.Admin && strings.HasPrefix(e, "full.moved ") })
+	slices.Sort(have)
+	slices.Sort(want)
+	return have, want
 }
 
 // allowed says whether the subscription may see what is in the event.
