@@ -16,7 +16,7 @@ type plan struct {
 	resources []planned
 	// columns are those that the resources use, accounts those that their accounts use, each once.
 	columns, accounts []int
-	wanted  coalesce.Wanted
+	wanted            coalesce.Wanted
 }
 
 // planned is a resource for the columns of a relation.

@@ -528,4 +528,3 @@ func (m *accountsModel) allowed(s *subscriptions.Subscription, ev *mapping.Event
 		}
 	}
 }
-
