@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"iter"
-	"net/http"
 	"net/url"
 )
 
@@ -35,25 +34,13 @@ func (c *Client) Select(ctx context.Context, f Filter) iter.Seq2[*Subscription, 
 			}
 		}
 		next, err := c.address("/subscription/")
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		if len(query) > 0 {
 			next += "?" + query.Encode()
 		}
-		for err == nil && next != "" {
-			var page []*Subscription
-			var header http.Header
-			header, err = c.do(ctx, http.MethodGet, next, nil, &page)
-			if err != nil {
-				break
-			}
-			for _, s := range page {
-				if !yield(s, nil) {
-					return
-				}
-			}
-			next, err = nextPage(next, header)
-		}
-		if err != nil {
-			yield(nil, err)
-		}
+		pages[Subscription](ctx, c, next, yield)
 	}
 }

@@ -139,3 +139,26 @@ type FieldError struct {
 	Field  string `json:"field"`
 	Detail string `json:"detail"`
 }
+
+// Token lets a caller in. The admin makes them.
+type Token struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Account is the customer whom it lets in as; * is the admin.
+	Account   string    `json:"account"`
+	ReadOnly  bool      `json:"read_only"`
+	CreatedAt time.Time `json:"created_at"`
+	// ExpiresAt is nil for one without an end.
+	ExpiresAt *time.Time `json:"expires_at"`
+	// Token is the token itself. It is received once, from CreateToken.
+	Token string `json:"token,omitempty"`
+}
+
+// NewToken describes a token to be made.
+type NewToken struct {
+	Account string `json:"account"`
+	// ExpiresIn is a duration such as 720h; empty for one without an end.
+	ExpiresIn string `json:"expires_in,omitzero"`
+	ReadOnly  bool   `json:"read_only,omitzero"`
+	Name      string `json:"name,omitzero"`
+}

@@ -84,7 +84,7 @@ func (k *postgresKeepers) openStore() *store.Store {
 
 func (k *postgresKeepers) subscription() int64 {
 	s := &subscriptions.Subscription{ID: subscriptions.NewID(), Admin: true, Events: []string{"*"}, TargetURL: "https://example.com/", State: subscriptions.Active}
-	if err := k.main.Create(context.Background(), s); err != nil {
+	if err := k.main.Create(context.Background(), s, 0); err != nil {
 		k.t.Fatal(err)
 	}
 	return s.Key

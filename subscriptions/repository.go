@@ -31,11 +31,12 @@ type Query struct {
 // Repository stores subscriptions. Every change is announced in the source's stream before the call returns, so that
 // transactions that commit afterwards are matched by it. Outside the scope nothing exists: ErrNotFound.
 type Repository interface {
-	// Create stores s and sets its Key, Version, Since, CreatedAt and UpdatedAt.
-	Create(ctx context.Context, s *Subscription) error
+	// Create stores s and sets its Key, Version, Since, CreatedAt and UpdatedAt. ErrTooMany says that its account has as many
+	// as most, where that is not 0, already.
+	Create(ctx context.Context, s *Subscription, most int) error
 	// CreateOnce is Create, unless the same account has made one with the same once before, which is there still: then it
 	// returns that one as it is now, and again. ErrOnceDiffers says that it was another request that had the key.
-	CreateOnce(ctx context.Context, s *Subscription, once Once) (made *Subscription, again bool, err error)
+	CreateOnce(ctx context.Context, s *Subscription, most int, once Once) (made *Subscription, again bool, err error)
 	// List returns the page, and whether there are more.
 	List(ctx context.Context, q Query) (page []*Subscription, more bool, err error)
 	Get(ctx context.Context, scope Scope, id string) (*Subscription, error)
@@ -44,6 +45,9 @@ type Repository interface {
 	// Delete deletes the subscription if when, where it is not nil, says nothing against it as it is: its error ends it.
 	Delete(ctx context.Context, scope Scope, id string, when func(*Subscription) error) error
 }
+
+// ErrTooMany says that an account has as many subscriptions as it may.
+var ErrTooMany = errors.New("the account has as many subscriptions as it may")
 
 // Once names a request to make a subscription, so that it can be repeated when its answer was lost.
 type Once struct {

@@ -37,7 +37,7 @@ func (p *program) rootCommand() *cobra.Command {
 	root.SetVersionTemplate("rowhook {{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
 	group(root)
-	root.AddCommand(p.demoCommand(), p.devCommand(), p.runCommand(), p.previewCommand(), p.subscriptionCommand(), p.resumeCommand(), p.configCommand())
+	root.AddCommand(p.demoCommand(), p.devCommand(), p.runCommand(), p.previewCommand(), p.subscriptionCommand(), p.tokenCommand(), p.resumeCommand(), p.configCommand())
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false
 	}

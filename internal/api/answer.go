@@ -113,6 +113,11 @@ func failure(err error) answer {
 		return invalidAnswer(invalid)
 	case errors.Is(err, subscriptions.ErrNotFound):
 		return notFound("there is no such subscription")
+	case errors.Is(err, subscriptions.ErrTokenNotFound):
+		return notFound("there is no such token")
+	case errors.Is(err, subscriptions.ErrTooMany):
+		return problemAnswer(client.Problem{Type: "too-many-subscriptions", Title: "Too many subscriptions", Status: http.StatusUnprocessableEntity,
+			Detail: "this account has as many subscriptions as it may: delete one that is not needed any more"})
 	case errors.Is(err, subscriptions.ErrOnceDiffers):
 		return problem(http.StatusUnprocessableEntity, "another request had this Idempotency-Key: repeat that one byte for byte, or take a new key")
 	case errors.Is(err, errNoCatalogue):

@@ -41,6 +41,14 @@ func matching(r *http.Request) func(*subscriptions.Subscription) error {
 	}
 }
 
+// most is how many subscriptions the caller may make one more to. The admin may make any number, for customers too.
+func (s *Server) most(c call) int {
+	if c.scope.Admin {
+		return 0
+	}
+	return s.config.AccountSubscriptions
+}
+
 // maxKey is the longest Idempotency-Key, in bytes.
 const maxKey = 255
 
@@ -49,13 +57,13 @@ const maxKey = 255
 func (s *Server) make(c call, sub *subscriptions.Subscription, body []byte) (*subscriptions.Subscription, error) {
 	keys := c.r.Header.Values("Idempotency-Key")
 	if len(keys) == 0 {
-		return sub, s.config.Repository.Create(c.r.Context(), sub)
+		return sub, s.config.Repository.Create(c.r.Context(), sub, s.most(c))
 	}
 	// The draft has a quoted string; most clients send the text alone.
 	key := strings.Trim(strings.TrimSpace(keys[0]), `"`)
 	if len(keys) > 1 || key == "" || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return nil, refusal{problem(http.StatusBadRequest, "Idempotency-Key is not one text of 1 to "+strconv.Itoa(maxKey)+" printable ASCII characters: a UUID will do")}
 	}
-	made, _, err := s.config.Repository.CreateOnce(c.r.Context(), sub, subscriptions.Once{Key: key, Body: sha256.Sum256(body)})
+	made, _, err := s.config.Repository.CreateOnce(c.r.Context(), sub, s.most(c), subscriptions.Once{Key: key, Body: sha256.Sum256(body)})
 	return made, err
 }

@@ -83,16 +83,22 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (a answer, calle
 		return a, ""
 	}
 	c := call{r: r, id: id}
-	if !rt.public {
-		l, ok := s.login(r)
-		if !ok {
-			return unauthorized(r), ""
-		}
-		c.scope, caller = l.scope, l.name
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), maxWork)
 	defer cancel()
 	c.r = r.WithContext(ctx)
+	if !rt.public {
+		l, ok, err := s.login(c.r)
+		switch {
+		case err != nil:
+			return failure(err), ""
+		case !ok:
+			return unauthorized(r), ""
+		}
+		c.scope, caller = l.scope, l.name
+		if refused, no := s.refuse(rt, l, r.Method); no {
+			return refused, caller
+		}
+	}
 	if r.Body != nil {
 		// With the writer, so that net/http closes the connection of a larger one.
 		c.r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -102,6 +108,20 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (a answer, calle
 		a = failure(err)
 	}
 	return a, caller
+}
+
+// refuse says what the caller may not do.
+func (s *Server) refuse(rt route, l login, method string) (answer, bool) {
+	if wait, ok := s.limiter.allow(l.scope, time.Now()); !ok {
+		return tooMany(wait), true
+	}
+	if rt.admin && !l.scope.Admin {
+		return problem(http.StatusForbidden, "only an admin's token may do that"), true
+	}
+	if l.readOnly && method != http.MethodGet && method != http.MethodHead {
+		return problem(http.StatusForbidden, "this token may only read"), true
+	}
+	return answer{}, false
 }
 
 func unauthorized(r *http.Request) answer {

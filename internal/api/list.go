@@ -39,17 +39,36 @@ func listQuery(c call) (subscriptions.Query, error) {
 				return q, badQuery("state", "is none of "+states())
 			}
 		case "limit":
-			if value == "" {
-				continue
+			var err error
+			if q.Limit, err = limitOf(value); err != nil {
+				return q, err
 			}
-			n, err := strconv.Atoi(value)
-			if err != nil || n < 1 || n > maxLimit {
-				return q, badQuery("limit", "is not a whole number from 1 to "+strconv.Itoa(maxLimit))
-			}
-			q.Limit = n
 		}
 	}
 	return q, nil
+}
+
+func limitOf(value string) (int, error) {
+	if value == "" {
+		return defaultLimit, nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > maxLimit {
+		return 0, badQuery("limit", "is not a whole number from 1 to "+strconv.Itoa(maxLimit))
+	}
+	return n, nil
+}
+
+// pageQuery reads the parameters of a list that has no others.
+func pageQuery(c call) (after string, limit int, err error) {
+	query := c.r.URL.Query()
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if name != "after" && name != "limit" {
+			return "", 0, badQuery(name, "is not a parameter: there are after and limit")
+		}
+	}
+	limit, err = limitOf(query.Get("limit"))
+	return query.Get("after"), limit, err
 }
 
 func states() string {

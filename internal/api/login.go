@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -14,6 +15,8 @@ type login struct {
 	hash  [sha256.Size]byte
 	name  string
 	scope subscriptions.Scope
+	// readOnly lets it read only.
+	readOnly bool
 }
 
 func logins(tokens []Token) []login {
@@ -33,8 +36,9 @@ func logins(tokens []Token) []login {
 	return all
 }
 
-// login finds whom the request comes from. All tokens are compared, always.
-func (s *Server) login(r *http.Request) (found login, ok bool) {
+// login finds whom the request comes from. All tokens of the config are compared, always; those that were made are looked up
+// by their hash, each time, so that one that was deleted lets nobody in any more. The error is the repository's.
+func (s *Server) login(r *http.Request) (found login, ok bool, err error) {
 	token, given := bearer(r)
 	hash := sha256.Sum256([]byte(token))
 	for _, l := range s.logins {
@@ -42,7 +46,21 @@ func (s *Server) login(r *http.Request) (found login, ok bool) {
 			found, ok = l, true
 		}
 	}
-	return found, ok && given
+	if ok || !given || s.config.Made == nil || !strings.HasPrefix(token, subscriptions.TokenPrefix) {
+		return found, ok && given, nil
+	}
+	t, err := s.config.Made.FindToken(r.Context(), subscriptions.TokenHash(token))
+	if err != nil {
+		if errors.Is(err, subscriptions.ErrTokenNotFound) {
+			err = nil
+		}
+		return login{}, false, err
+	}
+	name := t.Name
+	if name == "" {
+		name = t.ID
+	}
+	return login{name: name, scope: t.Scope, readOnly: t.ReadOnly}, true, nil
 }
 
 // bearer returns the token of the Authorization header. More than one header is none: whoever stands in front of us may

@@ -40,11 +40,20 @@ func (m *memory) setFail(err error) {
 	m.fail = err
 }
 
-func (m *memory) Create(_ context.Context, s *subscriptions.Subscription) error {
+func (m *memory) Create(_ context.Context, s *subscriptions.Subscription, most int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail != nil {
 		return m.fail
+	}
+	has := 0
+	for _, other := range m.byID {
+		if !s.Admin && !other.Admin && other.Account == s.Account {
+			has++
+		}
+	}
+	if most > 0 && has >= most {
+		return subscriptions.ErrTooMany
 	}
 	m.last++
 	s.Key, s.Version, s.CreatedAt = m.last, 1, time.Now().UTC().Truncate(time.Microsecond)
@@ -53,7 +62,7 @@ func (m *memory) Create(_ context.Context, s *subscriptions.Subscription) error 
 	return nil
 }
 
-func (m *memory) CreateOnce(ctx context.Context, s *subscriptions.Subscription, once subscriptions.Once) (*subscriptions.Subscription, bool, error) {
+func (m *memory) CreateOnce(ctx context.Context, s *subscriptions.Subscription, most int, once subscriptions.Once) (*subscriptions.Subscription, bool, error) {
 	m.mu.Lock()
 	made := m.once[s.Account+"/"+once.Key]
 	m.mu.Unlock()
@@ -65,7 +74,7 @@ func (m *memory) CreateOnce(ctx context.Context, s *subscriptions.Subscription, 
 			return got, true, err
 		}
 	}
-	if err := m.Create(ctx, s); err != nil {
+	if err := m.Create(ctx, s, most); err != nil {
 		return nil, false, err
 	}
 	m.mu.Lock()
@@ -164,7 +173,7 @@ func TestMemoryKeepsTheRepositorysPromises(t *testing.T) {
 	one, two, all := subscriptions.Scope{Account: "1"}, subscriptions.Scope{Account: "2"}, subscriptions.Scope{Admin: true}
 	make := func(scope subscriptions.Scope) *subscriptions.Subscription {
 		s := &subscriptions.Subscription{ID: subscriptions.NewID(), Account: scope.Account, Admin: scope.Admin, Events: []string{"*"}}
-		if err := r.Create(ctx, s); err != nil || s.Key == 0 || s.Version == 0 || s.CreatedAt.IsZero() || s.UpdatedAt.IsZero() {
+		if err := r.Create(ctx, s, 0); err != nil || s.Key == 0 || s.Version == 0 || s.CreatedAt.IsZero() || s.UpdatedAt.IsZero() {
 			t.Fatalf("Create: %v, %+v", err, s)
 		}
 		return s

@@ -21,9 +21,9 @@ type action func(*Server, call) (answer, error)
 
 // route is what can be done at one path.
 type route struct {
-	// public needs no login.
-	public  bool
-	methods map[string]action
+	// public needs no login, admin that of the admin.
+	public, admin bool
+	methods       map[string]action
 }
 
 var (
@@ -37,7 +37,7 @@ var (
 		http.MethodPatch:  (*Server).patch,
 		http.MethodDelete: (*Server).remove,
 	}}
-	resume     = route{methods: map[string]action{http.MethodPost: (*Server).resume}}
+	resume     = route{admin: true, methods: map[string]action{http.MethodPost: (*Server).resume}}
 	eventTypes = route{public: true, methods: map[string]action{http.MethodGet: (*Server).eventTypes}}
 	alive      = route{public: true, methods: map[string]action{http.MethodGet: (*Server).alive}}
 	ready      = route{public: true, methods: map[string]action{http.MethodGet: (*Server).ready}}
@@ -63,6 +63,11 @@ func (s *Server) find(path string) (route, string, bool) {
 		return eventTypes, "", true
 	case "resume":
 		return resume, "", true
+	case "token":
+		return tokens, "", s.config.Made != nil
+	}
+	if id, ok := strings.CutPrefix(rest, "token/"); ok && id != "" && !strings.Contains(id, "/") {
+		return oneToken, id, s.config.Made != nil
 	}
 	id, ok := strings.CutPrefix(rest, "subscription/")
 	id, what, acts := strings.Cut(id, "/")

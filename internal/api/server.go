@@ -17,6 +17,12 @@ type Config struct {
 	// BasePath is where the API is: /api/v1. Health and metrics are at the root.
 	BasePath string
 	Tokens   []Token
+	// Made stores the tokens that the admin makes. Nil is no such route.
+	Made subscriptions.Tokens
+	// AccountSubscriptions is how many subscriptions an account may have. 0 is any number.
+	AccountSubscriptions int
+	// AccountRate is how many requests an account may send in a second. 0 is any number.
+	AccountRate float64
 	// Repository stores the subscriptions.
 	Repository subscriptions.Repository
 	// Catalogue gives the events that can be subscribed to, nil while the source is not known. It is called from many
@@ -50,15 +56,17 @@ type Token struct {
 
 // Server is the REST API. Its methods may be called from any goroutine.
 type Server struct {
-	config Config
-	base   string
-	logins []login
-	log    *slog.Logger
+	config  Config
+	base    string
+	logins  []login
+	log     *slog.Logger
+	limiter *limiter
 }
 
 // New makes a server of the config.
 func New(c Config) *Server {
-	s := &Server{config: c, base: "/" + strings.Trim(c.BasePath, "/"), logins: logins(c.Tokens), log: c.Log}
+	s := &Server{config: c, base: "/" + strings.Trim(c.BasePath, "/"), logins: logins(c.Tokens), log: c.Log,
+		limiter: newLimiter(c.AccountRate)}
 	if s.base == "/" {
 		s.base = ""
 	}

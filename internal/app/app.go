@@ -169,9 +169,12 @@ func (a *App) api(cfg *config.Config) *api.Server {
 	}
 	admin, accounts := guards(cfg)
 	return api.New(api.Config{
-		BasePath:   a.cfg.API.BasePath,
-		Tokens:     tokens,
-		Repository: repository{a},
+		BasePath:             a.cfg.API.BasePath,
+		Tokens:               tokens,
+		Repository:           repository{a},
+		Made:                 madeTokens{a},
+		AccountSubscriptions: cfg.API.Accounts.Subscriptions,
+		AccountRate:          float64(cfg.API.Accounts.RequestsPerSecond),
 		Catalogue: func() subscriptions.Catalogue {
 			if c := a.catalogue.Load(); c != nil {
 				return *c

@@ -17,20 +17,20 @@ func (r repository) open() (subscriptions.Repository, error) {
 	return nil, fmt.Errorf("the store is not open yet: %w", subscriptions.ErrUnavailable)
 }
 
-func (r repository) Create(ctx context.Context, s *subscriptions.Subscription) error {
+func (r repository) Create(ctx context.Context, s *subscriptions.Subscription, most int) error {
 	st, err := r.open()
 	if err != nil {
 		return err
 	}
-	return st.Create(ctx, s)
+	return st.Create(ctx, s, most)
 }
 
-func (r repository) CreateOnce(ctx context.Context, s *subscriptions.Subscription, once subscriptions.Once) (*subscriptions.Subscription, bool, error) {
+func (r repository) CreateOnce(ctx context.Context, s *subscriptions.Subscription, most int, once subscriptions.Once) (*subscriptions.Subscription, bool, error) {
 	st, err := r.open()
 	if err != nil {
 		return nil, false, err
 	}
-	return st.CreateOnce(ctx, s, once)
+	return st.CreateOnce(ctx, s, most, once)
 }
 
 func (r repository) List(ctx context.Context, q subscriptions.Query) ([]*subscriptions.Subscription, bool, error) {

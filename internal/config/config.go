@@ -61,6 +61,16 @@ type API struct {
 	// BasePath defaults to /api/v1.
 	BasePath string
 	Tokens   []Token
+	// Accounts bounds what each customer may ask of it.
+	Accounts APIAccounts
+}
+
+// APIAccounts bounds one customer's use of the API. 0 is no bound.
+type APIAccounts struct {
+	// Subscriptions that a customer may have. Defaults to 1,000.
+	Subscriptions int
+	// RequestsPerSecond that a customer may send. Defaults to 20.
+	RequestsPerSecond int
 }
 
 // Token lets a caller in. Account "*" is the admin.

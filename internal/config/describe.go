@@ -93,6 +93,17 @@ var apiObject = object[API]{
 			"Path that the API's routes are under: /api/v1/subscription/."),
 		key("tokens", list[Token]{item: tokenObject, check: checkTokens}, func(a *API) *[]Token { return &a.Tokens },
 			"Who may use the API. Default: nobody."),
+		key("accounts", apiAccountsObject, func(a *API) *APIAccounts { return &a.Accounts },
+			"What each customer may ask of it. The admin is not bounded."),
+	},
+}
+
+var apiAccountsObject = object[APIAccounts]{
+	members: []member[APIAccounts]{
+		key("subscriptions", count(0, 1000000), func(a *APIAccounts) *int { return &a.Subscriptions },
+			"How many subscriptions a customer may have; 0: any number."),
+		key("requests_per_second", count(0, 1000000), func(a *APIAccounts) *int { return &a.RequestsPerSecond },
+			"How many requests a customer may send in a second, twice as many at once; 0: any number. Counted by each rowhook for itself."),
 	},
 }
 

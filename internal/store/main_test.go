@@ -90,7 +90,7 @@ func subscribe(t testing.TB, s *Store, account string) *subscriptions.Subscripti
 		Delivery: subscriptions.DeliveryOptions{Timeout: &timeout, Ordering: "none"}, State: subscriptions.Active, Name: "n", Description: "d",
 		Metadata: map[string]string{"a": "b"},
 	}
-	if err := s.Create(context.Background(), x); err != nil {
+	if err := s.Create(context.Background(), x, 0); err != nil {
 		t.Fatal(err)
 	}
 	return x

@@ -13,13 +13,13 @@ import (
 )
 
 // CreateOnce implements subscriptions.Repository. Of two at once, the index lets one wait for the other.
-func (s *Store) CreateOnce(ctx context.Context, x *subscriptions.Subscription, once subscriptions.Once) (*subscriptions.Subscription, bool, error) {
+func (s *Store) CreateOnce(ctx context.Context, x *subscriptions.Subscription, most int, once subscriptions.Once) (*subscriptions.Subscription, bool, error) {
 	for {
 		made, err := s.madeOnce(ctx, x, once)
 		if err != nil || made != nil {
 			return made, made != nil, err
 		}
-		err = s.create(ctx, x, &once)
+		err = s.create(ctx, x, most, &once)
 		var told *pgconn.PgError
 		if errors.As(err, &told) && told.ConstraintName == "subscription_once" {
 			continue

@@ -25,7 +25,7 @@ func TestCreateOnce(t *testing.T) {
 	once := subscriptions.Once{Key: "k", Body: [32]byte{1}}
 	create := func(account string, once subscriptions.Once) (*subscriptions.Subscription, bool) {
 		t.Helper()
-		made, again, err := s.CreateOnce(t.Context(), unmade(account), once)
+		made, again, err := s.CreateOnce(t.Context(), unmade(account), 0, once)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestCreateOnce(t *testing.T) {
 	ids := make([]string, 8)
 	for i := range ids {
 		all.Go(func() {
-			made, _, err := s.CreateOnce(t.Context(), unmade("1"), once)
+			made, _, err := s.CreateOnce(t.Context(), unmade("1"), 0, once)
 			if err != nil {
 				t.Error(err)
 				return
@@ -51,7 +51,7 @@ func TestCreateOnce(t *testing.T) {
 	if !again || made.ID != ids[0] || len(made.Secrets) != 1 {
 		t.Errorf("again: %+v, %v", made, again)
 	}
-	if _, _, err := s.CreateOnce(t.Context(), unmade("1"), subscriptions.Once{Key: "k", Body: [32]byte{2}}); !errors.Is(err, subscriptions.ErrOnceDiffers) {
+	if _, _, err := s.CreateOnce(t.Context(), unmade("1"), 0, subscriptions.Once{Key: "k", Body: [32]byte{2}}); !errors.Is(err, subscriptions.ErrOnceDiffers) {
 		t.Errorf("another request with the key: %v", err)
 	}
 	for _, account := range []string{"2", ""} {
@@ -87,7 +87,7 @@ func TestListSelects(t *testing.T) {
 	} {
 		sub := unmade("1")
 		sub.Name, sub.TargetURL, sub.Events, sub.State = x.name, "", x.events, x.state
-		if err := s.Create(t.Context(), sub); err != nil {
+		if err := s.Create(t.Context(), sub, 0); err != nil {
 			t.Fatal(err)
 		}
 		// The host follows the target.

@@ -107,6 +107,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) 
 		}
 		dropped = append(dropped, gone...)
 	}
+	if _, err := s.pool.Exec(ctx, `DELETE FROM token WHERE expires_at < now()`); err != nil {
+		return dropped, fmt.Errorf("remove tokens that have ended: %w", err)
+	}
 	if _, err := s.pool.Exec(ctx, `DELETE FROM subscription WHERE deleted_at < $1`, before); err != nil {
 		return dropped, fmt.Errorf("remove deleted subscriptions: %w", err)
 	}

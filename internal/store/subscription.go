@@ -71,11 +71,29 @@ func metadataOf(x *subscriptions.Subscription) map[string]string {
 }
 
 // Create implements subscriptions.Repository.
-func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription) error {
-	return s.create(ctx, x, nil)
+func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription, most int) error {
+	return s.create(ctx, x, most, nil)
 }
 
-func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, once *subscriptions.Once) error {
+// roomFor says whether an account may have one more. Those who ask at once wait for each other.
+func roomFor(ctx context.Context, tx pgx.Tx, x *subscriptions.Subscription, most int) error {
+	if most == 0 || x.Admin {
+		return nil
+	}
+	var has int
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('rowhook subscriptions of'), hashtext($1))`, x.Account); err != nil {
+		return err
+	}
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM subscription WHERE deleted_at IS NULL AND account = $1`, x.Account).Scan(&has); err != nil {
+		return err
+	}
+	if has >= most {
+		return subscriptions.ErrTooMany
+	}
+	return nil
+}
+
+func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most int, once *subscriptions.Once) error {
 	ctx, cancel := decided(ctx)
 	defer cancel()
 	x.Version = 1
@@ -89,6 +107,9 @@ func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, once 
 		return fmt.Errorf("create subscription: %w", err)
 	}
 	err = s.transact(ctx, func(tx pgx.Tx) error {
+		if err := roomFor(ctx, tx, x, most); err != nil {
+			return err
+		}
 		since, err := s.position(ctx, tx)
 		if err != nil {
 			return err
@@ -109,6 +130,9 @@ func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, once 
 		x.CreatedAt, x.UpdatedAt = x.CreatedAt.UTC(), x.UpdatedAt.UTC()
 		return s.announce(ctx, tx, subscriptions.Announce(x, s.id))
 	})
+	if errors.Is(err, subscriptions.ErrTooMany) {
+		return err
+	}
 	if err != nil {
 		return unavailable(fmt.Errorf("create subscription: %w", err))
 	}

@@ -305,7 +305,7 @@ func TestSourceThatIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{
-		"Create": s.Create(t.Context(), &subscriptions.Subscription{ID: "sub_new", Admin: true, State: subscriptions.Active, Events: []string{"*"}}),
+		"Create": s.Create(t.Context(), &subscriptions.Subscription{ID: "sub_new", Admin: true, State: subscriptions.Active, Events: []string{"*"}}, 0),
 		"Delete": s.Delete(t.Context(), adminScope, x.ID, nil),
 		"Update": func() error {
 			_, err := s.Update(t.Context(), adminScope, x.ID, func(x *subscriptions.Subscription) error { x.Name = "new"; return nil })
@@ -331,7 +331,7 @@ func TestWhatMayPassIsUnavailable(t *testing.T) {
 	x := subscribe(t, s, "1")
 	conn := connect(t, server.URL("postgres"))
 	create := func(ctx context.Context) error {
-		return s.Create(ctx, &subscriptions.Subscription{ID: subscriptions.NewID(), Admin: true, State: subscriptions.Active, Events: []string{"*"}})
+		return s.Create(ctx, &subscriptions.Subscription{ID: subscriptions.NewID(), Admin: true, State: subscriptions.Active, Events: []string{"*"}}, 0)
 	}
 	exec(t, conn, `ALTER DATABASE postgres SET default_transaction_read_only = on`)
 	s.pool.Reset()
@@ -360,7 +360,7 @@ func TestWhatMayPassIsUnavailable(t *testing.T) {
 	if err := create(t.Context()); err != nil {
 		t.Errorf("again: %v", err)
 	}
-	if err := s.Create(t.Context(), &subscriptions.Subscription{ID: x.ID, Admin: true, State: subscriptions.Active, Events: []string{"*"}}); err == nil || errors.Is(err, subscriptions.ErrUnavailable) {
+	if err := s.Create(t.Context(), &subscriptions.Subscription{ID: x.ID, Admin: true, State: subscriptions.Active, Events: []string{"*"}}, 0); err == nil || errors.Is(err, subscriptions.ErrUnavailable) {
 		t.Errorf("the same id again: %v", err)
 	}
 	if err := server.Shutdown(pgtest.Immediate, time.Minute); err != nil {

@@ -1,0 +1,70 @@
+package api
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// limiter bounds the requests of each account, so that one customer's loop is not everybody's outage. The admin is not
+// bounded.
+type limiter struct {
+	rate  rate.Limit
+	burst int
+
+	mu    sync.Mutex
+	of    map[string]*rate.Limiter
+	swept time.Time
+}
+
+// sweepEvery is how often accounts that have asked for nothing are forgotten.
+const sweepEvery = time.Minute
+
+// newLimiter returns nil for a rate of 0, which bounds nobody. A burst is the requests of two seconds.
+func newLimiter(perSecond float64) *limiter {
+	if perSecond <= 0 {
+		return nil
+	}
+	return &limiter{rate: rate.Limit(perSecond), burst: max(1, int(math.Ceil(2*perSecond))), of: map[string]*rate.Limiter{}}
+}
+
+// allow says whether the caller may go on, and if not, when.
+func (l *limiter) allow(scope subscriptions.Scope, now time.Time) (time.Duration, bool) {
+	if l == nil || scope.Admin {
+		return 0, true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.swept) > sweepEvery {
+		l.swept = now
+		for account, one := range l.of {
+			if one.TokensAt(now) >= float64(l.burst) {
+				delete(l.of, account)
+			}
+		}
+	}
+	one := l.of[scope.Account]
+	if one == nil {
+		one = rate.NewLimiter(l.rate, l.burst)
+		l.of[scope.Account] = one
+	}
+	r := one.ReserveN(now, 1)
+	if wait := r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
+		return wait, false
+	}
+	return 0, true
+}
+
+func tooMany(wait time.Duration) answer {
+	seconds := strconv.Itoa(int(math.Ceil(wait.Seconds())))
+	a := problem(http.StatusTooManyRequests, "this account has sent too many requests: wait as long as Retry-After says")
+	a.header("Retry-After", seconds)
+	return a
+}
