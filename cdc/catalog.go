@@ -17,7 +17,7 @@ func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[Tab
 		schemas[i], tables[i] = n.Schema, n.Name
 	}
 	rows, err := conn.Query(ctx, `
-		select c.oid, n.nspname, c.relname, c.relkind, c.relreplident
+		select c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident
 		from unnest($1::text[], $2::text[]) as w(s, t)
 		join pg_namespace n on n.nspname = w.s
 		join pg_class c on c.relnamespace = n.oid and c.relname = w.t and c.relkind in ('r', 'p', 'v', 'm', 'f')`, schemas, tables)
@@ -26,11 +26,11 @@ func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[Tab
 	}
 	byOID := map[uint32]*Table{}
 	var oids []uint32
-	var kind, identity rune
+	var kind, persistence, identity rune
 	t := Table{}
-	_, err = pgx.ForEachRow(rows, []any{&t.OID, &t.Schema, &t.Name, &kind, &identity}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&t.OID, &t.Schema, &t.Name, &kind, &persistence, &identity}, func() error {
 		found := t
-		found.Kind, found.Identity = byte(kind), IdentityKind(identity)
+		found.Kind, found.Persistence, found.Identity = byte(kind), byte(persistence), IdentityKind(identity)
 		byOID[t.OID] = &found
 		oids = append(oids, t.OID)
 		return nil

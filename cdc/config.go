@@ -34,7 +34,9 @@ type Config struct {
 	DrainTimeout time.Duration
 	// MaxMessage is the largest message taken, in bytes. Defaults to 64 MiB.
 	MaxMessage int64
-	Log        *slog.Logger
+	// ReadOnly has the server refuse whatever would change something: for Survey.
+	ReadOnly bool
+	Log      *slog.Logger
 }
 
 var slotName = regexp.MustCompile(`^[a-z0-9_]{1,63}$`)
@@ -110,8 +112,12 @@ func Connect(ctx context.Context, url secret.String, parameters map[string]strin
 
 // connectSQL opens an ordinary connection, with time limits of its own rather than those of role and database.
 func (c Config) connectSQL(ctx context.Context) (*pgx.Conn, error) {
-	return Connect(ctx, c.URL, map[string]string{
-		"statement_timeout": "30s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"})
+	parameters := map[string]string{
+		"statement_timeout": "30s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"}
+	if c.ReadOnly {
+		parameters["default_transaction_read_only"] = "on"
+	}
+	return Connect(ctx, c.URL, parameters)
 }
 
 // connectReplication opens a connection that speaks the replication protocol.
@@ -122,6 +128,9 @@ func (c Config) connectReplication(ctx context.Context) (*pgconn.PgConn, error) 
 	}
 	cfg.RuntimeParams["replication"] = "database"
 	cfg.RuntimeParams["application_name"] = "rowhook " + c.Slot
+	if c.ReadOnly {
+		cfg.RuntimeParams["default_transaction_read_only"] = "on"
+	}
 	cfg.RuntimeParams["wal_sender_timeout"] = fmt.Sprintf("%dms", walSenderTimeout.Milliseconds())
 	cfg.Config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { c.notice(n.SeverityUnlocalized, n.Code, n.Message) }
 	conn, err := pgconn.ConnectConfig(ctx, &cfg.Config)

@@ -2,12 +2,15 @@ package cdc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowhook/rowhook/internal/finding"
 )
 
 // Class says what an Error means for who runs into it.
@@ -32,6 +35,17 @@ type Error struct {
 	Err error
 	// Incident is what has to be accepted to go on; nil but for some of class Gap.
 	Incident *Incident
+	// SQL is what of the mend is SQL, for whoever may run it.
+	SQL []finding.Statement
+}
+
+// Finding is the error as one of several things that are told together.
+func (e *Error) Finding(place, consequence string) finding.Finding {
+	f := finding.Finding{Level: finding.Error, Place: place, What: e.What, Consequence: consequence, Mend: e.Mend, SQL: e.SQL}
+	if e.Err != nil {
+		f.What += ": " + e.Err.Error()
+	}
+	return f
 }
 
 // Error is What, the cause, and the hint.
@@ -125,6 +139,7 @@ func connectError(what string, cfg *pgconn.Config, err error) error {
 		e.Class = Refused
 		e.Mend = fmt.Sprintf("ALTER ROLE %s REPLICATION LOGIN;  (on RDS and Aurora: GRANT rds_replication TO %s;)",
 			QuoteIdent(cfg.User), QuoteIdent(cfg.User))
+		e.SQL = []finding.Statement{{Phase: finding.Role, SQL: grantReplication(cfg.User)}}
 	case "53300":
 		e.Mend = "the server has no free connection or walsender: raise max_connections or max_wal_senders, or end idle ones"
 	case "08P01":
@@ -139,11 +154,25 @@ func connectError(what string, cfg *pgconn.Config, err error) error {
 			break
 		}
 		var dns *net.DNSError
-		if errors.As(err, &dns) {
+		var certificate *tls.CertificateVerificationError
+		switch {
+		case errors.As(err, &dns):
 			e.Mend = fmt.Sprintf("the name %q does not resolve: check the host in database.url", dns.Name)
-		} else {
+		case strings.Contains(err.Error(), "server refused TLS"):
+			e.Mend = "the server speaks no TLS: leave sslmode out of database.url, or turn ssl on at the server"
+		case errors.As(err, &certificate):
+			e.Mend = "the server's certificate is not trusted: name its authority by sslrootcert in database.url, and the host as the certificate does"
+		default:
 			e.Mend = "check that Postgres runs there and that host and port of database.url are right"
 		}
 	}
 	return e
+}
+
+// grantReplication lets a role read the log, on managed servers too, where the attribute cannot be given.
+func grantReplication(role string) string {
+	q := QuoteIdent(role)
+	return "DO $rowhook$ BEGIN\n" +
+		"    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_replication') THEN GRANT rds_replication TO " + q + "; ALTER ROLE " + q + " LOGIN;\n" +
+		"    ELSE ALTER ROLE " + q + " LOGIN REPLICATION;\n    END IF;\nEND $rowhook$;"
 }

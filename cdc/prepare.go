@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/internal/finding"
 )
 
 // Catalog is what Inspect found, and what Establish made.
@@ -186,70 +188,70 @@ func walLevelError(level string) *Error {
 		What:  fmt.Sprintf("the server has wal_level = %s, logical replication needs wal_level = logical", level),
 		Mend: "ALTER SYSTEM SET wal_level = 'logical';  then restart the server\n" +
 			"    (RDS, Aurora: rds.logical_replication = 1; Cloud SQL: cloudsql.logical_decoding = on; Azure: wal_level in the portal)",
+		SQL: []finding.Statement{{Phase: finding.Server, SQL: "ALTER SYSTEM SET wal_level = 'logical';",
+			Note: "Counts from the next restart of the server on. Managed servers have a parameter for it instead:\n" +
+				"RDS, Aurora: rds.logical_replication = 1; Cloud SQL: cloudsql.logical_decoding = on; Azure: wal_level in the portal."}},
 	}
 }
 
+// settings are those of the server that decide whether it can be a source.
+type settings struct {
+	level, encoding, standbys string
+	recovery                  bool
+}
+
 func (s *Source) checkServer(ctx context.Context, conn *pgx.Conn, cat *Catalog) error {
-	var level, encoding, standbys string
-	var recovery bool
-	err := conn.QueryRow(ctx, `
+	found, err := s.settings(ctx, conn, cat)
+	if err != nil {
+		return err
+	}
+	if wrong := found.troubles(cat); len(wrong) > 0 {
+		return wrong[0]
+	}
+	return nil
+}
+
+func (s *Source) settings(ctx context.Context, conn *pgx.Conn, cat *Catalog) (f settings, err error) {
+	err = conn.QueryRow(ctx, `
 		select current_setting('server_version_num')::int, current_setting('wal_level'), d.oid, pg_is_in_recovery(),
 			pg_encoding_to_char(d.encoding), current_setting('synchronous_standby_names')
 		from pg_database d where d.datname = current_database()`).
-		Scan(&cat.ServerVersion, &level, &cat.DatabaseOID, &recovery, &encoding, &standbys)
-	switch {
-	case err != nil:
-		return s.trouble("read the server's settings", err)
-	case level != "logical":
-		return walLevelError(level)
-	case cat.ServerVersion < minVersion:
-		return &Error{Class: Refused, What: fmt.Sprintf("the server is Postgres %d, rowhook needs 14 or later", cat.ServerVersion/10000)}
-	case recovery:
-		return &Error{Class: Unavailable, What: "the server is a standby",
-			Mend: "database.url must lead to the primary; waiting for a promotion"}
-	case namesEverybody(standbys):
-		return countedAsStandby(standbys)
-	case encoding == "SQL_ASCII":
-		return &Error{Class: Refused, What: "the database has the encoding SQL_ASCII, so its text has no known encoding",
-			Mend: "move the data to a database with ENCODING 'UTF8'"}
+		Scan(&cat.ServerVersion, &f.level, &cat.DatabaseOID, &f.recovery, &f.encoding, &f.standbys)
+	if err != nil {
+		return f, s.trouble("read the server's settings", err)
 	}
-	return nil
+	return f, nil
+}
+
+// troubles are what of the server has to be mended, the first one first.
+func (f settings) troubles(cat *Catalog) (all []*Error) {
+	if f.level != "logical" {
+		all = append(all, walLevelError(f.level))
+	}
+	if cat.ServerVersion < minVersion {
+		all = append(all, &Error{Class: Refused, What: fmt.Sprintf("the server is Postgres %d, rowhook needs 14 or later", cat.ServerVersion/10000)})
+	}
+	if f.recovery {
+		all = append(all, &Error{Class: Unavailable, What: "the server is a standby",
+			Mend: "database.url must lead to the primary; waiting for a promotion"})
+	}
+	if namesEverybody(f.standbys) {
+		all = append(all, countedAsStandby(f.standbys))
+	}
+	if f.encoding == "SQL_ASCII" {
+		all = append(all, &Error{Class: Refused, What: "the database has the encoding SQL_ASCII, so its text has no known encoding",
+			Mend: "move the data to a database with ENCODING 'UTF8'"})
+	}
+	return all
 }
 
 // checkTables refuses tables that cannot be replicated, or whose publishing would make the application's own updates
 // fail. All of them are told at once.
 func checkTables(names []TableName, found map[TableName]*Table) error {
 	var what, mend []string
-	add := func(w, m string) { what, mend = append(what, w), append(mend, m) }
 	for _, n := range names {
-		t := found[n]
-		if t == nil {
-			add(fmt.Sprintf("table %s does not exist, or the role may not see its schema", n),
-				fmt.Sprintf("mend its name in the config, or GRANT USAGE ON SCHEMA %s TO the role", QuoteIdent(n.Schema)))
-			continue
-		}
-		switch t.Kind {
-		case 'r', 'p':
-		default:
-			add(fmt.Sprintf("%s is not a table: views and foreign tables are not in the log", n), "map the tables behind it")
-			continue
-		}
-		identity := slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Identity })
-		switch {
-		case len(t.Key) == 0:
-			add(fmt.Sprintf("table %s has no primary key, so its rows cannot be told apart", n),
-				fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…);", n.Quote()))
-		case !identity:
-			add(fmt.Sprintf("table %s has no usable replica identity: publishing it would make the application's updates fail", n),
-				fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;  (a deferrable primary key needs FULL or a unique index)", n.Quote()))
-		default:
-			for _, k := range t.Key {
-				if !t.Columns[k].Identity {
-					add(fmt.Sprintf("the replica identity of table %s lacks %q of its primary key", n, t.Columns[k].Name),
-						fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;", n.Quote()))
-					break
-				}
-			}
+		if e := tableTrouble(n, found[n]); e != nil {
+			what, mend = append(what, e.What), append(mend, e.Mend)
 		}
 	}
 	if len(what) == 0 {
@@ -258,38 +260,128 @@ func checkTables(names []TableName, found map[TableName]*Table) error {
 	return &Error{Class: Refused, What: strings.Join(what, "\n"), Mend: strings.Join(mend, "\n        ")}
 }
 
-func (s *Source) ensurePublication(ctx context.Context, conn *pgx.Conn, cat *Catalog) error {
-	p := s.cfg.Publication
-	var quoted []string
-	var partitioned bool
-	for _, t := range s.mapped() {
-		quoted = append(quoted, t.Quote())
-		partitioned = partitioned || cat.Tables[t].Kind == 'p'
+// tableTrouble is why a table cannot be replicated, or nil. The table is nil where there is none.
+func tableTrouble(n TableName, t *Table) *Error {
+	refuse := func(what, mend string) *Error { return &Error{Class: Refused, What: what, Mend: mend} }
+	if t == nil {
+		return refuse(fmt.Sprintf("table %s does not exist, or the role may not see its schema", n),
+			fmt.Sprintf("mend its name in the config, or GRANT USAGE ON SCHEMA %s TO the role", QuoteIdent(n.Schema)))
 	}
-	var ins, upd, del, trunc, root bool
-	err := conn.QueryRow(ctx, `select pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot from pg_publication where pubname = $1`, p).
-		Scan(&ins, &upd, &del, &trunc, &root)
-	if errors.Is(err, pgx.ErrNoRows) {
-		sql := fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s", QuoteIdent(p), strings.Join(quoted, ", "))
-		if partitioned {
-			sql += " WITH (publish_via_partition_root = true)"
+	if t.Kind != 'r' && t.Kind != 'p' {
+		return refuse(fmt.Sprintf("%s is not a table: views and foreign tables are not in the log", n), "map the tables behind it")
+	}
+	switch t.Persistence {
+	case 'u':
+		return refuse(fmt.Sprintf("table %s is unlogged, so its changes are not in the log", n),
+			fmt.Sprintf("ALTER TABLE %s SET LOGGED;  (which writes the table anew, locked)", n.Quote()))
+	case 't':
+		return refuse(fmt.Sprintf("table %s is temporary, so its changes are not in the log", n), "map a table that lasts")
+	}
+	identity := slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Identity })
+	asDefault := func(e *Error) *Error {
+		e.SQL = []finding.Statement{{Phase: finding.Repair, SQL: fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;", n.Quote()),
+			Note: "Old rows are told by the primary key. Costs nothing."}}
+		return e
+	}
+	switch {
+	case len(t.Key) == 0:
+		return refuse(fmt.Sprintf("table %s has no primary key, so its rows cannot be told apart", n),
+			fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…);", n.Quote()))
+	case !identity && t.Identity == IdentityDefault:
+		// The primary key can be deferred, and so is none.
+		e := refuse(fmt.Sprintf("table %s has no usable replica identity: publishing it would make the application's updates fail", n),
+			fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL;  (its primary key is deferrable, which no identity can be)", n.Quote()))
+		e.SQL = []finding.Statement{{Phase: finding.Repair, SQL: fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL;", n.Quote()), Note: FullPrice}}
+		return e
+	case !identity:
+		return asDefault(refuse(fmt.Sprintf("table %s has no usable replica identity: publishing it would make the application's updates fail", n),
+			fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;  (a deferrable primary key needs FULL or a unique index)", n.Quote())))
+	}
+	for _, k := range t.Key {
+		if !t.Columns[k].Identity {
+			return asDefault(refuse(fmt.Sprintf("the replica identity of table %s lacks %q of its primary key", n, t.Columns[k].Name),
+				fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;", n.Quote())))
 		}
+	}
+	return nil
+}
+
+// FullPrice is what REPLICA IDENTITY FULL costs.
+const FullPrice = "Every update and delete writes the whole old row to the WAL too."
+
+// publication is what the catalog says of ours.
+type publication struct {
+	exists, all, root bool
+	// kinds says that every kind of change is published.
+	kinds bool
+}
+
+func (s *Source) publication(ctx context.Context, conn *pgx.Conn) (p publication, err error) {
+	err = conn.QueryRow(ctx, `select puballtables, pubviaroot, pubinsert and pubupdate and pubdelete and pubtruncate
+		from pg_publication where pubname = $1`, s.cfg.Publication).Scan(&p.all, &p.root, &p.kinds)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return p, nil
+	}
+	if err != nil {
+		return p, s.trouble("look for the publication", err)
+	}
+	p.exists = true
+	return p, nil
+}
+
+// publicationTroubles are what is wrong with a publication that exists.
+func (s *Source) publicationTroubles(p publication, partitioned bool) (all []*Error) {
+	set := func(what, option string) {
+		sql := fmt.Sprintf("ALTER PUBLICATION %s SET (%s);", QuoteIdent(s.cfg.Publication), option)
+		all = append(all, &Error{Class: Refused, What: fmt.Sprintf(what, s.cfg.Publication), Mend: sql,
+			SQL: []finding.Statement{{Phase: finding.Publication, SQL: sql}}})
+	}
+	if !p.kinds {
+		set("the publication %s does not publish every kind of change", "publish = 'insert, update, delete, truncate'")
+	}
+	if partitioned && !p.root {
+		set("the publication %s names partitions instead of their table", "publish_via_partition_root = true")
+	}
+	return all
+}
+
+// createPublication is the statement that makes it.
+func (s *Source) createPublication(partitioned bool) string {
+	_, quoted := listed(s.mapped())
+	sql := fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s", QuoteIdent(s.cfg.Publication), quoted)
+	if partitioned {
+		sql += " WITH (publish_via_partition_root = true)"
+	}
+	return sql
+}
+
+// addTables is the statement that puts tables into the publication.
+func (s *Source) addTables(tables []TableName) string {
+	_, quoted := listed(tables)
+	return fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE %s", QuoteIdent(s.cfg.Publication), quoted)
+}
+
+// partitioned says whether one of the mapped tables is.
+func (s *Source) partitioned(tables map[TableName]*Table) bool {
+	return slices.ContainsFunc(s.mapped(), func(n TableName) bool { return tables[n] != nil && tables[n].Kind == 'p' })
+}
+
+func (s *Source) ensurePublication(ctx context.Context, conn *pgx.Conn, cat *Catalog) error {
+	partitioned := s.partitioned(cat.Tables)
+	p, err := s.publication(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if !p.exists {
+		sql := s.createPublication(partitioned)
 		if _, err := conn.Exec(ctx, sql); err != nil && SQLState(err) != "42710" {
-			return s.needsDBA(fmt.Sprintf("make the publication %s", p), sql, err)
+			return s.needsDBA(fmt.Sprintf("make the publication %s", s.cfg.Publication), sql, err)
 		}
 		cat.MadePublication = true
 		return nil
 	}
-	if err != nil {
-		return s.trouble("look for the publication", err)
-	}
-	if !ins || !upd || !del || !trunc {
-		sql := fmt.Sprintf("ALTER PUBLICATION %s SET (publish = 'insert, update, delete, truncate');", QuoteIdent(p))
-		return &Error{Class: Refused, What: fmt.Sprintf("the publication %s does not publish every kind of change", p), Mend: sql}
-	}
-	if partitioned && !root {
-		return &Error{Class: Refused, What: fmt.Sprintf("the publication %s names partitions instead of their table", p),
-			Mend: fmt.Sprintf("ALTER PUBLICATION %s SET (publish_via_partition_root = true);", QuoteIdent(p))}
+	if wrong := s.publicationTroubles(p, partitioned); len(wrong) > 0 {
+		return wrong[0]
 	}
 	missing, _, err := s.published(ctx, conn)
 	if err != nil {
@@ -298,13 +390,9 @@ func (s *Source) ensurePublication(ctx context.Context, conn *pgx.Conn, cat *Cat
 	if len(missing) == 0 {
 		return nil
 	}
-	quoted = quoted[:0]
-	for _, t := range missing {
-		quoted = append(quoted, t.Quote())
-	}
-	sql := fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE %s", QuoteIdent(p), strings.Join(quoted, ", "))
+	sql := s.addTables(missing)
 	if _, err := conn.Exec(ctx, sql); err != nil {
-		return s.needsDBA(fmt.Sprintf("add tables to the publication %s", p), sql, err)
+		return s.needsDBA(fmt.Sprintf("add tables to the publication %s", s.cfg.Publication), sql, err)
 	}
 	cat.AddedTables = missing
 	return nil
@@ -402,6 +490,11 @@ func (s *Source) makeSlot(ctx context.Context, conn *pgx.Conn) (LSN, error) {
 	return pglogrepl.ParseLSN(made)
 }
 
+// noSlotFree is what to do when every slot is taken.
+const noSlotFree = "every slot of the server is taken: drop one that nobody needs\n" +
+	"    (SELECT slot_name, active, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) FROM pg_replication_slots;)\n" +
+	"    or raise max_replication_slots and restart the server"
+
 func (s *Source) slotError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -411,9 +504,7 @@ func (s *Source) slotError(ctx context.Context, err error) error {
 	switch SQLState(err) {
 	case "53400":
 		e.Class = Refused
-		e.Mend = "every slot of the server is taken: drop one that nobody needs\n" +
-			"    (SELECT slot_name, active, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) FROM pg_replication_slots;)\n" +
-			"    or raise max_replication_slots and restart the server"
+		e.Mend = noSlotFree
 	case "42501":
 		e.Class = Refused
 		e.Mend = "the role needs REPLICATION: ALTER ROLE … REPLICATION;"

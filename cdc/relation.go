@@ -81,10 +81,11 @@ const (
 type Table struct {
 	TableName
 	OID uint32
-	// Kind is relkind: r table, p partitioned.
-	Kind     byte
-	Identity IdentityKind
-	Columns  []Column
+	// Kind is relkind: r table, p partitioned. Persistence is relpersistence: p permanent, u unlogged, t temporary; zero
+	// where it was not asked for.
+	Kind, Persistence byte
+	Identity          IdentityKind
+	Columns           []Column
 	// Key holds the indexes into Columns of the primary key, in its order; empty when there is none.
 	Key []int
 	// Indexes are the first columns of the table's indexes that serve every row; nil where they were not asked for.

@@ -8,6 +8,7 @@ import (
 	"github.com/expr-lang/expr/types"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/finding"
 	"github.com/rowhook/rowhook/internal/problem"
 )
 
@@ -253,18 +254,48 @@ func (b *binder) typeOf(n *node) types.Type {
 	return types.Any
 }
 
-// advice says what would make reading the link's rows, and those of its own links, faster.
-func (l *link) advice(into []string) []string {
+// MissingIndex is an index without which a relation is slow.
+type MissingIndex struct {
+	// Relation is its path: contact.tags. At is where the config names it.
+	Relation string
+	At       problem.Place
+	Table    *cdc.Table
+	Columns  []string
+}
+
+// What says what is missing.
+func (i MissingIndex) What() string {
+	return fmt.Sprintf("relation %s is looked up by %s of %s, which no index begins with: every read goes through the whole table",
+		i.Relation, list(i.Columns), i.Table.TableName)
+}
+
+// SQL makes the index.
+func (i MissingIndex) SQL() finding.Statement {
+	var quoted []string
+	for _, c := range i.Columns {
+		quoted = append(quoted, cdc.QuoteIdent(c))
+	}
+	s := finding.Statement{Phase: finding.Index, SQL: fmt.Sprintf("CREATE INDEX CONCURRENTLY IF NOT EXISTS %s ON %s (%s);",
+		cdc.QuoteIdent(i.Table.Name+"_"+strings.Join(i.Columns, "_")+"_rowhook"), i.Table.Quote(), list(quoted)),
+		Note: "Built without blocking writes; if that is interrupted, drop what it left and begin again."}
+	if i.Table.Kind == 'p' {
+		s.SQL = strings.Replace(s.SQL, " CONCURRENTLY", "", 1)
+		s.Note = "Blocks writes to the partitions while it is built: they can be given their indexes one by one before."
+	}
+	return s
+}
+
+// missing are the indexes that the link, and those within it, lack.
+func (l *link) missing(into []MissingIndex) []MissingIndex {
 	if l.table != nil && l.table.Indexes != nil && !l.indexed() {
-		var quoted, names []string
-		for _, m := range l.lookup.Match {
-			quoted, names = append(quoted, cdc.QuoteIdent(m.Name)), append(names, m.Name)
+		m := MissingIndex{Relation: l.path, At: l.At, Table: l.table}
+		for _, c := range l.lookup.Match {
+			m.Columns = append(m.Columns, c.Name)
 		}
-		into = append(into, fmt.Sprintf("relation %s is looked up by %s of %s, which no index begins with: every read goes through the whole table. Mend: CREATE INDEX CONCURRENTLY ON %s (%s);",
-			l.path, list(names), l.Table, l.Table.Quote(), strings.Join(quoted, ", ")))
+		into = append(into, m)
 	}
 	for _, inner := range l.links {
-		into = inner.advice(into)
+		into = inner.missing(into)
 	}
 	return into
 }
@@ -275,14 +306,26 @@ func (l *link) indexed() bool {
 	})
 }
 
-// Advice tells what would make the mapping cheaper: indexes that relations lack. It is complete where the tables' indexes
-// are known.
-func (m *Mapper) Advice() []string {
-	var advice []string
+// MissingIndexes are those that would make the mapping cheaper. It is complete where the tables' indexes are known.
+func (m *Mapper) MissingIndexes() []MissingIndex {
+	var all []MissingIndex
 	for _, c := range m.resources {
 		for _, l := range c.bound.root.linksOf(nil) {
-			advice = l.advice(advice)
+			all = l.missing(all)
 		}
+	}
+	return all
+}
+
+// Advice tells the MissingIndexes.
+func (m *Mapper) Advice() []string {
+	var advice []string
+	for _, i := range m.MissingIndexes() {
+		var quoted []string
+		for _, c := range i.Columns {
+			quoted = append(quoted, cdc.QuoteIdent(c))
+		}
+		advice = append(advice, fmt.Sprintf("%s. Mend: CREATE INDEX CONCURRENTLY ON %s (%s);", i.What(), i.Table.Quote(), strings.Join(quoted, ", ")))
 	}
 	return advice
 }

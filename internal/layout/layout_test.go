@@ -23,6 +23,7 @@ var stages = []string{
 	"internal/dev",
 	"internal/dev/watch",
 	"internal/app",
+	"internal/check",
 	"internal/config",
 	"internal/api",
 	"internal/store",
@@ -37,11 +38,12 @@ var stages = []string{
 	"internal/hooktest",
 	"internal/problem",
 	"internal/seal",
+	"internal/finding",
 	"internal/secret",
 }
 
 // outsiders import nothing of ours: they could live elsewhere.
-var outsiders = []string{"sender/internal/http1", "client", "internal/pgtest", "internal/hooktest", "internal/problem", "internal/secret"}
+var outsiders = []string{"sender/internal/http1", "client", "internal/pgtest", "internal/hooktest", "internal/problem", "internal/finding", "internal/secret"}
 
 // TestImportsGoDown reads the imports of every package. Tests may import upwards: they are not part of the product.
 func TestImportsGoDown(t *testing.T) {

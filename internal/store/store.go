@@ -110,6 +110,24 @@ func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 func (s *Store) Connections() int { return int(s.pool.Stat().TotalConns()) }
 
 func newPool(ctx context.Context, url secret.String, schema string, size int) (*pgxpool.Pool, error) {
+	cfg, err := poolConfig(url, schema, size)
+	if err != nil {
+		return nil, err
+	}
+	return pgxpool.NewWithConfig(ctx, cfg)
+}
+
+// newReadOnlyPool is one whose connections the server lets change nothing.
+func newReadOnlyPool(ctx context.Context, url secret.String, schema string) (*pgxpool.Pool, error) {
+	cfg, err := poolConfig(url, schema, 2)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	return pgxpool.NewWithConfig(ctx, cfg)
+}
+
+func poolConfig(url secret.String, schema string, size int) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(url.Reveal())
 	if err != nil {
 		return nil, errURL
@@ -133,7 +151,7 @@ func newPool(ctx context.Context, url secret.String, schema string, size int) (*
 	if schema != "" {
 		p["search_path"] = cdc.QuoteIdent(schema)
 	}
-	return pgxpool.NewWithConfig(ctx, cfg)
+	return cfg, nil
 }
 
 //go:embed migrations/*.sql
@@ -187,17 +205,10 @@ func (s *Store) ensureSchema(ctx context.Context) error {
 // setupError adds the mend to an error of making the schema.
 func (s *Store) setupError(what string, err error) error {
 	e := &cdc.Error{Class: cdc.Unavailable, What: what, Err: err}
-	user := s.pool.Config().ConnConfig.User
 	switch code := sqlState(err); code {
-	case "42501":
+	case "42501", "3F000", "42P01":
 		e.Class = cdc.Refused
-		e.Mend = fmt.Sprintf("the role %q may not; let the database's owner run\n    CREATE SCHEMA %s AUTHORIZATION %s;\n    (or give rowhook a database of its own in store.url)",
-			user, cdc.QuoteIdent(s.cfg.Schema), cdc.QuoteIdent(user))
-	case "3F000", "42P01":
-		// A schema that the role may not use is as if it were not there.
-		e.Class = cdc.Refused
-		e.Mend = fmt.Sprintf("the role %q may not use the schema %s, which exists; let its owner run\n    ALTER SCHEMA %s OWNER TO %s;",
-			user, s.cfg.Schema, cdc.QuoteIdent(s.cfg.Schema), cdc.QuoteIdent(user))
+		e.Mend = s.setupMend(code)
 	case "28P01", "28000", "3D000":
 		e.Class = cdc.Refused
 		e.Mend = "mend database.url, which is the store's too"
@@ -227,6 +238,18 @@ func (s *Store) setupError(what string, err error) error {
 		e.Err = fmt.Errorf("%s (SQLSTATE %s)", pg.Message, pg.Code)
 	}
 	return e
+}
+
+// setupMend is what mends a schema that cannot be made (42501) or used.
+func (s *Store) setupMend(code string) string {
+	user := s.pool.Config().ConnConfig.User
+	if code == "42501" {
+		return fmt.Sprintf("the role %q may not; let the database's owner run\n    CREATE SCHEMA %s AUTHORIZATION %s;\n    (or give rowhook a database of its own in store.url)",
+			user, cdc.QuoteIdent(s.cfg.Schema), cdc.QuoteIdent(user))
+	}
+	// A schema that the role may not use is as if it were not there.
+	return fmt.Sprintf("the role %q may not use the schema %s, which exists; let its owner run\n    ALTER SCHEMA %s OWNER TO %s;",
+		user, s.cfg.Schema, cdc.QuoteIdent(s.cfg.Schema), cdc.QuoteIdent(user))
 }
 
 func sqlState(err error) string { return cdc.SQLState(err) }
