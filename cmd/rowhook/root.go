@@ -28,6 +28,7 @@ func (p *program) rootCommand() *cobra.Command {
 			"shape of your API, signed and retried, to the subscriptions that your customers make over a REST API.",
 		Example: "  rowhook demo                          # see it at work, with a throw-away Postgres\n" +
 			"  rowhook dev --database-url URL        # try it on a database of yours; it leaves nothing behind\n" +
+			"  rowhook check --config config.yaml    # what is wrong with config and database, and what mends it\n" +
 			"  rowhook run --config config.yaml      # the real thing",
 		Version:           versionText(),
 		SilenceErrors:     true,
@@ -37,7 +38,9 @@ func (p *program) rootCommand() *cobra.Command {
 	root.SetVersionTemplate("rowhook {{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
 	group(root)
-	root.AddCommand(p.demoCommand(), p.devCommand(), p.runCommand(), p.previewCommand(), p.subscriptionCommand(), p.tokenCommand(), p.resumeCommand(), p.configCommand())
+	root.AddCommand(p.demoCommand(), p.devCommand(), p.checkCommand(), p.runCommand(), p.previewCommand(),
+		p.subscriptionCommand(), p.tokenCommand(),
+		p.resumeCommand(), p.configCommand())
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false
 	}
@@ -111,6 +114,8 @@ func (p *program) exit(cmd *cobra.Command, err error) int {
 		return exitOK
 	case errors.Is(err, errHelpShown):
 		return exitUsage
+	case errors.Is(err, errFound):
+		return exitRefused
 	case errors.As(err, &wrong) || !p.began:
 		fmt.Fprintf(p.stderr, "rowhook: %v\n  usage: %s\n  all of it: %s --help\n", err, cmd.UseLine(), cmd.CommandPath())
 		return exitUsage

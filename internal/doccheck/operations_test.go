@@ -48,6 +48,10 @@ func TestOperations(t *testing.T) {
 
 	for _, b := range blocks(t, "docs/operations.md") {
 		switch {
+		case b.lang == "sh" && b.under == "Check":
+			if out := s.run(b); !strings.Contains(out, "\nno errors,") || !strings.Contains(out, "a rowhook reads it now") {
+				t.Errorf("%s printed %q", b, out)
+			}
 		case b.lang == "sh" && b.under == "Gaps":
 			rowhook.stop()
 			exec("select pg_drop_replication_slot('rowhook');\n")
