@@ -27,6 +27,7 @@ import (
 	"github.com/rowhook/rowhook/internal/app"
 	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/dev/watch"
+	"github.com/rowhook/rowhook/internal/discover"
 	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
@@ -80,7 +81,7 @@ func Run(ctx context.Context, o Options) error {
 		}
 		o.Log.Warn("leftovers of an earlier run stay", "error", err)
 	}
-	tables, err := discover(ctx, conn)
+	tables, err := discover.Tables(ctx, conn)
 	if err != nil {
 		return quiet(ctx, fmt.Errorf("read the database's tables: %w", err))
 	}

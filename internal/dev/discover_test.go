@@ -6,10 +6,15 @@ import (
 	"testing"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/discover"
 )
 
-func tableOf(schema, name string, columns ...string) table {
-	return table{TableName: cdc.TableName{Schema: schema, Name: name}, columns: append([]string{"id"}, columns...), key: []string{"id"}}
+func tableOf(schema, name string, columns ...string) discover.Table {
+	t := discover.Table{TableName: cdc.TableName{Schema: schema, Name: name}, Key: []string{"id"}, KeyInIdentity: true, Owned: true}
+	for _, c := range append([]string{"id"}, columns...) {
+		t.Columns = append(t.Columns, discover.Column{Name: c})
+	}
+	return t
 }
 
 func TestDecide(t *testing.T) {
@@ -22,41 +27,41 @@ func TestDecide(t *testing.T) {
 		return all
 	}
 	for promise, c := range map[string]struct {
-		tables []table
+		tables []discover.Table
 		only   []string
 		want   []string
 	}{
 		"NamedByTheSingular": {
-			tables: []table{tableOf("public", "contacts"), tableOf("crm", "people"), tableOf("public", "OrderItem")},
+			tables: []discover.Table{tableOf("public", "contacts"), tableOf("crm", "people"), tableOf("public", "OrderItem")},
 			want:   []string{"crm.people person", "public.OrderItem order_item", "public.contacts contact"},
 		},
 		"SameSingularKeepsTheSchema": {
-			tables: []table{tableOf("public", "contacts"), tableOf("crm", "contacts"), tableOf("public", "deals")},
+			tables: []discover.Table{tableOf("public", "contacts"), tableOf("crm", "contacts"), tableOf("public", "deals")},
 			want:   []string{"crm.contacts crm_contact", "public.contacts public_contact", "public.deals deal"},
 		},
 		"SameSingularInOneSchemaKeepsTheTable": {
-			tables: []table{tableOf("public", "person"), tableOf("public", "people")},
+			tables: []discover.Table{tableOf("public", "person"), tableOf("public", "people")},
 			want:   []string{"public.people public_people", "public.person public_person"},
 		},
 		"SameInEveryWayIsNumbered": {
-			tables: []table{tableOf("public", "a b"), tableOf("public", "a-b")},
+			tables: []discover.Table{tableOf("public", "a b"), tableOf("public", "a-b")},
 			want:   []string{"public.a b public_a_b", "public.a-b public_a_b_2"},
 		},
 		"OddNamesBecomeLegal": {
-			tables: []table{tableOf("public", "2024_orders"), tableOf("public", "_hidden"), tableOf("public", "rowhook"), tableOf("public", "Ängste")},
+			tables: []discover.Table{tableOf("public", "2024_orders"), tableOf("public", "_hidden"), tableOf("public", "rowhook"), tableOf("public", "Ängste")},
 			want:   []string{"public.2024_orders t_2024_order", "public._hidden hidden", "public.rowhook t_rowhook", "public.Ängste ngste"},
 		},
 		"FrameworksAreLeftOut": {
-			tables: []table{tableOf("public", "schema_migrations"), tableOf("public", "contacts")},
+			tables: []discover.Table{tableOf("public", "schema_migrations"), tableOf("public", "contacts")},
 			want:   []string{"public.contacts contact"},
 		},
 		"NamedFrameworksAreNot": {
-			tables: []table{tableOf("public", "schema_migrations"), tableOf("public", "contacts")},
+			tables: []discover.Table{tableOf("public", "schema_migrations"), tableOf("public", "contacts")},
 			only:   []string{"schema_migrations"},
 			want:   []string{"public.schema_migrations schema_migration"},
 		},
 		"NamedWithOrWithoutSchema": {
-			tables: []table{tableOf("public", "contacts"), tableOf("crm", "deals"), tableOf("crm", "users")},
+			tables: []discover.Table{tableOf("public", "contacts"), tableOf("crm", "deals"), tableOf("crm", "users")},
 			only:   []string{"contacts", "crm.deals", "public.contacts"},
 			want:   []string{"crm.deals deal", "public.contacts contact"},
 		},
@@ -76,9 +81,9 @@ func TestDecide(t *testing.T) {
 
 func TestDecideLeavesOutSecrets(t *testing.T) {
 	t.Parallel()
-	keyed := tableOf("public", "invitations")
-	keyed.columns, keyed.key = []string{"token", "email"}, []string{"token"}
-	p, err := decide([]table{tableOf("public", "users", "email", "password_digest"), keyed}, nil)
+	keyed := tableOf("public", "invitations", "token", "email")
+	keyed.Key = []string{"token"}
+	p, err := decide([]discover.Table{tableOf("public", "users", "email", "password_digest"), keyed}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +100,7 @@ func TestDecideLeavesOutSecrets(t *testing.T) {
 
 func TestUnknownTablesAreAllTold(t *testing.T) {
 	t.Parallel()
-	_, err := decide([]table{tableOf("public", "contacts")}, []string{"contcats", "x"})
+	_, err := decide([]discover.Table{tableOf("public", "contacts")}, []string{"contcats", "x"})
 	if err == nil || !strings.Contains(err.Error(), `did you mean "contacts"?`) || !strings.Contains(err.Error(), `there is no table "x"`) {
 		t.Errorf("got %v", err)
 	}

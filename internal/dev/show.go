@@ -6,6 +6,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/internal/discover"
 )
 
 // show says what was mapped and what was left out.
@@ -16,7 +18,7 @@ func (o Options) show(conn *pgx.Conn, p plan) {
 		fmt.Fprintf(o.Out, "\nMapped: %s, each with the events create, update, delete and truncate\n", count(len(p.resources), "resource"))
 		w := tabwriter.NewWriter(o.Out, 0, 0, 2, ' ', 0)
 		for _, r := range p.resources {
-			fmt.Fprintf(w, "  %s\t%s\tkey %s\t%s\n", r.name, display(r.table), strings.Join(r.key, ", "), count(len(r.columns), "column"))
+			fmt.Fprintf(w, "  %s\t%s\tkey %s\t%s\n", r.name, discover.Display(r.table), strings.Join(r.key, ", "), count(len(r.columns), "column"))
 		}
 		_ = w.Flush()
 	}

@@ -22,6 +22,7 @@ var stages = []string{
 	"internal/demo",
 	"internal/dev",
 	"internal/dev/watch",
+	"internal/discover",
 	"internal/app",
 	"internal/check",
 	"internal/config",

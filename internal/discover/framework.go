@@ -1,4 +1,4 @@
-package dev
+package discover
 
 import "strings"
 
@@ -26,8 +26,8 @@ var frameworks = []struct {
 	{"pg_stat", []string{"pg_stat_*"}},
 }
 
-// framework names the framework that a table belongs to, or "".
-func framework(table string) string {
+// Framework names the framework that a table belongs to, or "".
+func Framework(table string) string {
 	table = strings.ToLower(table)
 	for _, f := range frameworks {
 		for _, t := range f.tables {

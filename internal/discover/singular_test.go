@@ -1,4 +1,4 @@
-package dev
+package discover
 
 import "testing"
 
@@ -21,7 +21,7 @@ func TestSingular(t *testing.T) {
 		// the last part counts
 		"order_statuses": "order_status", "sales_people": "sales_person", "line_items": "line_item", "news_articles": "news_article",
 	} {
-		if got := singular(plural); got != want {
+		if got := Singular(plural); got != want {
 			t.Errorf("singular of %q: got %q, want %q", plural, got, want)
 		}
 	}
@@ -33,7 +33,7 @@ func TestSnake(t *testing.T) {
 		"contacts": "contacts", "OrderItem": "order_item", "HTTPRequest": "http_request", "apiKey": "api_key", "User": "user",
 		"order-items": "order_items", "Straße": "stra_e", "v2Users": "v2_users", "ID": "id", "userID": "user_id",
 	} {
-		if got := snake(name); got != want {
+		if got := Snake(name); got != want {
 			t.Errorf("%q: got %q, want %q", name, got, want)
 		}
 	}

@@ -1,14 +1,14 @@
-package dev
+package discover
 
 import (
 	"slices"
 	"strings"
 )
 
-// looksSecret says whether a column is likely to hold what nobody should be sent. It goes by the name alone, and rather
+// LooksSecret says whether a column is likely to hold what nobody should be sent. It goes by the name alone, and rather
 // leaves out one too many: a config of one's own names the columns.
-func looksSecret(column string) bool {
-	name := snake(column)
+func LooksSecret(column string) bool {
+	name := Snake(column)
 	for _, part := range []string{"password", "passwd", "passphrase", "token", "secret", "salt", "credit_card", "creditcard", "card_number", "private_key", "api_key", "apikey",
 		"access_key", "encryption_key", "signing_key", "secret_key"} {
 		if strings.Contains(name, part) {

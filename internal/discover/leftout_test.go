@@ -1,4 +1,4 @@
-package dev
+package discover
 
 import "testing"
 
@@ -18,7 +18,7 @@ func TestFramework(t *testing.T) {
 		"auth_user": "", "contacts": "", "jobs": "", "queues": "", "sessions_archive": "", "obanx": "", "user_sessions": "", "question": "",
 		"my_schema_migrations": "", "events": "", "users": "",
 	} {
-		if got := framework(table); got != want {
+		if got := Framework(table); got != want {
 			t.Errorf("%s: got %q, want %q", table, got, want)
 		}
 	}
@@ -32,7 +32,7 @@ func TestLooksSecret(t *testing.T) {
 		"api_key", "apikey", "apiKey", "private_key", "access_key_id", "aws_secret_access_key", "otp_secret", "otp_required", "totp", "ssn",
 		"salt", "password_salt", "credit_card", "credit_card_number", "card_number", "cvv", "cvc", "pin_hash", "credentials",
 	} {
-		if !looksSecret(c) {
+		if !LooksSecret(c) {
 			t.Errorf("%s does not look secret", c)
 		}
 	}
@@ -40,7 +40,7 @@ func TestLooksSecret(t *testing.T) {
 		"id", "name", "email", "key", "primary_key", "foreign_key", "sort_key", "file_hash", "content_hash", "digestible", "compass",
 		"passenger_id", "card_id", "session_count", "lesson", "classname", "assn", "notes", "created_at", "position", "optional",
 	} {
-		if looksSecret(c) {
+		if LooksSecret(c) {
 			t.Errorf("%s looks secret", c)
 		}
 	}

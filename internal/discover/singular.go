@@ -1,4 +1,4 @@
-package dev
+package discover
 
 import (
 	"strings"
@@ -32,8 +32,8 @@ var rules = []struct{ ending, becomes string }{
 	{"s", ""},
 }
 
-// singular is the singular of an English word in lower case: of its last part, where it has several (order_statuses).
-func singular(word string) string {
+// Singular is the singular of an English word in lower case: of its last part, where it has several (order_statuses).
+func Singular(word string) string {
 	at := strings.LastIndexByte(word, '_') + 1
 	head, last := word[:at], word[at:]
 	if s, ok := irregular[last]; ok {
@@ -47,8 +47,8 @@ func singular(word string) string {
 	return word
 }
 
-// snake writes a name as resources and events have it: OrderItems is order_items.
-func snake(name string) string {
+// Snake writes a name as resources and events have it: OrderItems is order_items.
+func Snake(name string) string {
 	var b strings.Builder
 	runes := []rune(name)
 	for i, r := range runes {
