@@ -22,6 +22,8 @@ var stages = []string{
 	"internal/demo",
 	"internal/dev",
 	"internal/dev/watch",
+	"internal/scaffold",
+	"internal/openapi",
 	"internal/discover",
 	"internal/app",
 	"internal/check",
