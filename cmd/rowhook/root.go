@@ -28,6 +28,7 @@ func (p *program) rootCommand() *cobra.Command {
 			"shape of your API, signed and retried, to the subscriptions that your customers make over a REST API.",
 		Example: "  rowhook demo                          # see it at work, with a throw-away Postgres\n" +
 			"  rowhook dev --database-url URL        # try it on a database of yours; it leaves nothing behind\n" +
+			"  rowhook init --database-url URL       # print a config for it\n" +
 			"  rowhook check --config config.yaml    # what is wrong with config and database, and what mends it\n" +
 			"  rowhook run --config config.yaml      # the real thing",
 		Version:           versionText(),
@@ -38,7 +39,7 @@ func (p *program) rootCommand() *cobra.Command {
 	root.SetVersionTemplate("rowhook {{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
 	group(root)
-	root.AddCommand(p.demoCommand(), p.devCommand(), p.checkCommand(), p.runCommand(), p.previewCommand(),
+	root.AddCommand(p.demoCommand(), p.devCommand(), p.initCommand(), p.checkCommand(), p.runCommand(), p.previewCommand(),
 		p.subscriptionCommand(), p.tokenCommand(),
 		p.resumeCommand(), p.configCommand())
 	for _, c := range root.Commands() {
