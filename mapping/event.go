@@ -49,4 +49,19 @@ type DeadLetter struct {
 	Time     time.Time
 	// Reason says what failed, where, and on what; it never holds the row's values.
 	Reason string
+
+	// EventID and Type are those of the event that was to be made. Undecided says that it is not known whether there was to
+	// be one: a condition failed.
+	EventID   string
+	Type      string
+	Undecided bool
+	// Key are the names of the columns that Instance holds; empty where it is not known.
+	Key []string
+	// Known is what the log told of a row that is gone, by column, as far as it is small; nil is a null. It is for the
+	// event's data and never shown.
+	Known map[string]*string
+	// Refused says that the event was made, and the store did not take it.
+	Refused bool
+	// Tries counts the replays that were tried.
+	Tries int
 }

@@ -48,11 +48,30 @@ func (o *output) event(e *Event) {
 	o.events = append(o.events, e)
 }
 
-func (o *output) deadLetter(p *planned, instance, reason string) {
-	o.dead = append(o.dead, DeadLetter{
-		Resource: p.Name, Op: o.change.Op, Instance: instance, Position: o.position, Time: o.change.Tx.Time.UTC(), Reason: reason,
-	})
+// deadLetter makes the dead letter of an event. Its instance may be empty, where it is not known.
+func (m *Mapper) deadLetter(o *output, p *planned, event, instance, reason string) *DeadLetter {
+	l := DeadLetter{Resource: p.Name, Op: o.change.Op, Instance: instance, Position: o.position, Time: o.change.Tx.Time.UTC(), Reason: reason,
+		EventID: m.eventID(o, p, event, instance), Type: event}
+	if instance != "" {
+		l.Key = p.keyNames()
+	}
+	if event == p.deleted {
+		l.Known = knownOf(o.change)
+	}
+	o.dead = append(o.dead, l)
 	o.position.Sub++
+	return &o.dead[len(o.dead)-1]
+}
+
+// eventID is the id of an event of the change.
+func (m *Mapper) eventID(o *output, p *planned, event, instance string) string {
+	if m.audience == ToAccount && event != p.created && event != p.deleted {
+		event += " of the account" // the admin gets one with other content
+	}
+	if p.EachChange {
+		return m.ids.id(o.change.Tx, o.change.Ordinal, event, instance)
+	}
+	return m.ids.netID(o.change.Tx, o.change.Block, o.place, event, instance)
 }
 
 // panicked tells of a panic. What it says may quote the row.
@@ -62,7 +81,7 @@ func panicked(v any) string { return fmt.Sprintf("rowhook failed with a %T; plea
 func (m *Mapper) mapResource(o *output, p *planned) {
 	defer func() {
 		if r := recover(); r != nil {
-			o.deadLetter(p, "", panicked(r))
+			m.letters(o, p, panicked(r))
 		}
 	}()
 	c := o.change
@@ -75,7 +94,7 @@ func (m *Mapper) mapResource(o *output, p *planned) {
 		return
 	}
 	if p.broken != "" {
-		o.deadLetter(p, "", p.broken)
+		m.letters(o, p, p.broken)
 		return
 	}
 	switch c.Op {
@@ -108,7 +127,7 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 	m.instance, whole = r.appendInstance(m.instance[:0], p.key)
 	instance := string(m.instance)
 	if !whole {
-		o.deadLetter(p, "", fmt.Sprintf("the change does not carry the key %s of %s: it is not in the replica identity",
+		m.deadLetter(o, p, event, "", fmt.Sprintf("the change does not carry the key %s of %s: it is not in the replica identity",
 			list(p.keyNames()), p.Table))
 		return false
 	}
@@ -119,7 +138,7 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 		m.buf = r.data(m.buf, &p.root)
 	}
 	if r.err != nil {
-		o.deadLetter(p, instance, r.reason(p.Name))
+		m.deadLetter(o, p, event, instance, r.reason(p.Name))
 		return false
 	}
 	e := &Event{Type: event, Resource: p.Name, Instance: instance, Time: o.change.Tx.Time.UTC(), Audience: m.audience}
@@ -131,12 +150,12 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 		var known bool
 		m.buf, known = r.appendAccount(m.buf, p.bound.account)
 		if r.err != nil {
-			o.deadLetter(p, instance, r.reason(p.Name))
+			m.deadLetter(o, p, event, instance, r.reason(p.Name))
 			return false
 		}
 		if account := m.buf[size:]; known {
 			if bytes.IndexByte(account, 0) >= 0 || !utf8.Valid(account) {
-				o.deadLetter(p, instance, "the account is not a text that can be stored: it holds a zero byte, or bytes that are not UTF-8")
+				m.deadLetter(o, p, event, instance, "the account is not a text that can be stored: it holds a zero byte, or bytes that are not UTF-8")
 				return false
 			}
 			// Changes of one account often come together.
@@ -154,15 +173,7 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 	if m.previous && m.updates {
 		e.Previous = m.previousOf(p)
 	}
-	named := event
-	if m.audience == ToAccount && event != p.created && event != p.deleted {
-		named += " of the account" // the admin gets one with other content
-	}
-	if p.EachChange {
-		e.ID = m.ids.id(o.change.Tx, o.change.Ordinal, named, instance)
-	} else {
-		e.ID = m.ids.netID(o.change.Tx, o.change.Block, o.place, named, instance)
-	}
+	e.ID = m.eventID(o, p, event, instance)
 	o.event(e)
 	return true
 }

@@ -25,6 +25,8 @@ type planned struct {
 	*bound
 	// broken says why the resource does not fit the relation; its changes are dead letters then.
 	broken string
+	// instance is the key, also where the rest does not fit; nil where it is not there.
+	instance []int
 }
 
 // Columns are the indexes of the relation's columns that the mapping of its rows uses: key, account, conditions and
@@ -67,7 +69,8 @@ func (m *Mapper) bindRelation(r *cdc.Relation) *plan {
 	}
 	if len(p.resources) == 0 {
 		for _, c := range m.byOID[r.OID] {
-			p.resources = append(p.resources, planned{compiled: c, broken: fmt.Sprintf(
+			key, _ := relationKey(c, r)
+			p.resources = append(p.resources, planned{compiled: c, instance: key, broken: fmt.Sprintf(
 				"table %s is now called %s; name it so in the config, or rename it back", c.Table, r.Table)})
 		}
 	}
@@ -92,9 +95,9 @@ func (m *Mapper) bindResource(c *compiled, r *cdc.Relation) planned {
 	}
 	b, problems := c.bind(r.Columns, key, m.tables, m.evaluator)
 	if len(problems) > 0 {
-		return planned{compiled: c, broken: reasonOf(problems)}
+		return planned{compiled: c, broken: reasonOf(problems), instance: key}
 	}
-	return planned{compiled: c, bound: b}
+	return planned{compiled: c, bound: b, instance: key}
 }
 
 // columnsOf are the columns that the resource uses, each once; none where it does not fit.

@@ -234,7 +234,7 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 	if c.Op != cdc.Insert {
 		was = m.stateOf(p, old, nil)
 		if m.renderer.err != nil {
-			m.fail(o, p, old)
+			m.letters(o, p, m.renderer.reason(p.Name))
 			return
 		}
 	}
@@ -244,7 +244,7 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 			m.renderer.failed, m.renderer.err = p.stateNode(), failed("a large value that it needs was not sent and the row is gone")
 		}
 		if m.renderer.err != nil {
-			m.fail(o, p, c.New)
+			m.letters(o, p, m.renderer.reason(p.Name))
 			return
 		}
 	}
@@ -299,16 +299,6 @@ func (p *planned) stateNode() *node {
 	return p.conditions.deleteWhen
 }
 
-// fail makes a dead letter of what the renderer failed on.
-func (m *Mapper) fail(o *output, p *planned, row cdc.Row) {
-	r := &m.renderer
-	reason := r.reason(p.Name)
-	r.row, r.fallback = row, nil
-	m.instance, _ = r.appendInstance(m.instance[:0], p.key)
-	o.deadLetter(p, string(m.instance), reason)
-	m.forget()
-}
-
 // named makes the resource's own events of a row that is there. Without an update one is made only where a column of its
 // condition has changed.
 func (m *Mapper) named(o *output, p *planned, update bool) {
@@ -326,7 +316,11 @@ func (m *Mapper) named(o *output, p *planned, update bool) {
 		}
 		switch {
 		case r.err != nil:
-			m.fail(o, p, c.New)
+			reason := r.reason(p.Name)
+			r.row, r.fallback = c.New, c.Old
+			m.instance, _ = r.appendInstance(m.instance[:0], p.key)
+			m.deadLetter(o, p, e.name, string(m.instance), reason).Undecided = true
+			m.forget()
 		case holds:
 			m.one(o, p, e.name, c.New, c.Old)
 		}

@@ -10,6 +10,8 @@ import (
 const (
 	eventOverhead    = 400
 	deliveryOverhead = 440
+	// knownOverhead is what a value of a dead letter takes beside its texts.
+	knownOverhead = 64
 )
 
 // subscriptionState is what a subscription takes that has something in memory, in bytes, beside what its deliveries are

@@ -55,6 +55,9 @@ type Job struct {
 	To    []*subscriptions.Subscription
 	// Stored says that the event's row is in the store already, from before a restart.
 	Stored bool
+	// Deferred lets the deliveries go through the store, in the place of the event's position among those of its instance
+	// that are not finished. It may be behind that of events that were submitted before.
+	Deferred bool
 }
 
 // Counts are numbers for metrics and status.

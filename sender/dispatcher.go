@@ -121,7 +121,7 @@ func (d *Dispatcher) Submit(ctx context.Context, jobs []Job, receipt *cdc.Receip
 		now := time.Now()
 		b := &body{price: price, deliveries: len(j.To), shared: len(j.To) > 1, stored: j.Stored}
 		for _, to := range j.To {
-			d.submit(&delivery{event: j.Event, body: b, receipt: receipt, submitted: now}, to, now)
+			d.submit(&delivery{event: j.Event, body: b, receipt: receipt, submitted: now, deferred: j.Deferred}, to, now)
 		}
 	}
 	d.launch(d.schedule())
@@ -158,17 +158,29 @@ func (d *Dispatcher) pauseForRoom(done <-chan struct{}) {
 // Bury makes a dead letter durable; it settles one part of the receipt. Like Submit it waits for room, but not when the
 // Dispatcher stops.
 func (d *Dispatcher) Bury(letter mapping.DeadLetter, receipt *cdc.Receipt) {
+	d.keep(Record{Op: Bury, DeadLetter: &letter}, receipt)
+}
+
+// keep queues a record of a dead letter.
+func (d *Dispatcher) keep(r Record, receipt *cdc.Receipt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	price := int64(len(letter.Reason)+len(letter.Instance)) + eventOverhead
+	price := int64(len(r.DeadLetter.Reason)+len(r.DeadLetter.Instance)) + eventOverhead
+	for name, value := range r.DeadLetter.Known {
+		price += int64(len(name)) + knownOverhead
+		if value != nil {
+			price += int64(len(*value))
+		}
+	}
 	for !d.direct.room(price) && !d.stopping {
 		d.pauseForRoom(nil)
 	}
 	d.direct.take(price)
-	d.record(Record{Op: Bury, DeadLetter: &letter, settle: func() {
+	r.settle = func() {
 		d.direct.give(price)
 		d.done(receipt)
-	}})
+	}
+	d.record(r)
 }
 
 func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now time.Time) {
@@ -189,7 +201,11 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 		s.moved = now
 	}
 	s.bytes += dl.weight()
-	if s.held || s.whole || l.rows > 0 || l.current == nil && d.halted() {
+	if dl.deferred && !s.whole && l.rows == 0 {
+		// What is under way, or waits, of the same key is stored before it.
+		d.storeLane(l)
+	}
+	if dl.deferred || s.held || s.whole || l.rows > 0 || l.current == nil && d.halted() {
 		d.deferred(dl, now, nil)
 		d.shed()
 		return

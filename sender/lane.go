@@ -44,7 +44,9 @@ type delivery struct {
 	stored  bool
 	running bool
 	// refused says that the store refused its row: a record of its end counts none, and frees its key if that is busy.
-	refused   bool
+	refused bool
+	// deferred says that it is to go through the store.
+	deferred  bool
 	submitted time.Time
 	// waits says that it is counted among its subscription's bytes.
 	waits bool

@@ -39,6 +39,9 @@ func (d *Dispatcher) buryRefused(ctx context.Context, r *Record, refused *Refuse
 		}
 	}
 	rest := []Record{{Op: Bury, DeadLetter: letterOf(r, refused)}}
+	if r.Op == Amend {
+		rest[0].Op, rest[0].Closed = Amend, r.Closed
+	}
 	if r.Stored && !r.delivery.refused {
 		rest = append(rest, overOf(r))
 	}
@@ -76,14 +79,15 @@ func overOf(r *Record) Record {
 
 // letterOf is the dead letter of a refused record: in ASCII, and short, so that it cannot be refused for the same reason.
 func letterOf(r *Record, refused *RefusedError) *mapping.DeadLetter {
-	if r.Op == Bury {
+	if r.Op == Bury || r.Op == Amend {
 		l := *r.DeadLetter
 		l.Resource, l.Instance, l.Reason = inASCII(l.Resource), inASCII(l.Instance), inASCII(l.Reason)
+		l.Type, l.Key, l.Known = inASCII(l.Type), nil, nil
 		return &l
 	}
 	ev := r.Event
 	return &mapping.DeadLetter{Resource: inASCII(ev.Resource), Op: opOf(ev), Instance: inASCII(ev.Instance), Position: ev.Position, Time: ev.Time,
-		Reason: "the store refuses the event: " + inASCII(refused.Reason)}
+		Reason: "the store refuses the event: " + inASCII(refused.Reason), EventID: ev.ID, Type: inASCII(ev.Type), Refused: true}
 }
 
 // inASCII is the text with \u escapes in place of what is not printable ASCII, bounded.

@@ -41,6 +41,10 @@ const (
 	Reschedule
 	// Bury writes a dead letter.
 	Bury
+	// Amend writes what has become of a dead letter that was replayed, unless that is known already.
+	Amend
+	// Pass writes nothing. When it is settled, all records before it are durable.
+	Pass
 )
 
 // Record is one thing to be made durable.
@@ -62,8 +66,9 @@ type Record struct {
 	RetryReason string
 	// Outcome is that of the attempt that led to the record, nil when none did.
 	Outcome *Outcome
-	// DeadLetter is for Bury.
+	// DeadLetter is for Bury and Amend. Closed is for Amend: how the letter ended; empty where it stays open, with its Reason.
 	DeadLetter *mapping.DeadLetter
+	Closed     string
 
 	delivery *delivery
 	settle   func()

@@ -94,7 +94,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (a answer, calle
 		case !ok:
 			return unauthorized(r), ""
 		}
-		c.scope, caller = l.scope, l.name
+		c.scope, c.caller, caller = l.scope, l.name, l.name
 		if refused, no := s.refuse(rt, l, r.Method); no {
 			return refused, caller
 		}

@@ -14,6 +14,8 @@ type call struct {
 	// id is the last part of the path, where the route has one.
 	id    string
 	scope subscriptions.Scope
+	// caller is the name of the token.
+	caller string
 }
 
 // action answers a call. An error is answered by failure.
@@ -68,6 +70,11 @@ func (s *Server) find(path string) (route, string, bool) {
 	}
 	if id, ok := strings.CutPrefix(rest, "token/"); ok && id != "" && !strings.Contains(id, "/") {
 		return oneToken, id, s.config.Made != nil
+	}
+	if s.config.DeadLetters != nil {
+		if rt, id, ok := findDeadLetter(rest); ok {
+			return rt, id, true
+		}
 	}
 	id, ok := strings.CutPrefix(rest, "subscription/")
 	id, what, acts := strings.Cut(id, "/")

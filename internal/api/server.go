@@ -37,6 +37,8 @@ type Config struct {
 	Ready func() client.Readiness
 	// Resume lets replication go on, with the loss of changes if acceptGap is set. Nil is no such route.
 	Resume func(ctx context.Context, acceptGap bool) (*client.Resumed, error)
+	// DeadLetters keeps what could not be mapped. Nil is no such routes.
+	DeadLetters DeadLetters
 	// Metrics serves /metrics. Nil is none.
 	Metrics http.Handler
 	// Log gets a line for each request. Nil is none.

@@ -186,6 +186,7 @@ func (a *App) api(cfg *config.Config) *api.Server {
 		ConfigRetries: len(cfg.Delivery.Retries),
 		Ready:         a.readiness,
 		Resume:        a.resume,
+		DeadLetters:   deadLetters{a},
 		Metrics:       a.metrics.handler(),
 		Log:           a.log,
 		Version:       a.opts.Version,
@@ -214,6 +215,7 @@ func (a *App) run(ctx context.Context) error {
 	if a.cfg.Store.EncryptionKey == "" {
 		a.log.Info("secrets and targets of subscriptions are stored in the clear: store.encryption_key would seal them")
 	}
+	a.tellOpenLetters(ctx, st, 1)
 
 	h := &handler{app: a, store: st, index: subscriptions.NewIndex()}
 	src, err := cdc.New(a.sourceConfig(), h, st)
@@ -439,6 +441,7 @@ func (a *App) expireLoop(ctx context.Context, st *store.Store, u *unsettled) {
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("what is older than the retention cannot be removed", "error", err)
 		}
+		a.tellOpenLetters(ctx, st, lettersMany)
 		for _, name := range dropped {
 			a.log.Info("partition dropped: it is older than the retention", "partition", name)
 		}

@@ -62,6 +62,8 @@ type handler struct {
 	lateLook time.Time
 	// superseded are subscriptions that match as before a change of them, until its announcement is read, by Key.
 	superseded map[int64]store.Superseded
+	// replaying says that a message of the batch asks for the replay of dead letters.
+	replaying bool
 }
 
 // Begin implements cdc.Handler: this process is the one that reads the slot now.
@@ -247,6 +249,9 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 			h.tx, h.mapper = c.Tx, h.fresh
 		}
 		if c.Op == cdc.Message {
+			if h.replayAsked(c) {
+				continue
+			}
 			if err := h.announced(ctx, c); err != nil {
 				return err
 			}
@@ -272,6 +277,9 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 	for _, j := range h.jobs {
 		n += len(j.To)
 	}
+	if h.replaying {
+		n++
+	}
 	receipt := to.add(n, last)
 	if n > 0 {
 		h.unsettled.add(receipt, committed(changes))
@@ -295,6 +303,11 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 	}
 	h.forget = h.forget[:0]
 	h.app.metrics.buried(len(h.letters))
+	if h.replaying {
+		if err := h.replay(ctx, changes, receipt); err != nil {
+			return err
+		}
+	}
 	clear(h.jobs[:cap(h.jobs)])
 	clear(h.events[:cap(h.events)])
 	return nil

@@ -80,7 +80,7 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
 		func() float64 { return float64(a.reads.Queries()) })
-	m.registry.MustRegister(m.changesTotal, reads, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, newSlotMetrics(a), m,
+	m.registry.MustRegister(m.changesTotal, reads, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, newSlotMetrics(a), newLetterMetrics(a), m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

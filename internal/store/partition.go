@@ -85,7 +85,7 @@ func (s *Store) forgetPartitions(records []sender.Record) {
 }
 
 // Expire drops the partitions of days that ended before the time and to which nothing that is due refers, and removes
-// what is left of subscriptions that were deleted before it; dead letters stay. It returns the names of the partitions
+// what is left of subscriptions that were deleted before it, and dead letters that were closed before it. It returns the names of the partitions
 // dropped. A day that is in use is left for the next time.
 func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) {
 	if err := s.sweepDue(ctx); err != nil {
@@ -113,7 +113,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) 
 	if _, err := s.pool.Exec(ctx, `DELETE FROM subscription WHERE deleted_at < $1`, before); err != nil {
 		return dropped, fmt.Errorf("remove deleted subscriptions: %w", err)
 	}
-	return dropped, nil
+	return dropped, s.expireLetters(ctx, before)
 }
 
 func sortedKeys(m map[string][]string) []string {

@@ -174,6 +174,8 @@ func (s *Store) migrate(ctx context.Context) error {
 	defer func() { _ = db.Close() }()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
 		goose.WithTableName("migration"), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
+		// Versions that were developed at the same time may bring theirs in another order.
+		goose.WithAllowOutofOrder(true),
 		goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)

@@ -24,6 +24,7 @@ type rows struct {
 	defers, reschedules []*sender.Record
 	finished            []*sender.Record
 	letters             []*mapping.DeadLetter
+	amended             []*sender.Record
 	// now is this process' clock: due times are compared with no other.
 	now time.Time
 }
@@ -34,6 +35,10 @@ func collect(records []sender.Record, now time.Time) *rows {
 		r := &records[i]
 		if r.Op == sender.Bury {
 			out.letters = append(out.letters, r.DeadLetter)
+			continue
+		}
+		if r.Op == sender.Amend {
+			out.amended = append(out.amended, r)
 			continue
 		}
 		if r.InsertEvent {
@@ -143,10 +148,7 @@ func (s *Store) writeRows(ctx context.Context, r *rows, again bool) error {
 	r.queueDefers(b)
 	r.queueReschedules(b)
 	r.queueFinished(b, r.now)
-	for _, l := range r.letters {
-		b.Queue(`INSERT INTO dead_letter (position, resource, committed_at, op, instance, reason) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT DO NOTHING`, bytesOf(l.Position), l.Resource, l.Time, l.Op.String(), l.Instance, l.Reason)
-	}
+	r.queueLetters(b)
 	b.Queue(`COMMIT`)
 	if err := conn.SendBatch(ctx, b).Close(); err != nil {
 		return s.rollback(ctx, conn, err)
