@@ -61,7 +61,7 @@ type handler struct {
 	late     map[string]lateChange
 	lateLook time.Time
 	// superseded are subscriptions that match as before a change of them, until its announcement is read, by Key.
-	superseded map[int64]store.Superseded
+	superseded map[int64]store.Former
 	// replaying says that a message of the batch asks for the replay of dead letters.
 	replaying bool
 }

@@ -40,16 +40,16 @@ func supersede(ctx context.Context, tx pgx.Tx, key int64, old subscriptions.Anno
 	return err
 }
 
-// Superseded is what a subscription matched before a change of it.
-type Superseded struct {
+// Former is what a subscription matched before a change of it.
+type Former struct {
 	subscriptions.Announcement
 	// Until is a position of the log at or before which the change was announced.
 	Until cdc.LSN
 }
 
 // Superseded returns, by the subscriptions' Key, what those matched at a position of the log that were changed after it.
-func (s *Store) Superseded(ctx context.Context, at cdc.LSN) (map[int64]Superseded, error) {
-	fail := func(err error) (map[int64]Superseded, error) {
+func (s *Store) Superseded(ctx context.Context, at cdc.LSN) (map[int64]Former, error) {
+	fail := func(err error) (map[int64]Former, error) {
 		return nil, fmt.Errorf("read what subscriptions matched: %w", err)
 	}
 	rows, err := s.pool.Query(ctx, `
@@ -58,7 +58,7 @@ func (s *Store) Superseded(ctx context.Context, at cdc.LSN) (map[int64]Supersede
 	if err != nil {
 		return fail(err)
 	}
-	found := map[int64]Superseded{}
+	found := map[int64]Former{}
 	var (
 		key     int64
 		pending bool
@@ -67,7 +67,7 @@ func (s *Store) Superseded(ctx context.Context, at cdc.LSN) (map[int64]Supersede
 	)
 	pends := false
 	_, err = pgx.ForEachRow(rows, []any{&key, &pending, &until, &a}, func() error {
-		x := Superseded{Announcement: a, Until: unheard}
+		x := Former{Announcement: a, Until: unheard}
 		if !pending {
 			var err error
 			if x.Until, err = pglogrepl.ParseLSN(until); err != nil {
