@@ -284,6 +284,8 @@ func tableTrouble(n TableName, t *Table) *Error {
 		return e
 	}
 	switch {
+	case len(t.Key) == 0 && identity:
+		// Enough for a table whose changes touch others; a resource's is told by who maps it.
 	case len(t.Key) == 0:
 		return refuse(fmt.Sprintf("table %s has no primary key, so its rows cannot be told apart", n),
 			fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…);", n.Quote()))

@@ -272,20 +272,24 @@ func baseOf(t *Type) *Type {
 	return t
 }
 
-// equalityOperator is the operator by which the default index of the type t compares, in SQL.
-const equalityOperator = `coalesce((
-			select format('operator(%I.%s)', n.nspname, p.oprname)
+// equalityOperator and greaterOperator are those by which the default index of the type t compares, in SQL.
+var equalityOperator, greaterOperator = indexOperator(3, "="), indexOperator(5, ">")
+
+func indexOperator(strategy int, otherwise string) string {
+	return fmt.Sprintf(`coalesce((
+			select format('operator(%%I.%%s)', n.nspname, p.oprname)
 			from pg_opclass o
-			join pg_amop a on a.amopfamily = o.opcfamily and a.amopstrategy = 3 and a.amoplefttype = o.opcintype and a.amoprighttype = o.opcintype
+			join pg_amop a on a.amopfamily = o.opcfamily and a.amopstrategy = %d and a.amoplefttype = o.opcintype and a.amoprighttype = o.opcintype
 			join pg_operator p on p.oid = a.amopopr
 			join pg_namespace n on n.oid = p.oprnamespace
 			where o.opcintype = coalesce(nullif(t.typbasetype, 0), t.oid) and o.opcdefault and o.opcmethod = (select oid from pg_am where amname = 'btree')
-			limit 1), '=')`
+			limit 1), '%s')`, strategy, otherwise)
+}
 
-// lookupStatements are the prepared statements of lookups on a connection, by their names.
+// lookupStatements are the prepared statements of lookups and Roots on a connection, by their names.
 type lookupStatements struct {
 	conn  *pgx.Conn
-	names map[*Lookup]string
+	names map[any]string
 	// made counts those that were ever made, so that no name comes twice.
 	made int
 }
@@ -295,10 +299,15 @@ const preparedMax = 1000
 
 // prepare returns the name of the lookup's statement.
 func (p *lookupStatements) prepare(ctx context.Context, conn *pgx.Conn, l *Lookup) (string, error) {
+	return p.prepareAs(ctx, conn, l, l.statement)
+}
+
+// prepareAs returns the name of the statement of what the key stands for, which is made where there is none.
+func (p *lookupStatements) prepareAs(ctx context.Context, conn *pgx.Conn, key any, statement func(context.Context, *pgx.Conn) (string, error)) (string, error) {
 	if p.conn != conn {
-		p.conn, p.names = conn, map[*Lookup]string{}
+		p.conn, p.names = conn, map[any]string{}
 	}
-	if name, ok := p.names[l]; ok {
+	if name, ok := p.names[key]; ok {
 		return name, nil
 	}
 	if len(p.names) >= preparedMax {
@@ -307,7 +316,7 @@ func (p *lookupStatements) prepare(ctx context.Context, conn *pgx.Conn, l *Looku
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	sql, err := l.statement(ctx, conn)
+	sql, err := statement(ctx, conn)
 	if err != nil {
 		return "", err
 	}
@@ -316,17 +325,17 @@ func (p *lookupStatements) prepare(ctx context.Context, conn *pgx.Conn, l *Looku
 	if _, err := conn.PgConn().Prepare(ctx, name, sql, nil); err != nil {
 		return "", err
 	}
-	p.names[l] = name
+	p.names[key] = name
 	return name, nil
 }
 
-// forget lets go of the lookup's statement.
-func (p *lookupStatements) forget(ctx context.Context, conn *pgx.Conn, l *Lookup) error {
-	name, ok := p.names[l]
+// forget lets go of a statement.
+func (p *lookupStatements) forget(ctx context.Context, conn *pgx.Conn, key any) error {
+	name, ok := p.names[key]
 	if !ok || p.conn != conn {
 		return nil
 	}
-	delete(p.names, l)
+	delete(p.names, key)
 	return conn.PgConn().Deallocate(ctx, name)
 }
 
