@@ -40,6 +40,8 @@ type Part struct {
 	Open bool
 	// Last says that nothing more of the batch follows.
 	Last bool
+	// Rest says that more of what the last change's block comes to is in the next part.
+	Rest bool
 }
 
 // Stage takes batches and hands out parts. It is for one goroutine.
@@ -200,7 +202,7 @@ func (s *Stage) emit() {
 		it := &b.items[b.emitted]
 		full := len(s.changes) >= cdc.BatchRows || s.bytes >= cdc.BatchBytes
 		if full && (b.emitted == 0 || b.items[b.emitted-1].ordinal != it.ordinal) {
-			s.part.Open = b.each
+			s.part.Open, s.part.Rest = b.each, true
 			return
 		}
 		b.emitted++

@@ -30,8 +30,10 @@ type Index struct {
 	// same with delivery options, written as JSON.
 	patterns     names
 	patternLists []patternList
-	delivery     names
-	options      []DeliveryOptions
+	// wide counts the lists that have the pattern for everything.
+	wide     int
+	delivery names
+	options  []DeliveryOptions
 	// places holds the active subscriptions of each place; pinned, by a hash, those with a ResourceID.
 	places map[place]list
 	pinned map[uint64]list
@@ -222,6 +224,14 @@ func (x *Index) Match(dst []*Subscription, ev *mapping.Event) []*Subscription {
 		dst = append(dst, x.unpacked(n))
 	}
 	return dst
+}
+
+// Wants says whether there is a subscription, of whatever state and account, that asks for events of the type. It costs
+// next to nothing.
+func (x *Index) Wants(event, resource string) bool {
+	_, named := x.events.find(event)
+	_, whole := x.resources.find(resource)
+	return named || whole || x.wide > 0
 }
 
 // collect finds what the account's lists hold for the event: those that were made before its transaction committed.
@@ -420,6 +430,7 @@ func (x *Index) releasePatterns(n uint32) {
 	for _, p := range x.patternLists[n].numbers {
 		switch {
 		case p == everything:
+			x.wide--
 		case p%2 == 0:
 			x.events.release(p / 2)
 		default:
@@ -431,6 +442,7 @@ func (x *Index) releasePatterns(n uint32) {
 
 func (x *Index) acquirePattern(text string) uint32 {
 	if text == "*" {
+		x.wide++
 		return everything
 	}
 	if resource, ok := strings.CutSuffix(text, ".*"); ok {
