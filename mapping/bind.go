@@ -48,6 +48,8 @@ type bound struct {
 	links   []*link
 	key     []int
 	account *node
+	// touches are the relations that touch, each with those that lead to it, from the resource's own on.
+	touches [][]*link
 	conditions
 }
 
@@ -76,6 +78,7 @@ func (r *resource) bind(columns []cdc.Column, key []int, tables map[cdc.TableNam
 	b := binder{scope: newScope(r.Table, columns), format: r.format, evaluator: e, tables: tables}
 	out := &bound{key: key}
 	b.links = b.link(r.relations, key)
+	out.touches = touching(nil, nil, r.relations, b.links)
 	out.root = b.root(&shape{root: r.root, columns: r.Columns, except: r.Except, relations: r.relations, at: r.At})
 	out.links = out.root.linksOf(nil)
 	// What is not in the representation decides which events there are, before anything is read for them.

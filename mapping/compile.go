@@ -16,6 +16,10 @@ type Mapper struct {
 	types   []EventType
 	// tables are those that relations read, as they were when the Mapper was made.
 	tables map[cdc.TableName]*cdc.Table
+	// targets are the resources that changes of related rows update; touches are those relations, by table as above.
+	targets      []*Target
+	touches      map[cdc.TableName][]*touch
+	touchesByOID map[uint32][]*touch
 
 	plans     map[*cdc.Relation]*plan
 	last      *cdc.Relation
@@ -53,8 +57,9 @@ type compiled struct {
 func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string) (*Mapper, problem.List) {
 	var problems problem.List
 	m := &Mapper{
-		byTable:   map[cdc.TableName][]*compiled{},
-		byOID:     map[uint32][]*compiled{},
+		byTable: map[cdc.TableName][]*compiled{},
+		byOID:   map[uint32][]*compiled{},
+		touches: map[cdc.TableName][]*touch{}, touchesByOID: map[uint32][]*touch{},
 		plans:     map[*cdc.Relation]*plan{},
 		evaluator: newEvaluator(),
 		ids:       identifier{lineage: lineage},
@@ -97,6 +102,7 @@ func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string
 			m.byOID[table.OID] = append(m.byOID[table.OID], c)
 		}
 		m.types = append(m.types, c.eventTypes()...)
+		m.addTarget(c)
 	}
 	if len(problems) > 0 {
 		return nil, problems

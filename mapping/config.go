@@ -75,6 +75,8 @@ type Relation struct {
 	Columns        []Source
 	AllColumns     bool
 	Except         []Source
+	// Touch makes a change of the other table's rows an update of ours.
+	Touch bool
 	// Relations are those of the other table's rows.
 	Relations []Relation
 }

@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/coalesce"
 	"github.com/rowhook/rowhook/internal/problem"
 )
 
@@ -133,6 +134,8 @@ func loadRelations(t testing.TB, file string, n *yaml.Node) []Relation {
 				})
 			case "many":
 				r.Many = value.Value == "true"
+			case "touch":
+				r.Touch = value.Value == "true"
 			case "order_by":
 				r.OrderBy = sources(value)
 			case "representation":
@@ -152,4 +155,47 @@ func loadRelations(t testing.TB, file string, n *yaml.Node) []Relation {
 		relations = append(relations, r)
 	})
 	return relations
+}
+
+// touch tells what a change touches, and makes the updates of the rows that are known by their keys.
+func (r relatedRows) touch(t testing.TB, out *strings.Builder, m *Mapper, c *cdc.Change) (events []*Event, dead []DeadLetter) {
+	t.Helper()
+	at := &TouchAt{Epoch: 1, Tx: c.Tx, Ordinal: c.Ordinal, Sub: TouchedFrom}
+	for _, touch := range m.Touched(nil, c, coalesce.Place{}) {
+		if touch.Broken != "" {
+			dead = append(dead, at.DeadLetter(touch.Target, "", touch.Broken))
+			continue
+		}
+		a := touch.Target.Roots.Ascents[touch.Ascent]
+		var up []string
+		for i := len(a.Steps) - 1; i >= 0; i-- {
+			up = append(up, a.Steps[i].Table.Name)
+		}
+		fmt.Fprintf(out, "%s touches %s by %s", a.Name, strings.Join(up, " < "), touch.Values)
+		if touch.Key != nil {
+			fmt.Fprintf(out, ", key %s", touch.Key)
+		}
+		fmt.Fprintln(out)
+		of := touch.Target.Rows()
+		for _, row := range r.rows[touch.Target.Roots.Table] {
+			table := r.tables[touch.Target.Roots.Table]
+			mine := touch.Key != nil
+			for i, k := range touch.Key {
+				mine = mine && string(row[table.Key[i]].Data) == string(k)
+			}
+			if !mine {
+				continue
+			}
+			var read cdc.Row
+			for _, column := range of.Lookup.Columns {
+				read = append(read, row[table.Column(column.Name)])
+			}
+			events, dead = m.MapTouched(events, dead, of, at, read)
+			if n := len(events); n > 0 && events[n-1].ID != m.TouchedID(touch.Target, at, touch.Target.Instance(touch.Key)) {
+				t.Errorf("the id of %s is another than was told", events[n-1].Instance)
+			}
+			at.Sub++
+		}
+	}
+	return events, dead
 }

@@ -96,9 +96,14 @@ func goldenRun(t *testing.T, sections map[string]string) string {
 	for _, line := range m.Advice() {
 		fmt.Fprintln(&out, line)
 	}
+	for _, line := range m.Untold() {
+		fmt.Fprintln(&out, line)
+	}
 	related := loadRelated(t, sections["related"], tables)
 	for _, c := range loadChanges(t, sections["changes"], relations) {
 		events, dead := m.Map(nil, nil, 1, c)
+		touched, deadTouched := related.touch(t, &out, m, c)
+		events, dead = append(events, touched...), append(dead, deadTouched...)
 		events, dead = related.complete(t, &out, events, dead)
 		for _, e := range events {
 			fmt.Fprintf(&out, "%s instance=%q", e.Type, e.Instance)

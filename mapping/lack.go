@@ -34,11 +34,19 @@ const accountWords = "the account"
 // lack tells which of the key and the given columns the log does not tell of the old row of a change; nil where it tells
 // them all.
 func (c *compiled) lack(change string, columns []int, why string) *Lack {
-	t := c.table
+	l := lackOf(c.table, change, columns, why)
+	if l != nil {
+		l.Resource, l.At = c.Name, c.At
+	}
+	return l
+}
+
+// lackOf is lack for a table.
+func lackOf(t *cdc.Table, change string, columns []int, why string) *Lack {
 	if t.Identity == cdc.IdentityFull {
 		return nil
 	}
-	l := &Lack{Resource: c.Name, At: c.At, Table: t, change: change, why: why, wanted: slices.Clone(t.Key)}
+	l := &Lack{Table: t, change: change, why: why, wanted: slices.Clone(t.Key)}
 	for _, i := range columns {
 		if !slices.Contains(l.wanted, i) {
 			l.wanted = append(l.wanted, i)

@@ -30,6 +30,9 @@ type link struct {
 	static types.Type
 	// table is the other table.
 	table *cdc.Table
+	// pairs are the columns of the join; all are the links of its rows, used or not.
+	pairs []cdc.JoinPair
+	all   map[string]*link
 }
 
 // link binds relations to the tables as they were when the mapper was made.
@@ -77,7 +80,9 @@ func (b *binder) linkOf(r *relation, key []int) *link {
 	for _, k := range l.table.Key {
 		l.lookup.Order = append(l.lookup.Order, cdc.LookupOrder{Column: columns[k].Name})
 	}
+	checkTouch(r, l.table, &b.problems)
 	child.links = child.link(r.relations, l.table.Key)
+	l.all = child.links
 	l.root = child.root(&shape{root: r.root, columns: r.Columns, except: r.Except, relations: r.relations, at: r.At})
 	b.problems = append(b.problems, child.problems...)
 	if len(child.problems) > 0 {
@@ -109,6 +114,7 @@ func (l *link) match(b, child *binder, key []int) {
 				"relation %s compares %s of %s, which is %s, with %s of %s, which is %s: they cannot be compared",
 				r.path, their.Name, child.table, nameOfType(their.Type), our.Name, b.table, nameOfType(our.Type))
 		}
+		l.pairs = append(l.pairs, cdc.JoinPair{Theirs: their, Ours: our})
 		l.lookup.Match, l.ours = append(l.lookup.Match, cdc.LookupColumn{Column: their, Type: our.Type}), append(l.ours, ours)
 	}
 	switch {
@@ -326,6 +332,9 @@ func (m *Mapper) Advice() []string {
 			quoted = append(quoted, cdc.QuoteIdent(c))
 		}
 		advice = append(advice, fmt.Sprintf("%s. Mend: CREATE INDEX CONCURRENTLY ON %s (%s);", i.What(), i.Table.Quote(), strings.Join(quoted, ", ")))
+	}
+	for _, t := range m.targets {
+		advice = t.advice(advice, m.tables)
 	}
 	return advice
 }

@@ -40,6 +40,8 @@ type output struct {
 	change   *cdc.Change
 	place    coalesce.Place
 	position cdc.Position
+	// touched says that the change is of a related row, and so the id is always that of a net change.
+	touched bool
 }
 
 func (o *output) event(e *Event) {
@@ -68,7 +70,7 @@ func (m *Mapper) eventID(o *output, p *planned, event, instance string) string {
 	if m.audience == ToAccount && event != p.created && event != p.deleted {
 		event += " of the account" // the admin gets one with other content
 	}
-	if p.EachChange {
+	if p.EachChange && !o.touched {
 		return m.ids.id(o.change.Tx, o.change.Ordinal, event, instance)
 	}
 	return m.ids.netID(o.change.Tx, o.change.Block, o.place, event, instance)

@@ -60,13 +60,20 @@ func Parse(cfg Config) (*Definition, problem.List) {
 	return d, problems
 }
 
-// Tables are the tables that the resources map, each once, in the order of the file.
+// Tables are the tables whose changes are needed, each once: those that the resources map, in the order of the file, then
+// those of relations that touch.
 func (d *Definition) Tables() []cdc.TableName {
 	var tables []cdc.TableName
-	for _, r := range d.resources {
-		if !slices.Contains(tables, r.Table) {
-			tables = append(tables, r.Table)
+	add := func(t cdc.TableName) {
+		if !slices.Contains(tables, t) {
+			tables = append(tables, t)
 		}
+	}
+	for _, r := range d.resources {
+		add(r.Table)
+	}
+	for _, t := range d.TouchedTables() {
+		add(t)
 	}
 	return tables
 }

@@ -14,6 +14,8 @@ import (
 // plan is what becomes of the changes of one relation. It has no resources where the table is not mapped.
 type plan struct {
 	resources []planned
+	// touches are the relations whose rows these are.
+	touches []boundTouch
 	// columns are those that the resources use, accounts those that their accounts use, each once.
 	columns, accounts []int
 	wanted            coalesce.Wanted
@@ -30,7 +32,7 @@ type planned struct {
 }
 
 // Columns are the indexes of the relation's columns that the mapping of its rows uses: key, account, conditions and
-// representation.
+// representation, and those of the joins of relations that touch.
 // The slice is shared and must not be changed. Like Map it is for one goroutine at a time.
 func (m *Mapper) Columns(r *cdc.Relation) []int { return m.planOf(r).columns }
 
@@ -41,7 +43,7 @@ func (m *Mapper) AccountColumns(r *cdc.Relation) []int { return m.planOf(r).acco
 // Wanted says whether the relation's resources want net changes or each of them. Like Map it is for one goroutine at a time.
 func (m *Mapper) Wanted(r *cdc.Relation) coalesce.Wanted { return m.planOf(r).wanted }
 
-// Coalesces says whether a resource wants net changes.
+// Coalesces says whether a resource, or a relation that touches, wants net changes.
 func (m *Mapper) Coalesces() bool { return m.coalesces }
 
 // planOf is the plan for a relation. A table that changes under us comes as a new pointer and is bound anew, by name.
@@ -54,7 +56,7 @@ func (m *Mapper) planOf(r *cdc.Relation) *plan {
 		// Changes of the old definition never follow a new one, so its plan is of no use any more.
 		maps.DeleteFunc(m.plans, func(old *cdc.Relation, _ *plan) bool { return old.OID == r.OID || old.Table == r.Table })
 		p = m.bindRelation(r)
-		if len(p.resources) > 0 {
+		if len(p.resources)+len(p.touches) > 0 {
 			m.plans[r] = p
 		}
 	}
@@ -84,7 +86,9 @@ func (m *Mapper) bindRelation(r *cdc.Relation) *plan {
 		} else {
 			p.wanted.Net = true
 		}
+		m.retarget(&p.resources[i], r)
 	}
+	m.bindTouches(p, r)
 	return p
 }
 

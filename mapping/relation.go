@@ -112,20 +112,30 @@ func validRelationName(s string) bool {
 	return s != "" && !slices.Contains(notNames, s)
 }
 
-// RelatedTables are the tables that relations read, each once, in the order of the file. They need not be published.
+// RelatedTables are the tables that relations read, each once, in the order of the file, and those of resources whose
+// rows are looked for from below (touch). Those of relations need not be published.
 func (d *Definition) RelatedTables() []cdc.TableName {
 	var tables []cdc.TableName
-	var add func([]*relation)
-	add = func(relations []*relation) {
-		for _, r := range relations {
-			if !slices.Contains(tables, r.Table) {
-				tables = append(tables, r.Table)
-			}
-			add(r.relations)
+	add := func(t cdc.TableName) {
+		if !slices.Contains(tables, t) {
+			tables = append(tables, t)
 		}
 	}
 	for _, r := range d.resources {
-		add(r.relations)
+		walk(r.relations, func(rel *relation) {
+			add(rel.Table)
+			if rel.Touch {
+				add(r.Table)
+			}
+		})
 	}
 	return tables
+}
+
+// walk goes through relations and those of their rows.
+func walk(relations []*relation, each func(*relation)) {
+	for _, r := range relations {
+		each(r)
+		walk(r.relations, each)
+	}
 }
