@@ -73,14 +73,14 @@ func (s *Store) Recorded(ctx context.Context, asked []Delivery) (deliveries map[
 	return deliveries, events, nil
 }
 
-// EventsOf returns the positions of the stored events that came of the changes, by their ids. A change is a position
-// whose Sub does not matter.
+// EventsOf returns the positions of the stored events that came of the changes themselves, by their ids. A change is a
+// position whose Sub does not matter.
 func (s *Store) EventsOf(ctx context.Context, changes []cdc.Position) (map[string]cdc.Position, error) {
 	low, high := make([][]byte, len(changes)), make([][]byte, len(changes))
 	for i, p := range changes {
 		p.Sub = 0
 		low[i] = bytesOf(p)
-		p.Sub = math.MaxUint32
+		p.Sub = mapping.TouchedFrom - 1
 		high[i] = bytesOf(p)
 	}
 	// One by one, by index, whatever the planner thinks of their number (OFFSET 0).
@@ -102,4 +102,54 @@ func (s *Store) EventsOf(ctx context.Context, changes []cdc.Position) (map[strin
 		return nil, fmt.Errorf("look for recorded events: %w", err)
 	}
 	return found, nil
+}
+
+// TouchedOf returns what is stored of the events that touches made at a change, a position whose Sub does not matter: the
+// positions of those that have the ids, which of the resource's instances have a dead letter there, and the highest Sub
+// that is taken, zero where there is none.
+func (s *Store) TouchedOf(ctx context.Context, change cdc.Position, resource string, ids, instances []string) (events map[string]cdc.Position, buried map[string]bool, highest uint32, err error) {
+	change.Sub = mapping.TouchedFrom
+	low := bytesOf(change)
+	change.Sub = math.MaxUint32
+	high := bytesOf(change)
+	events, buried = map[string]cdc.Position{}, map[string]bool{}
+	err = s.transact(ctx, func(tx pgx.Tx) error {
+		// Of ten thousand ids each would be compared with each event.
+		if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			(SELECT 0, '', position FROM event WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT 1)
+			UNION ALL
+			(SELECT 0, '', position FROM dead_letter WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT 1)
+			UNION ALL
+			SELECT 1, id, position FROM (SELECT id, position FROM event WHERE position BETWEEN $1 AND $2 OFFSET 0) e
+				JOIN unnest($3::text[]) AS w(id) USING (id)
+			UNION ALL
+			SELECT 2, instance, position FROM (SELECT resource, instance, position FROM dead_letter WHERE position BETWEEN $1 AND $2 OFFSET 0) d
+				JOIN unnest($5::text[]) AS w(instance) USING (instance) WHERE resource = $4`, low, high, ids, resource, instances)
+		if err != nil {
+			return err
+		}
+		var what int
+		var name string
+		var position []byte
+		_, err = pgx.ForEachRow(rows, []any{&what, &name, &position}, func() error {
+			p, err := cdc.PositionFromBytes(position)
+			switch what {
+			case 0:
+				highest = max(highest, p.Sub)
+			case 1:
+				events[name] = p
+			case 2:
+				buried[name] = true
+			}
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, nil, 0, fmt.Errorf("look for recorded touches: %w", err)
+	}
+	return events, buried, highest, nil
 }
