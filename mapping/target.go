@@ -106,7 +106,7 @@ func (at *TouchAt) Position() cdc.Position {
 
 // DeadLetter is a touch that makes no event: instance is empty where it is not known whose it is.
 func (at *TouchAt) DeadLetter(t *Target, instance, reason string) DeadLetter {
-	return DeadLetter{Resource: t.Resource(), Op: cdc.Update, Instance: instance, Position: at.Position(), Time: at.Tx.Time.UTC(), Reason: reason}
+	return DeadLetter{Resource: t.Resource(), Type: t.Event(), Op: cdc.Update, Instance: instance, Position: at.Position(), Time: at.Tx.Time.UTC(), Reason: reason}
 }
 
 // TouchedID is the id of the event that MapTouched makes.
@@ -136,7 +136,7 @@ func (m *Mapper) MapTouched(dst []*Event, dead []DeadLetter, rows *TargetRows, a
 		m.old, m.told, m.updates = nil, nil, false
 		switch is := m.stateOf(p, whole, nil); {
 		case m.renderer.err != nil:
-			m.fail(out, p, whole)
+			m.letters(out, p, m.renderer.reason(p.Name))
 		case is == there:
 			m.one(out, p, p.updated, whole, nil)
 		}

@@ -223,6 +223,9 @@ func (a *App) run(ctx context.Context) error {
 		return err
 	}
 	a.source.Store(src)
+	if err := a.checkTouch(ctx); err != nil {
+		return err
+	}
 	cat, err := wait(ctx, a, "the database", func() (*cdc.Catalog, error) { return src.Inspect(ctx) })
 	if err != nil {
 		return err
@@ -243,6 +246,7 @@ func (a *App) run(ctx context.Context) error {
 	}
 	a.mapper.Store(mapper)
 	h.completer = completer{rows: a.reads, maxRow: int(min(a.cfg.Limits.MaxRow, math.MaxInt32))}
+	h.toucher = toucher{rows: a.reads, maxRow: int(min(a.cfg.Limits.MaxRow, math.MaxInt32))}
 	h.filler = filler{
 		rows:     a.reads,
 		columns:  func(c *cdc.Change) []int { return h.mapperOf(c).Columns(c.Relation) },
@@ -344,6 +348,9 @@ func (a *App) tellResources(cfg *config.Config, m *mapping.Mapper) {
 	}
 	for _, advice := range m.Advice() {
 		a.log.Warn("reading relations is slow", "reason", advice)
+	}
+	for _, untold := range m.Untold() {
+		a.log.Warn("touch is not told of every change", "reason", untold)
 	}
 	if len(cfg.API.Tokens) == 0 {
 		a.log.Warn("api.tokens is empty: nobody can subscribe")

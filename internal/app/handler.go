@@ -39,6 +39,7 @@ type handler struct {
 	// filler puts in what the stream leaves out of the changes that are ready, completer what is in other tables.
 	filler    filler
 	completer completer
+	toucher   toucher
 	ready     cdc.Batch
 	// at is where the last change was mapped.
 	at place
@@ -219,7 +220,8 @@ func (h *handler) handlePart(ctx context.Context, epoch uint32, part *coalesce.P
 		if part.Places != nil {
 			places = part.Places[from:end]
 		}
-		if err := h.take(ctx, epoch, part.Changes[from:end], places, to, last && part.Last); err != nil || last {
+		ends := last && !part.Rest || !last && !sameBlock(&part.Changes[end-1], &part.Changes[end])
+		if err := h.take(ctx, epoch, part.Changes[from:end], places, to, last && part.Last, ends); err != nil || last {
 			return err
 		}
 		from = end
@@ -239,10 +241,12 @@ func (h *handler) anybody(b *cdc.Batch) bool {
 	return h.index.Len() > 0 || slices.ContainsFunc(b.Changes, func(c cdc.Change) bool { return c.Op == cdc.Message })
 }
 
-// take takes a part of a batch, with the receipt of the parts before it. When it fails after the first one, which is
-// only when ctx ends, the receipt is not handed out, and the batch comes again.
-func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, places []coalesce.Place, to *taken, last bool) error {
+// take takes a part of a batch, with the receipt of the parts before it; ends says that the last change's block ends with
+// it. When it fails after the first one, which is only when ctx ends, the receipt is not handed out, and the batch comes
+// again.
+func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, places []coalesce.Place, to *taken, last, ends bool) error {
 	h.letters, h.matched, h.jobs = h.letters[:0], h.matched[:0], h.jobs[:0]
+	h.toucher.gather(h, epoch, changes, places, ends)
 	for i := range changes {
 		c := &changes[i]
 		if c.Tx != h.tx {
@@ -261,15 +265,42 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 		if places != nil {
 			place = places[i]
 		}
+		letters := len(h.letters)
 		h.mapPlaced(epoch, c, place)
 		for _, ev := range h.events {
-			from := len(h.matched)
-			h.matched = h.index.Match(h.matched, ev)
-			if to := len(h.matched); to > from {
-				h.jobs = append(h.jobs, sender.Job{Event: ev, To: h.matched[from:to:to]})
+			h.match(ev)
+		}
+		h.toucher.note(c, h.mapper, place, h.events, h.letters[letters:])
+		if b := h.toucher.endsAt(i); b != nil {
+			if err := h.touch(ctx, b, changes, to); err != nil {
+				return err
 			}
 		}
 	}
+	if err := h.flush(ctx, changes, to, last); err != nil {
+		return err
+	}
+	// Only now: what was matched before the deletion in this batch must not be sent either.
+	for _, key := range h.forget {
+		h.dispatcher.Forget(key)
+	}
+	h.forget = h.forget[:0]
+	return nil
+}
+
+// match makes the job of an event, if somebody wants it.
+func (h *handler) match(ev *mapping.Event) bool {
+	from := len(h.matched)
+	h.matched = h.index.Match(h.matched, ev)
+	to := len(h.matched)
+	if to > from {
+		h.jobs = append(h.jobs, sender.Job{Event: ev, To: h.matched[from:to:to]})
+	}
+	return to > from
+}
+
+// flush hands on what came of the changes so far.
+func (h *handler) flush(ctx context.Context, changes []cdc.Change, to *taken, last bool) error {
 	if err := h.leaveOutRecorded(ctx); err != nil {
 		return err
 	}
@@ -297,11 +328,6 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 		}
 		h.dispatcher.Bury(l, receipt)
 	}
-	// Only now: what was matched before the deletion in this batch must not be sent either.
-	for _, key := range h.forget {
-		h.dispatcher.Forget(key)
-	}
-	h.forget = h.forget[:0]
 	h.app.metrics.buried(len(h.letters))
 	if h.replaying {
 		if err := h.replay(ctx, changes, receipt); err != nil {
@@ -310,6 +336,7 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 	}
 	clear(h.jobs[:cap(h.jobs)])
 	clear(h.events[:cap(h.events)])
+	h.letters, h.matched, h.jobs = h.letters[:0], h.matched[:0], h.jobs[:0]
 	return nil
 }
 

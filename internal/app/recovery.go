@@ -17,13 +17,17 @@ func (h *handler) takeRecordedPositions(ctx context.Context) (old int, err error
 		if change.Compare(h.horizon) > 0 {
 			break // positions grow
 		}
+		if isTouch(h.jobs[old].Event) {
+			old++
+			continue // it has its place already
+		}
 		if n := len(changes); n == 0 || changes[n-1] != change {
 			changes = append(changes, change)
 		}
 		old++
 	}
-	if old == 0 {
-		return 0, nil
+	if len(changes) == 0 {
+		return old, nil
 	}
 	recorded, _, err := retry(ctx, h, "look for recorded events", func() (map[string]cdc.Position, struct{}, error) {
 		found, err := h.store.EventsOf(ctx, changes)
@@ -32,9 +36,11 @@ func (h *handler) takeRecordedPositions(ctx context.Context) (old int, err error
 	if err != nil {
 		return 0, err
 	}
-	events := make([]*mapping.Event, old)
-	for i, j := range h.jobs[:old] {
-		events[i] = j.Event
+	var events []*mapping.Event
+	for _, j := range h.jobs[:old] {
+		if !isTouch(j.Event) {
+			events = append(events, j.Event)
+		}
 	}
 	placeAsRecorded(events, recorded)
 	return old, nil

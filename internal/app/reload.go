@@ -62,6 +62,9 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 	if err := errors.Join(restartOnly(now, next), problems.Err()); err != nil {
 		return err
 	}
+	if err := touchable(ctx, next, def); err != nil {
+		return notChecked(err)
+	}
 	tables, err := src.Tables(ctx, def.Tables())
 	if err != nil {
 		return notChecked(err)

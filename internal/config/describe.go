@@ -210,11 +210,10 @@ var resourceObject = object[mapping.Resource]{
 
 var relationObject = object[mapping.Relation]{
 	closed: true,
-	later:  []string{"touch"},
 	check:  checkRelation,
 	members: []member[mapping.Relation]{
 		must(key("table", kind[mapping.Relation](relatedTableKind{tableName()}), itself[mapping.Relation],
-			"The other table, or a view. It need not be published; the role of database.read_url needs SELECT on it."), "table: companies"),
+			"The other table, or a view. Without touch it need not be published; the role of database.read_url needs SELECT on it."), "table: companies"),
 		key("foreign_key", kind[*mapping.Source](columnRef{columnText()}), func(r *mapping.Relation) **mapping.Source { return &r.ForeignKey },
 			"The column that ties the rows: ours, which holds the other table's primary key; with many, the other table's, which holds ours. Either this or join."),
 		key("join", kind[[]mapping.JoinColumn](joinKind{columnText()}), func(r *mapping.Relation) *[]mapping.JoinColumn { return &r.Join },
@@ -229,6 +228,8 @@ var relationObject = object[mapping.Relation]{
 			"Instead of a representation: columns of the other table under their own names, or all; new ones join when the config is loaded again."),
 		key("except", columnNames(), func(r *mapping.Relation) *[]mapping.Source { return &r.Except },
 			"With columns: all, the columns that are not sent."),
+		key("touch", truth(), func(r *mapping.Relation) *bool { return &r.Touch },
+			"Whether a row of the other table that is inserted, changed, moved or deleted is an update of ours, once per transaction. The table is published then, and the join's columns have to be in its replica identity, for deletes and moves. Default: false."),
 		key("relations", kind[[]mapping.Relation](relationMap{}), func(r *mapping.Relation) *[]mapping.Relation { return &r.Relations },
 			"Relations of the other table's rows: through a join table, or further on."),
 	},

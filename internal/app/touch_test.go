@@ -1,0 +1,248 @@
+package app_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rowhook/rowhook/client"
+	"github.com/rowhook/rowhook/internal/hooktest"
+)
+
+const touchSchema = `
+create table firms (id int primary key, name text, note text);
+create table tags (id bigint primary key, name text);
+create table people (id bigint primary key, account_id int default 1, name text, firm_id int, boss_id int, secret text);
+create index on people (firm_id); create index on people (boss_id);
+create table person_tags (person_id bigint references people on delete cascade, tag_id bigint, position int, primary key (person_id, tag_id));
+create index on person_tags (tag_id);
+create table notices (id int primary key, tenant text, code text, person_name text, body text);
+alter table notices replica identity full; alter table firms replica identity full; alter table people replica identity full;
+insert into firms values (7, 'Lumen', 'n'), (8, 'Kite', 'n');
+insert into tags values (1, 'vip'), (2, 'new');
+insert into people values (1, 1, 'Ada', 7, null), (2, 1, 'Bo', 7, 1), (3, 2, 'Cy', 8, 1), (4, 2, 'ghost', 8, null);
+`
+
+const touchConfig = `
+  person:
+    table: people
+    account: account_id
+    where: name != "ghost"
+    events: {person.named: 'name == "Ada" || name == "Eve"'}
+    representation: {id: "${id}", name: "${name}", firm: "${firm}", boss: "${boss}", tags: "${tags}", notices: "${len(notices)}"}
+    relations:
+      firm: {table: firms, foreign_key: firm_id, representation: "${name}", touch: true}
+      boss: {table: people, foreign_key: boss_id, representation: "${name}", touch: true}
+      notices: {table: notices, join: {person_name: name, tenant: account_text}, many: true, columns: [body], touch: true}
+      tags:
+        table: person_tags
+        foreign_key: person_id
+        many: true
+        order_by: position
+        touch: true
+        representation: ${tag.name}
+        relations:
+          tag: {table: tags, foreign_key: tag_id, columns: [name], touch: true}
+  tag:
+    table: tags
+    columns: [id, name]
+`
+
+// newTouch has people with a firm, a boss, tags through a join table, and notices by two columns.
+func newTouch(t *testing.T, script ...hooktest.Script) *rig {
+	t.Helper()
+	r := newRig(t, script...)
+	r.exec(touchSchema + `alter table people add account_text text; update people set account_text = account_id`)
+	r.text += touchConfig
+	return r
+}
+
+// after runs statements in a transaction, waits until all that came of them is settled, and returns what arrived:
+// path, type and instance, sorted.
+func (r *rig) after(step int, sql string) (got []hooktest.Request, lines string) {
+	r.t.Helper()
+	r.recv.Forget()
+	r.exec(`begin`)
+	for _, s := range strings.Split(sql, ";") {
+		r.exec(s)
+	}
+	r.exec(`commit`)
+	r.exec(`insert into notes values ($1, 'the end')`, step)
+	end := fmt.Sprint("note/", step)
+	r.recv.WaitFor(r.t, func(q []hooktest.Request) bool { return len(hooktest.ByInstance(q)[end]) > 0 })
+	// What was read before is settled before.
+	eventually(r.t, "all is settled", func() bool { return r.metric("rowhook_replication_unsettled_batches") == 0 })
+	var all []string
+	for _, q := range r.recv.Requests() {
+		if q.Instance() == end {
+			continue
+		}
+		got = append(got, q)
+		path := ""
+		if q.Path != "/" {
+			path = q.Path + " "
+		}
+		all = append(all, path+strings.TrimPrefix(q.Type, "person.")+" "+strings.TrimPrefix(q.Instance(), "person/"))
+	}
+	slices.Sort(all)
+	return got, strings.Join(all, ", ")
+}
+
+// TestTouch does to related rows what can be done, and looks who is updated: once per transaction, and nobody else.
+func TestTouch(t *testing.T) {
+	t.Parallel()
+	r := newTouch(t)
+	r.start()
+	r.subscribe("/", "person.*", "tag.*", "note.*")
+	if _, err := r.client("other-token-012345678").Create(t.Context(), &client.Subscription{Events: []string{"*"}, TargetURL: r.recv.URL("/two")}); err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct{ what, sql, want string }{
+		{"inserted", `insert into person_tags values (1, 1, 5)`, `update 1`},
+		{"changed, the old row is not known", `update person_tags set position = 6`, `update 1`},
+		{"a column that nobody uses", `update firms set note = 'x'`, ``},
+		{"nothing changed", `update firms set name = name`, ``},
+		{"to one, several parents", `update firms set name = 'Lumen 2' where id = 7`, `update 1, update 2`},
+		{"another account's", `update firms set name = 'Kite 2' where id = 8`, `/two update 3, update 3`},
+		{"moved", `update person_tags set person_id = 2 where person_id = 1`, `update 1, update 2`},
+		{"through a join table, and the tag's own event", `update tags set name = 'VIP' where id = 1`, `tag.update tag/1, update 2`},
+		{"deleted", `delete from person_tags`, `update 2`},
+		{"several changes of several relations", `insert into person_tags values (1, 1, 1), (1, 2, 2), (2, 2, 1); delete from person_tags where person_id = 2; update firms set name = 'Lumen 3' where id = 7`, `update 1, update 2`},
+		{"inserted and deleted", `insert into person_tags values (3, 1, 1); delete from person_tags where person_id = 3`, ``},
+		{"beside its own update", `insert into person_tags values (2, 1, 1); update people set name = 'Bob' where id = 2`, `update 2`},
+		{"beside an update that is none", `update people set secret = 'x' where id = 2; delete from person_tags where person_id = 2`, `update 2`},
+		{"with its own insert", `insert into people values (5, 1, 'Eve', 7, null, null, '1'); insert into person_tags values (5, 2, 1)`, `create 5, named 5`},
+		{"with its own delete, by cascade", `delete from people where id = 5`, `delete 5`},
+		{"itself, and those of which it is the boss", `update people set name = 'Ann' where id = 1`, `/two update 3, update 1, update 2, update 3`},
+		{"a row that is none", `insert into person_tags values (4, 1, 1)`, ``},
+		{"by two columns", `insert into notices values (1, '1', 'c', 'Ann', 'b'), (2, '2', 'c', 'Ann', 'b'), (3, null, 'c', 'Ann', 'b')`, `update 1`},
+		{"by two columns, one changes", `update notices set tenant = '2', person_name = 'Cy' where id = 1`, `/two update 3, update 1, update 3`},
+		{"its key", `update firms set id = 70 where id = 7`, `update 1, update 2`},
+		{"nobody's", `update notices set tenant = null`, `/two update 3, update 3`},
+		{"emptied", `truncate person_tags`, ``},
+		{"many, and what is inserted and deleted", `insert into person_tags select 1, n, n from generate_series(100, 1500) n; insert into person_tags select 3, n, n from generate_series(100, 150) n; delete from person_tags where person_id = 1`, `/two update 3, update 3`},
+	} {
+		requests, got := r.after(i+1, step.sql)
+		if got != step.want {
+			t.Errorf("%s: got %s, want %s", step.what, got, step.want)
+		}
+		switch step.what {
+		case "inserted":
+			if have, want := string(requests[0].Data()), `{"id":1,"name":"Ada","firm":"Lumen","boss":null,"tags":["vip"],"notices":0}`; have != want {
+				t.Errorf("got\n%s\nwant\n%s", have, want)
+			}
+			if strings.Contains(string(requests[0].Body), `"previous"`) {
+				t.Errorf("a touch knows what was before: %s", requests[0].Body)
+			}
+		case "through a join table, and the tag's own event":
+			by := hooktest.ByInstance(requests)
+			tag, person := by["tag/1"][0].Position, by["person/2"][0].Position
+			if tag[:32] != person[:32] || tag >= person {
+				t.Errorf("the touch stands at %s, the change at %s", person, tag)
+			}
+		}
+	}
+	if s := r.log.String(); !strings.Contains(s, "a table was emptied whose rows touch others") {
+		t.Error("the truncate is not told")
+	}
+}
+
+// TestTouchIsKilledBetweenPages: a firm of 900 people is renamed, and rowhook dies when some have been told. Before it
+// starts again some are deleted, some leave the firm, and some join it, whose keys come first. Nobody is left out, nothing
+// that is stored comes again or has its position taken, and the newest state comes last.
+func TestTouchIsKilledBetweenPages(t *testing.T) {
+	t.Parallel()
+	const people = 900
+	// More than the memory that it may use: it cannot have read to the end while these are held.
+	r := newTouch(t, hooktest.Times(300, hooktest.Always(hooktest.OK()), hooktest.Times(64, hooktest.Always(hooktest.Hang()), hooktest.Always(hooktest.OK()))))
+	r.exec(`insert into firms values (9, 'Before', '')`)
+	r.exec(`insert into people select 1000 + n, 1, repeat('x', 2000), 9 from generate_series(1, $1::int) n`, people)
+	r.far()
+	r.replace("hold: 59m", "hold: 59m, memory: 1MiB")
+	cmd := r.spawn()
+	r.subscribe("/", "person.*", "note.*")
+	r.exec(`begin`)
+	r.exec(`update firms set name = 'After' where id = 9`)
+	r.exec(`insert into people values (500, 1, 'new', 9)`) // its own event
+	r.exec(`commit`)
+	r.recv.Wait(t, 364, patience)
+	r.becomes("what came of most is stored", `select count(*) > 200 from rowhook.event`)
+	kill(t, cmd)
+	stored := map[string]string{}
+	rows, err := r.conn.Query(t.Context(), `select id, encode(position, 'hex') from rowhook.event`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		var id, position string
+		if err := rows.Scan(&id, &position); err != nil {
+			t.Fatal(err)
+		}
+		stored[id] = position
+	}
+	if rows.Err() != nil || len(stored) < 200 {
+		t.Fatalf("%d events are stored, %v", len(stored), rows.Err())
+	}
+	first := len(r.recv.Requests())
+	// Of those that were told and those that were not.
+	r.exec(`delete from people where id in (1001, 1002, 1899, 1900)`)
+	r.exec(`update people set firm_id = 8 where id in (1003, 1898)`)
+	r.exec(`insert into people select n, 1, 'joined', 9 from generate_series(600, 620) n`)
+	r.recv.Release()
+	r.spawn()
+	r.exec(`insert into notes values (1, 'the end')`)
+	all := r.recv.WaitFor(t, func(q []hooktest.Request) bool {
+		by := hooktest.ByInstance(hooktest.Delivered(q))
+		return len(by["note/1"]) > 0 && len(by) >= people+1+21+1
+	})
+	eventually(t, "all is settled", func() bool { return r.metric("rowhook_replication_unsettled_batches") == 0 })
+	all = r.recv.Requests()
+	oneID(t, slices.DeleteFunc(slices.Clone(all), func(q hooktest.Request) bool {
+		return slices.Contains([]string{"person/1003", "person/1898"}, q.Instance()) // have an update of their own
+	}))
+	if err := hooktest.CheckNewestLast(all); err != nil {
+		t.Error(err)
+	}
+	positions := map[string]string{}
+	for _, q := range all {
+		if id := positions[q.Position]; id != "" && id != q.ID {
+			t.Errorf("position %s is that of %s and of %s, %s", q.Position, id, q.ID, q.Instance())
+		}
+		positions[q.Position] = q.ID
+	}
+	for _, q := range all[first:] {
+		if at := stored[q.ID]; at != "" {
+			t.Errorf("%s was stored, and came again", q)
+		}
+	}
+	last := map[string]string{}
+	for _, q := range hooktest.Delivered(all) {
+		last[q.Instance()] = string(q.Body)
+	}
+	for n := 1; n <= people; n++ {
+		instance := fmt.Sprint("person/", 1000+n)
+		want := `"firm":"After"`
+		switch n {
+		case 1, 2, 899, 900:
+			want = `"type":"person.delete"`
+		case 3, 898:
+			want = `"firm":"Kite"`
+		}
+		if !strings.Contains(last[instance], want) {
+			t.Fatalf("the last of %s is %.200s, want %s", instance, last[instance], want)
+		}
+	}
+	for n := 600; n <= 620; n++ {
+		if body := last[fmt.Sprint("person/", n)]; !strings.Contains(body, `"type":"person.create"`) {
+			t.Errorf("the last of %d is %.200s", n, body)
+		}
+	}
+	if own := hooktest.ByInstance(all)["person/500"]; len(own) != 1 || own[0].Type != "person.create" {
+		t.Errorf("its own event and a touch: %v", own)
+	}
+	var twice int
+	if err := r.conn.QueryRow(t.Context(), `select count(*) - count(distinct id) from rowhook.event`).Scan(&twice); err != nil || twice != 0 {
+		t.Errorf("%d events are stored twice, %v", twice, err)
+	}
+}
