@@ -94,6 +94,7 @@ func (h *handler) Begin(ctx context.Context) error {
 	}
 	h.begun = true
 	h.dropHeld()
+	h.toucher.sessions++
 	h.unsettled.reset()
 	h.tellSize()
 	return nil

@@ -52,7 +52,7 @@ func (h *handler) letGo() {
 // batch stands for is that of the transaction before.
 func (h *handler) dropHeld() {
 	h.stage.Reset()
-	h.toucher = toucher{rows: h.toucher.rows, maxRow: h.toucher.maxRow}
+	h.toucher = toucher{rows: h.toucher.rows, maxRow: h.toucher.maxRow, sessions: h.toucher.sessions}
 	if h.held.receipt != nil {
 		h.letGo()
 	}

@@ -62,8 +62,12 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 	if err := errors.Join(restartOnly(now, next), problems.Err()); err != nil {
 		return err
 	}
-	if err := touchable(ctx, next, def); err != nil {
+	problems, err = touchable(ctx, next, def)
+	if err != nil {
 		return notChecked(err)
+	}
+	if err := problems.Err(); err != nil {
+		return err
 	}
 	tables, err := src.Tables(ctx, def.Tables())
 	if err != nil {

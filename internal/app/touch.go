@@ -8,6 +8,7 @@ import (
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/coalesce"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/problem"
 	"github.com/rowhook/rowhook/mapping"
 )
 
@@ -17,6 +18,8 @@ type toucher struct {
 	rows *cdc.RowReader
 	// maxRow bounds a row, in bytes.
 	maxRow int
+	// sessions counts the connections to the source.
+	sessions uint32
 
 	// open is a block that goes on; ended are those that end in the changes that are taken, in their order, and next is
 	// the first of them that is not taken.
@@ -69,8 +72,12 @@ const (
 )
 
 // unstored is how many numbers are left out behind those that are in the store: more than events fit into memory, so that
-// none of them was sent with an attempt that nobody remembers.
+// none of them was sent with an attempt that nobody remembers. Each connection has as many of its own: what was taken from
+// the one before may still be under way when a block comes again, with others in it.
 const unstored = 1 << 20
+
+// first is the number of the first event that touches make of a block.
+func (t *toucher) first() uint32 { return mapping.TouchedFrom + t.sessions%1024*unstored }
 
 // isTouch says that an event was made by a touch.
 func isTouch(ev *mapping.Event) bool { return ev.Position.Sub >= mapping.TouchedFrom }
@@ -80,7 +87,7 @@ func (t *toucher) gather(h *handler, epoch uint32, changes []cdc.Change, places 
 	clear(t.ended)
 	clear(t.streams)
 	t.ended, t.streams, t.next = t.ended[:0], t.streams[:0], 0
-	if t.open == nil && !slices.ContainsFunc(changes, func(c cdc.Change) bool { return c.Relation != nil && h.mapperOf(&c).Touches() }) {
+	if t.open == nil && !h.fresh.Touches() && (h.mapper == nil || !h.mapper.Touches()) {
 		return
 	}
 	// Who subscribes in these changes is not in the index yet.
@@ -139,7 +146,7 @@ func (t *toucher) find(h *handler, epoch uint32, c *cdc.Change, place coalesce.P
 			continue
 		}
 		if t.open == nil {
-			t.open = &touchedBlock{mapper: m, at: mapping.TouchAt{Epoch: epoch, Tx: c.Tx, Block: c.Block, Sub: mapping.TouchedFrom}}
+			t.open = &touchedBlock{mapper: m, at: mapping.TouchAt{Epoch: epoch, Tx: c.Tx, Block: c.Block, Sub: t.first()}}
 		}
 		t.open.add(touch, &t.key)
 	}
@@ -310,19 +317,21 @@ func (h *handler) bury(b *touchedBlock, s *touchStream, number int, l mapping.De
 
 // checkTouch refuses touches of what is not in the log, before the database is asked for more.
 func (a *App) checkTouch(ctx context.Context) error {
-	_, err := wait(ctx, a, "the tables of relations", func() (struct{}, error) { return struct{}{}, touchable(ctx, a.cfg, a.def) })
-	return err
-}
-
-func touchable(ctx context.Context, cfg *config.Config, def *mapping.Definition) error {
-	names := def.TouchedTables()
-	if len(names) == 0 {
-		return nil
-	}
-	tables, err := cdc.RelatedTables(ctx, cfg.Database.ReadURL, names, "")
+	problems, err := wait(ctx, a, "the tables of relations", func() (problem.List, error) { return touchable(ctx, a.cfg, a.def) })
 	if err != nil {
 		return err
 	}
-	problems := def.CheckTouch(tables)
 	return problems.Err()
+}
+
+func touchable(ctx context.Context, cfg *config.Config, def *mapping.Definition) (problem.List, error) {
+	names := def.TouchedTables()
+	if len(names) == 0 {
+		return nil, nil
+	}
+	tables, err := cdc.RelatedTables(ctx, cfg.Database.ReadURL, names, "")
+	if err != nil {
+		return nil, err
+	}
+	return def.CheckTouch(tables), nil
 }

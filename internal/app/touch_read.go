@@ -237,7 +237,7 @@ func (s *touchStream) askStore(ctx context.Context, h *handler, number int, ids,
 		s.buried[buriedAt{number, instance}] = true
 	}
 	if !b.resumed && found.highest > 0 {
-		b.at.Sub = found.highest + unstored
+		b.at.Sub = max(b.at.Sub, found.highest+unstored)
 	}
 	b.resumed = true
 	return nil

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/hooktest"
 )
@@ -244,5 +246,129 @@ func TestTouchIsKilledBetweenPages(t *testing.T) {
 	var twice int
 	if err := r.conn.QueryRow(t.Context(), `select count(*) - count(distinct id) from rowhook.event`).Scan(&twice); err != nil || twice != 0 {
 		t.Errorf("%d events are stored twice, %v", twice, err)
+	}
+}
+
+// TestTouchInManyTransactions reads what many small transactions touch together, keeps those of one instance in order, and
+// asks nothing for nobody. A block of several batches touches each once, behind its own events.
+func TestTouchInManyTransactions(t *testing.T) {
+	t.Parallel()
+	r := newTouch(t)
+	r.exec(`insert into people select n, 1, 'P' || n, 9, null, null, '1' from generate_series(10, 1009) n; insert into firms values (9, 'Nine', '')`)
+	stop := r.start()
+	r.subscribe("/", "note.*", "contact.*", "tag.*", "person.create")
+	r.exec(`insert into person_tags values (10, 1, 1)`)
+	r.exec(`update firms set name = 'Nein' where id = 9`)
+	if _, got := r.after(1, `delete from person_tags`); got != "" {
+		t.Errorf("got %s", got)
+	}
+	if n := r.metric("rowhook_reads_total"); n != 0 {
+		t.Errorf("%g reads for nobody", n)
+	}
+	r.subscribe("/", "person.update")
+	r.recv.Forget()
+	stop()
+	r.exec(`do $$ begin for i in 1..600 loop insert into person_tags values (10 + i % 20, 1000 + i, i); commit; end loop; end $$`)
+	r.start()
+	all := r.recv.Wait(t, 600, patience)
+	if err := hooktest.CheckOrder(all); err != nil {
+		t.Error(err)
+	}
+	for instance, q := range hooktest.ByInstance(all) {
+		if last := string(q[len(q)-1].Data()); len(q) != 30 || strings.Count(last, "null") != 31 {
+			t.Errorf("%s has %d updates, the last is %s", instance, len(q), last)
+		}
+	}
+	if n := r.metric("rowhook_reads_total"); n > 100 {
+		t.Errorf("%g reads for 600 transactions", n)
+	}
+	// More than a batch, and more than a page, with own events in between.
+	requests, got := r.after(3, `update firms set name = 'Neuf' where id = 9; update people set name = 'Q' || id where id % 2 = 0 and id > 9; insert into person_tags select n, 10000, 1 from generate_series(10, 1009) n; update people set secret = 'x' where id = 11`)
+	by := hooktest.ByInstance(requests)
+	if len(by) != 1000 || len(requests) != 1000 {
+		t.Fatalf("%d updates of %d people, want 1000 of each: %.300s", len(requests), len(by), got)
+	}
+	var own, touched string
+	for id := 10; id < 1010; id++ {
+		q := by[fmt.Sprint("person/", id)][0]
+		if id%2 == 0 {
+			own = max(own, q.Position)
+		} else if touched == "" || q.Position < touched {
+			touched = q.Position
+		}
+		if data := string(q.Data()); !strings.Contains(data, `"firm":"Neuf"`) {
+			t.Fatalf("got %s", data)
+		}
+	}
+	if own >= touched {
+		t.Errorf("a touch at %s stands before an own event at %s", touched, own)
+	}
+}
+
+// TestTouchThatCannotBe says what the log does not tell, takes it over with a reload, reads through partitions and of tables
+// without primary key, and makes dead letters of what cannot be mapped or read.
+func TestTouchThatCannotBe(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec(`create table parents (tenant int, id int, name text, primary key (tenant, id)); insert into parents values (1, 1, '5'), (1, 2, '6'), (1, 3, 'x');
+		create table parts (id int, parent_id int, tenant int, kind int, primary key (id, kind)) partition by list (kind);
+		create table parts_1 partition of parts for values in (1); create table parts_2 partition of parts for values in (2);
+		create table parents_labels (parent_id int, tenant int, label text); alter table parents_labels replica identity full;
+		create view part_view as select * from parts`)
+	parent := func(more string) string {
+		return strings.Replace(configText, "  note:\n", `
+  parent:
+    table: parents
+    representation: {id: "${id}", number: "${int(name)}", parts: "${len(parts)}", labels: "${labels}"}
+    relations:
+      parts: {table: parts, join: {parent_id: id, tenant: tenant}, many: true, columns: [id]`+more+`}
+      labels: {table: parents_labels, join: {parent_id: id, tenant: tenant}, many: true, order_by: label, representation: "${label}"`+more+`}
+  note:
+`, 1)
+	}
+	r.text = parent("")
+	r.start()
+	r.subscribe("/", "parent.*", "note.*")
+	if _, got := r.after(1, `insert into parts values (1, 1, 1, 1)`); got != "" {
+		t.Errorf("without touch: %s", got)
+	}
+	r.text = strings.Replace(parent(", touch: true"), "table: parts,", "table: part_view,", 1)
+	if err := r.reload(); err == nil || !strings.Contains(err.Error(), "relation parent.parts cannot touch: public.part_view is not a table") || !strings.Contains(err.Error(), "config.yaml:43:22") {
+		t.Errorf("a view: %v", err)
+	}
+	r.text = parent(", touch: true")
+	r.exec(`alter publication rowhook set (publish_via_partition_root = true)`)
+	r.mustReload()
+	for _, want := range []string{"table added to the publication\" table=public.parts", "table added to the publication\" table=public.parents_labels",
+		"a delete or a move in public.parts does not carry parent_id, tenant, which touch of parent.parts needs"} {
+		if !strings.Contains(r.log.String(), want) {
+			t.Errorf("the log does not have %s", want)
+		}
+	}
+	for i, step := range []struct{ sql, want, letter string }{
+		{`insert into parts values (2, 1, 1, 2), (3, 2, 1, 1)`, `parent.update parent/1, parent.update parent/2`, ``},
+		{`update parts set kind = 2 where id = 1`, `parent.update parent/1`, ``},
+		{`update parts set parent_id = 2 where id = 2`, `parent.update parent/2`, ``}, // who it was of is not told
+		{`delete from parts where id = 3`, ``, ``},
+		{`insert into parents_labels values (1, 1, 'a'), (1, 1, 'a'), (2, null, 'b')`, `parent.update parent/1`, ``},
+		{`update parents_labels set parent_id = 2 where parent_id = 1`, `parent.update parent/1, parent.update parent/2`, ``},
+		{`delete from parents_labels where tenant = 1`, `parent.update parent/2`, ``},
+		{`insert into parts values (4, 3, 1, 1)`, ``, `parent.number (config.yaml:41): int failed on text`},
+		{`alter table parents rename column name to title; insert into parts values (5, 1, 1, 1), (6, 2, 1, 1)`, ``, `parent: rows of public.parents cannot be read: column t.name does not exist (SQLSTATE 42703)`},
+		{`alter table parents rename column title to name; insert into parts values (7, 1, 1, 1)`, `parent.update parent/1`, ``},
+	} {
+		_, got := r.after(i+10, step.sql)
+		if got != step.want {
+			t.Errorf("%s: got %s, want %s", step.sql, got, step.want)
+		}
+		var letters []string
+		rows, _ := r.conn.Query(t.Context(), `with d as (delete from rowhook.dead_letter returning *) select instance || ' ' || reason from d`)
+		letters, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := strings.Join(letters, "; "); (step.letter == "") != (have == "") || !strings.Contains(have, step.letter) || len(letters) > 1 {
+			t.Errorf("%s: the dead letters are %s", step.sql, have)
+		}
 	}
 }
