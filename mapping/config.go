@@ -14,6 +14,8 @@ type Config struct {
 	JSON Rules
 	// Previous asks for Event.Previous, which costs rendering the old row too.
 	Previous bool
+	// Application says that the application can be asked, so that ${api.…} can be used.
+	Application bool
 }
 
 // Resource ties a thing of the API to a table.

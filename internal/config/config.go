@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
 )
@@ -50,8 +51,11 @@ type Store struct {
 
 // App is the application.
 type App struct {
+	// URL is where rowhook asks it. Empty: ${api.…} and compare cannot be used.
 	URL       string
 	PublicURL string
+	// Headers go with every request to URL.
+	Headers []application.Header
 }
 
 // API is the REST API's listener.

@@ -26,6 +26,8 @@ var environment = map[string]string{
 	"DATABASE_URL":      "postgres://rowhook:hunter2@db.internal:5433/crm?sslmode=disable",
 	"ROWHOOK_STORE_URL": "postgres://rowhook:hunter2@store.internal/hooks",
 	"ROWHOOK_TOKEN":     "hunter2-hunter2-hunter2",
+	"APP_TOKEN":         "hunter2-of-the-app",
+	"TWO_LINES":         "hunter2\nx: y",
 	"BROKEN_URL":        "postgres://rowhook:hunter2/%zz@db.internal:5433/crm",
 	"REPLICATION_URL":   "postgres://rowhook:hunter2@db.internal/crm?replication=database",
 	"ROWHOOK_KEY":       "aHVudGVyMi1odW50ZXIyLWh1bnRlcjItaHVudGVyMi0=",

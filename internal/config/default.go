@@ -34,6 +34,7 @@ func (c *Config) complete() {
 	if c.Database.Environment == "" {
 		c.Database.Environment = environmentOf(c.Database.URL)
 	}
+	c.Mapping.Application = c.App.URL != ""
 	for i := range c.Mapping.Resources {
 		r := &c.Mapping.Resources[i]
 		// Only the admin gets these; a resource with an account has to say what its customers see.

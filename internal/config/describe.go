@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
 )
@@ -75,12 +76,13 @@ var storeObject = object[Store]{
 }
 
 var appObject = object[App]{
-	later: []string{"headers"},
 	members: []member[App]{
 		key("url", httpURL("http://127.0.0.1:3000"), func(a *App) *string { return &a.URL },
-			"Address at which rowhook reaches the application. This version checks it and does not use it. No default."),
+			"Address at which rowhook reaches the application, for ${api.…} and rowhook compare. No default."),
 		key("public_url", httpURL("https://api.example.com"), func(a *App) *string { return &a.PublicURL },
 			"Address at which customers reach the application. This version checks it and does not use it. No default."),
+		key("headers", kind[[]application.Header](headersKind{}), func(a *App) *[]application.Header { return &a.Headers },
+			"Headers of every request to app.url: the login whose answers rowhook reads. It should see every instance. The values are secrets: nothing shows them."),
 	},
 }
 
@@ -184,7 +186,7 @@ var resourceObject = object[mapping.Resource]{
 			"Expression over the row that gives the customer whom an instance belongs to, most often just a column. Without it, the events are the admin's only."),
 		key("path", kind[*mapping.Source](pathKind{examples: []any{"/contacts/${id}"}}),
 			func(r *mapping.Resource) **mapping.Source { return &r.Path },
-			"The resource's address under app.url and app.public_url, with ${…} for the row's values."),
+			"The resource's address under app.url and app.public_url, with ${…} for the row's values, which are percent-encoded. Needed for ${api.…} and rowhook compare."),
 		key("representation", kind[*yaml.Node](representationKind{}), func(r *mapping.Resource) **yaml.Node { return &r.Representation },
 			"What is sent: paste what your API returns for one instance, and put ${column} or ${expression} where a value comes from the row. Either this or columns."),
 		key("columns", kind[mapping.Resource](columnsKind{columnNames()}), itself[mapping.Resource],

@@ -30,6 +30,7 @@ var stages = []string{
 	"internal/config",
 	"internal/api",
 	"internal/store",
+	"internal/application",
 	"sender",
 	"sender/internal/http1",
 	"subscriptions",
