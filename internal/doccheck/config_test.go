@@ -196,6 +196,13 @@ func plain(v any) string {
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	}
+	if m, ok := v.(map[string]any); ok {
+		var parts []string
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			parts = append(parts, k+": "+plain(m[k]))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
 	return fmt.Sprint(v)
 }
 
@@ -234,7 +241,11 @@ func takes(n node) string {
 		return "any YAML tree"
 	}
 	if len(n.Examples) > 0 {
-		return "text, such as `" + strings.ReplaceAll(plain(n.Examples[len(n.Examples)-1]), "|", `\|`) + "`"
+		word := "text"
+		if n.Type == "object" {
+			word = "map"
+		}
+		return word + ", such as `" + strings.ReplaceAll(plain(n.Examples[len(n.Examples)-1]), "|", `\|`) + "`"
 	}
 	return "text"
 }
