@@ -142,9 +142,8 @@ func (r *RowReader) Read(ctx context.Context, txs []*Tx, requests []RowRequest, 
 	return rows, err
 }
 
-// AwaitVisible waits until the transaction is visible to others, as long as it takes. The error is the context's.
-func (r *RowReader) AwaitVisible(ctx context.Context, tx *Tx) error {
-	txs := []*Tx{tx}
+// AwaitVisible waits until the transactions are visible to others, as long as it takes. The error is the context's.
+func (r *RowReader) AwaitVisible(ctx context.Context, txs ...*Tx) error {
 	return r.repeat(ctx, txs, "what is visible cannot be asked", func(ctx context.Context, conn *pgx.Conn) (*Tx, error) {
 		return newReading(r, nil, 0).run(ctx, conn, txs)
 	})

@@ -18,6 +18,8 @@ const (
 	nodeObject
 	nodeList
 	nodeRelation
+	// nodeAPI is a member of the application's own answer.
+	nodeAPI
 )
 
 // node is an element bound to the columns of a table, ready to be rendered.
@@ -33,6 +35,8 @@ type node struct {
 	encode  encoder
 	program *program
 	link    *link
+	// steps lead to the member of the application's answer.
+	steps []any
 	// read is for columns of related rows, which expressions may ask for.
 	read reader
 	// names are the members' names, keys the same encoded with the colon; nodes are members, items or parts.
@@ -45,7 +49,10 @@ type node struct {
 type bound struct {
 	root node
 	// links are what root uses of relations.
-	links   []*link
+	links []*link
+	// path is nil where there is none; usesAPI says that root needs the application's answer.
+	path    *address
+	usesAPI bool
 	key     []int
 	account *node
 	// touches are the relations that touch, each with those that lead to it, from the resource's own on.
@@ -77,12 +84,12 @@ type shape struct {
 func (r *resource) bind(columns []cdc.Column, key []int, tables map[cdc.TableName]*cdc.Table, e *evaluator) (*bound, problem.List) {
 	b := binder{scope: newScope(r.Table, columns), format: r.format, evaluator: e, tables: tables}
 	out := &bound{key: key}
-	b.links = b.link(r.relations, key)
+	b.links, b.api = b.link(r.relations, key), apiUseOf(r)
 	out.touches = touching(nil, nil, r.relations, b.links)
 	out.root = b.root(&shape{root: r.root, columns: r.Columns, except: r.Except, relations: r.relations, at: r.At})
-	out.links = out.root.linksOf(nil)
+	out.links, out.usesAPI = out.root.linksOf(nil), out.root.usesAPI()
 	// What is not in the representation decides which events there are, before anything is read for them.
-	b.withheld, b.links = b.links, nil
+	b.withheld, b.links, b.api = b.links, nil, apiWithheld
 	b.format = &plainFormat
 	if r.account != nil {
 		n := b.expression(r.account.text, location{*r.account, 0}, "account")
@@ -90,7 +97,7 @@ func (r *resource) bind(columns []cdc.Column, key []int, tables map[cdc.TableNam
 	}
 	out.conditions = b.conditions(r, out)
 	if r.path != nil {
-		b.element(r.path)
+		out.path = b.address(r.path)
 	}
 	if len(b.problems) > 0 {
 		return nil, b.problems
@@ -200,6 +207,9 @@ func (b *binder) expression(text string, at location, path string) node {
 	if i, ok := b.soleColumn(text); ok {
 		return b.columnNode(i, path, place)
 	}
+	if steps, ok := b.soleAPI(text); ok {
+		return node{kind: nodeAPI, dynamic: true, path: path, at: place, steps: steps}
+	}
 	return node{
 		kind: nodeExpression, dynamic: true, path: path, at: place,
 		program: b.evaluator.compile(text, at, b.scope, b.format, &b.problems),
@@ -268,7 +278,7 @@ func (n *node) columnsOf(into []int) []int {
 			switch {
 			case c.link != nil:
 				into = c.link.keyColumns(into)
-			case !c.old && !slices.Contains(into, c.index):
+			case !c.old && !c.api && !slices.Contains(into, c.index):
 				into = append(into, c.index)
 			}
 		}

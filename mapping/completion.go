@@ -7,13 +7,16 @@ import (
 	"github.com/rowhook/rowhook/cdc"
 )
 
-// pending is an event's row, until its relations are read.
+// pending is an event's row, until its relations are read and the application was asked.
 type pending struct {
 	mapper  *Mapper
 	planned *planned
 	op      cdc.Op
 	// The rows are the change's own.
 	row, fallback, old cdc.Row
+	// address is that of the application's answer, once located; broken is why there can be none.
+	address, broken string
+	located         bool
 }
 
 // pendingOf keeps the row that is being mapped.
@@ -25,8 +28,8 @@ func (m *Mapper) pendingOf(p *planned, op cdc.Op) *pending {
 	return w
 }
 
-// Incomplete says that the event has no Data yet: it holds rows of other tables, which a Completion gets. Until then the
-// change that the event came of must not be changed.
+// Incomplete says that the event has no Data yet: it holds rows of other tables, or of the application's own answer, which a
+// Completion gets. Until then the change that the event came of must not be changed.
 func (e *Event) Incomplete() bool { return e.pending != nil }
 
 // Completion puts rows of relations into events. It asks for rows level by level: those that the events' own rows name,
@@ -38,6 +41,8 @@ type Completion struct {
 	// answers are what was asked for, level the links of the last level in the order of its requests.
 	answers map[*link]*answer
 	level   []*link
+	// documents are the application's answers by their path.
+	documents map[string]*document
 	// failed are the lookups that cannot be answered, and why.
 	failed map[*cdc.Lookup]string
 	// broken is why the event that is being rendered cannot be.
@@ -197,12 +202,13 @@ func (c *Completion) Complete(e *Event) (letter DeadLetter, dead bool) {
 func (m *Mapper) complete(e *Event, c *Completion) (reason string) {
 	w, r := e.pending, &m.renderer
 	defer func() {
-		r.related = nil
+		r.related, r.document = nil, nil
 		m.forget()
 		if v := recover(); v != nil {
 			reason = panicked(v)
 		}
 	}()
+	r.document = c.documentOf(w)
 	r.row, r.fallback, r.old, r.partial, r.failed, r.err, r.related = w.row, w.fallback, w.old, nil, nil, nil, c
 	m.buf = r.data(m.buf[:0], &w.planned.root)
 	if r.err != nil {

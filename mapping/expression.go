@@ -150,6 +150,8 @@ type programColumn struct {
 	old bool
 	// link is set where the name is a relation's, and no column's.
 	link *link
+	// api says that the name is the application's answer.
+	api bool
 }
 
 // scope is what the names of an expression may stand for.
@@ -161,6 +163,8 @@ type scope struct {
 	links, withheld map[string]*link
 	// related says that the row is a relation's, of which there is no old one.
 	related bool
+	// api says whether the application's answer can be used.
+	api apiUse
 }
 
 func newScope(table cdc.TableName, columns []cdc.Column) *scope {
@@ -190,6 +194,10 @@ func (s *scope) column(name string, at problem.Place, problems *problem.List) (i
 			"%s is a relation, which is read only when it is known that there is an event and whose", name)
 		return 0, false
 	}
+	if !ok && name == apiName {
+		s.tellAPI(at, problems)
+		return 0, false
+	}
 	if !ok {
 		problems.Add(at, s.hint(name), "table %s has no column %q", s.table, name)
 		return 0, false
@@ -204,8 +212,6 @@ func (s *scope) column(name string, at problem.Place, problems *problem.List) (i
 
 func (s *scope) hint(name string) string {
 	switch name {
-	case "api":
-		return "${api.…} is not supported yet"
 	case "old":
 		if s.related {
 			return "of the rows of a relation there are no old ones"
@@ -288,6 +294,11 @@ func (e *evaluator) compile(text string, at location, s *scope, f *format, probl
 			typed[name], untyped[name] = l.static, types.Any
 			continue
 		}
+		if name == apiName && s.hasAPI() {
+			p.columns = append(p.columns, programColumn{name: name, api: true})
+			typed[name], untyped[name] = types.Any, types.Any
+			continue
+		}
 		column, old := strings.CutPrefix(name, oldPrefix)
 		index := s.index[column]
 		value, static := readerOf(s.columns[index].Type, f)
@@ -348,7 +359,7 @@ func resolveNames(root ast.Node, text string, at location, s *scope, problems *p
 		case name == "$env":
 			told[name], ok = true, false
 			problems.Add(place, `name one column, as in $env["first name"]`, "$env cannot be used as a whole")
-		case s.links[name] != nil && !v.variables[name]:
+		case !v.variables[name] && (s.links[name] != nil || name == apiName && s.hasAPI()):
 			used = append(used, name)
 		default:
 			if _, known := s.index[name]; !known && (name == nullName || v.variables[name]) {

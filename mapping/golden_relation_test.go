@@ -16,12 +16,14 @@ import (
 type relatedRows struct {
 	tables map[cdc.TableName]*cdc.Table
 	rows   map[cdc.TableName][]cdc.Row
+	// api has a line for each path: the application's answer, or missing, or why it fails.
+	api string
 }
 
 // loadRelated reads rows by table: public.tags: [{id: "1", name: a}, …]. A table that is not there cannot be read.
 func loadRelated(t testing.TB, text string, tables map[cdc.TableName]*cdc.Table) relatedRows {
 	t.Helper()
-	related := relatedRows{tables, map[cdc.TableName][]cdc.Row{}}
+	related := relatedRows{tables: tables, rows: map[cdc.TableName][]cdc.Row{}}
 	var root yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &root); err != nil {
 		t.Fatal(err)
@@ -85,11 +87,38 @@ again:
 	}
 }
 
+// ask does what asks the application, from memory, and tells what was asked for.
+func (r relatedRows) ask(t testing.TB, out *strings.Builder, c *Completion) {
+	t.Helper()
+	for _, d := range c.Documents() {
+		fmt.Fprintf(out, "ask %s for %s (%s)\n", d.Path, d.Resource, d.Template)
+		for line := range strings.Lines(r.api) {
+			path, answer, _ := strings.Cut(strings.TrimSpace(line), " ")
+			reason, failed := strings.CutPrefix(answer, "fails: ")
+			switch {
+			case path != d.Path:
+			case failed:
+				c.FailDocument(path, reason)
+			case answer == "missing":
+				c.Missing(path)
+			default:
+				c.Answer(path, []byte(answer))
+			}
+		}
+	}
+	for _, e := range c.events {
+		if c.Lacks(e) {
+			t.Errorf("%s %s lacks its answer", e.Type, e.Instance)
+		}
+	}
+}
+
 // complete completes the events of a change; those that cannot be are dead letters.
 func (r relatedRows) complete(t testing.TB, out *strings.Builder, events []*Event, dead []DeadLetter) ([]*Event, []DeadLetter) {
 	t.Helper()
 	c := NewCompletion(events)
 	r.answer(t, out, c)
+	r.ask(t, out, c)
 	var whole []*Event
 	for _, e := range events {
 		if letter, bad := c.Complete(e); bad {

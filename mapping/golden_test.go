@@ -100,6 +100,7 @@ func goldenRun(t *testing.T, sections map[string]string) string {
 		fmt.Fprintln(&out, line)
 	}
 	related := loadRelated(t, sections["related"], tables)
+	related.api = sections["api"]
 	for _, c := range loadChanges(t, sections["changes"], relations) {
 		events, dead := m.Map(nil, nil, 1, c)
 		touched, deadTouched := related.touch(t, &out, m, c)
@@ -160,6 +161,9 @@ func loadConfig(t testing.TB, text string) Config {
 		switch name.Value {
 		case "json":
 			cfg.JSON = rules(body)
+			return
+		case "application":
+			cfg.Application = true
 			return
 		case "previous":
 			cfg.Previous = true

@@ -133,8 +133,8 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 			list(p.keyNames()), p.Table))
 		return false
 	}
-	// Of the rows that a deleted one had nothing is known any more.
-	later := len(p.links) > 0 && event != p.deleted
+	// Of the rows that a deleted one had, and of what the application said of it, nothing is known any more.
+	later := (len(p.links) > 0 || p.usesAPI) && event != p.deleted
 	m.buf = m.buf[:0]
 	if !later {
 		m.buf = r.data(m.buf, &p.root)

@@ -27,6 +27,8 @@ type resource struct {
 	where, deleteWhen *source
 	events            []namedEvent
 	relations         []*relation
+	// application says that the application can be asked.
+	application bool
 }
 
 // namedEvent is a parsed NamedEvent.
@@ -55,7 +57,9 @@ func Parse(cfg Config) (*Definition, problem.List) {
 			names[r.Name] = r.At
 		}
 		r.JSON = r.JSON.Over(cfg.JSON)
-		d.resources = append(d.resources, parseResource(r, &problems))
+		p := parseResource(r, &problems)
+		p.application = cfg.Application
+		d.resources = append(d.resources, p)
 	}
 	return d, problems
 }

@@ -110,6 +110,9 @@ func (p *planned) columnsOf(into []int) []int {
 		return into
 	}
 	into = p.root.columnsOf(into)
+	if p.usesAPI {
+		into = p.path.columnsOf(into)
+	}
 	if p.bound.account != nil {
 		into = p.bound.account.columnsOf(into)
 	}

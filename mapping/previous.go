@@ -25,8 +25,8 @@ func (m *Mapper) previousOf(p *planned) []byte {
 
 // previous appends what the node was, if that is known and not what it is.
 func (r *renderer) previous(dst []byte, n *node, row, fallback, old cdc.Row) ([]byte, bool) {
-	// What an old row's old row was is not known, nor what its relations were.
-	if !n.dynamic || n.kind != nodeObject && (n.usesOld() || n.usesLinks()) {
+	// What an old row's old row was is not known, nor what its relations were, nor what the application said of it.
+	if !n.dynamic || n.kind != nodeObject && (n.usesOld() || n.usesLinks() || n.usesAPI()) {
 		return dst, false
 	}
 	start := len(dst)

@@ -30,6 +30,8 @@ type renderer struct {
 	text   []byte
 	// related has the rows of relations; nil where nothing is known of them.
 	related *Completion
+	// document is the application's answer for the row; nil where nothing is known of it.
+	document *document
 }
 
 // value is a column of the row.
@@ -101,6 +103,9 @@ func (r *renderer) render(dst []byte, n *node) ([]byte, knowledge) {
 	case nodeRelation:
 		dst, k := r.renderRelation(dst, n)
 		return dst, r.note(n, k)
+	case nodeAPI:
+		dst, k := r.renderAPI(dst, n)
+		return dst, r.note(n, k)
 	case nodeText:
 		return r.renderText(dst, n)
 	case nodeObject:
@@ -114,11 +119,7 @@ func (r *renderer) render(dst []byte, n *node) ([]byte, knowledge) {
 // note names a node that is left out though it has a value.
 func (r *renderer) note(n *node, k knowledge) knowledge {
 	if k == unchanged {
-		path := n.path
-		if path == "" {
-			path = "$"
-		}
-		r.partial = append(r.partial, path)
+		r.partial = append(r.partial, orRoot(n.path))
 	}
 	return k
 }
@@ -182,9 +183,12 @@ func (r *renderer) renderText(dst []byte, n *node) ([]byte, knowledge) {
 				k = absent
 			}
 		} else {
-			if part.kind == nodeRelation {
+			switch part.kind {
+			case nodeRelation:
 				dst, k = r.renderRelation(dst, part)
-			} else {
+			case nodeAPI:
+				dst, k = r.renderAPI(dst, part)
+			default:
 				dst, k = r.evaluate(dst, part)
 			}
 			if r.err != nil {
@@ -246,6 +250,11 @@ func (r *renderer) run(n *node) (any, knowledge) {
 			result = max(result, k)
 			continue
 		}
+		if c.api {
+			_, k := r.answer()
+			result = max(result, k)
+			continue
+		}
 		switch r.value(c.index).Kind {
 		case cdc.Unchanged:
 			result = max(result, unchanged)
@@ -268,6 +277,10 @@ func (r *renderer) run(n *node) (any, knowledge) {
 			}
 			bytes += size
 			p.env[c.name] = v
+			continue
+		case c.api:
+			bytes += len(r.document.json)
+			p.env[c.name] = r.document.whole()
 			continue
 		case !c.old:
 			value = r.value(c.index)

@@ -72,6 +72,13 @@ func (b *binder) conditions(r *resource, out *bound) conditions {
 		}
 	}
 	c.shown = out.root.columnsOf(nil)
+	if out.usesAPI {
+		// What the application computes may come of any column.
+		c.shown = c.shown[:0]
+		for i := range b.columns {
+			c.shown = append(c.shown, i)
+		}
+	}
 	if out.account != nil {
 		c.shown = out.account.columnsOf(c.shown)
 		c.accountColumns = out.account.columnsOf(nil)

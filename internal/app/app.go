@@ -17,6 +17,7 @@ import (
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/coalesce"
 	"github.com/rowhook/rowhook/internal/api"
+	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
@@ -55,6 +56,9 @@ type App struct {
 	listener net.Listener
 	// rows tells what is visible in the source; reads, which may be the same, reads what the stream leaves out.
 	rows, reads *cdc.RowReader
+	// asker asks the application, as whom the config of now says.
+	asker       *asker
+	application atomic.Pointer[application.Client]
 
 	// What is known from which stage on; nil before.
 	store      atomic.Pointer[store.Store]
@@ -103,6 +107,9 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 		a.reads = cdc.NewRowReader(cfg.Database.ReadURL, cfg.Limits.MaxRow, opts.Log)
 	}
 	a.metrics = newMetrics(a)
+	a.application.Store(newApplication(cfg, opts.Version))
+	a.asker = &asker{client: a.application.Load, visible: a.rows.AwaitVisible, log: opts.Log, limits: defaultAskLimits,
+		observe: func(result string) { a.metrics.asked.WithLabelValues(result).Inc() }}
 	return a, nil
 }
 
@@ -217,7 +224,7 @@ func (a *App) run(ctx context.Context) error {
 	}
 	a.tellOpenLetters(ctx, st, 1)
 
-	h := &handler{app: a, store: st, index: subscriptions.NewIndex()}
+	h := &handler{app: a, store: st, index: subscriptions.NewIndex(), asker: a.asker}
 	src, err := cdc.New(a.sourceConfig(), h, st)
 	if err != nil {
 		return err

@@ -40,7 +40,9 @@ type handler struct {
 	filler    filler
 	completer completer
 	toucher   toucher
-	ready     cdc.Batch
+	// asker gets what the application itself has to say.
+	asker *asker
+	ready cdc.Batch
 	// at is where the last change was mapped.
 	at place
 
@@ -161,6 +163,7 @@ func (h *handler) End() {
 	h.dispatcher.Suspend()
 	h.app.rows.Close()
 	h.app.reads.Close()
+	h.app.application.Load().Close()
 }
 
 // Handle implements cdc.Handler. It takes the batch in one part, unless a block of several changes is over in it, or

@@ -25,6 +25,7 @@ type metrics struct {
 	attemptTime   prometheus.Histogram
 	latency       prometheus.Histogram
 	reloads       *prometheus.CounterVec
+	asked         *prometheus.CounterVec
 	gauges        map[*prometheus.Desc]func() float64
 }
 
@@ -41,6 +42,8 @@ func newMetrics(a *App) *metrics {
 		latency:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_delivery_latency_seconds", Help: "Time from commit to the answer of a first attempt that delivered, by both machines' clocks.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 20)}),
 	}
 	m.reloads = newReloads()
+	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_application_requests_total",
+		Help: "Requests to the application for ${api.…}, by result: ok, missing (404), failed."}, []string{"result"})
 	m.gauges = map[*prometheus.Desc]func() float64{}
 	gauge := func(name, help string, read func() float64) {
 		m.gauges[prometheus.NewDesc(name, help, nil, nil)] = read
@@ -80,7 +83,7 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
 		func() float64 { return float64(a.reads.Queries()) })
-	m.registry.MustRegister(m.changesTotal, reads, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, newSlotMetrics(a), newLetterMetrics(a), m,
+	m.registry.MustRegister(m.changesTotal, reads, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, m.asked, newSlotMetrics(a), newLetterMetrics(a), m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

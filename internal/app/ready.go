@@ -46,6 +46,9 @@ func (a *App) readiness() client.Readiness {
 			if reason = a.rows.Waiting(); reason == "" {
 				reason = a.reads.Waiting()
 			}
+			if reason == "" {
+				reason = a.asker.Waiting()
+			}
 			add("replication", string(s.Phase), reason, reason == "")
 		}
 	case cdc.Standby:

@@ -51,7 +51,8 @@ const (
 	slowTries = 3
 )
 
-// submit hands the matched events to the dispatcher, after putting in the related rows that some of them wait for. Those
+// submit hands the matched events to the dispatcher, after putting in the related rows, and the application's answers, that
+// some of them wait for. Those
 // that cannot be had make dead letters, in the place of their deliveries. Like Submit it fails only when ctx ends.
 func (h *handler) submit(ctx context.Context, changes []cdc.Change, receipt *cdc.Receipt) error {
 	jobs := h.jobs
@@ -81,6 +82,15 @@ func (h *handler) submitCompleted(ctx context.Context, jobs []sender.Job, txs []
 	c, n, err := h.completer.read(ctx, jobs, txs)
 	if err != nil {
 		return 0, err
+	}
+	if err := h.asker.ask(ctx, c, txs); err != nil {
+		return 0, err
+	}
+	for i := range jobs[:n] {
+		if c.Lacks(jobs[i].Event) {
+			n = i // the answers of those before it are enough for now
+			break
+		}
 	}
 	from, size := 0, 0
 	for i := range jobs[:n] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -90,6 +91,9 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 	// What makes events and sends them comes before what lets them be asked for: a subscription gets all that is
 	// committed after it was made.
 	a.live.Store(next)
+	if !reflect.DeepEqual(now.App, next.App) {
+		a.application.Swap(newApplication(next, a.opts.Version)).Close()
+	}
 	a.mapper.Store(mapper)
 	a.dispatcher.Load().Reconfigure(a.senderConfig(next))
 	offers := catalogueOf(mapper)
