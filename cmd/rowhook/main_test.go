@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 			"paste":    paste,
 			"gone":     gone,
 			"receiver": receiver,
+			"app":      serveApp,
 			"arrives":  arrives,
 			"ready":    ready,
 		},

@@ -4,11 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +15,6 @@ import (
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/config"
-	"github.com/rowhook/rowhook/internal/problem"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
 )
@@ -79,50 +74,23 @@ func (p *program) previewCommand() *cobra.Command {
 
 // preview is the body in the standard format, as it would be sent.
 func preview(ctx context.Context, cfg *config.Config, resource, key, event string) ([]byte, error) {
-	def, problems := mapping.Parse(cfg.Mapping)
-	if err := problems.Err(); err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, r := range cfg.Mapping.Resources {
-		names = append(names, r.Name)
-	}
-	if !slices.Contains(names, resource) {
-		hint := problem.DidYouMean(resource, names)
-		if hint == "" {
-			hint = "there are: " + strings.Join(names, ", ")
-		}
-		return nil, fmt.Errorf("the config has no resource %q\n  hint: %s", resource, hint)
-	}
-	// Under the settings that the replication connection has, so that values look the same.
-	conn, err := cdc.Connect(ctx, cfg.Database.URL, map[string]string{
-		"application_name": "rowhook preview", "default_transaction_read_only": "on", "statement_timeout": "30s"})
+	src, err := openSource(ctx, cfg, "rowhook preview", resource)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	tables, err := cdc.LoadTables(ctx, conn, def.Tables())
+	defer src.close(ctx)
+	info, _ := src.mapper.Resource(resource)
+	values, err := splitKey(key, len(info.Key))
 	if err != nil {
-		return nil, fmt.Errorf("read the tables' definitions: %w", err)
+		return nil, fmt.Errorf("the key of %s is %s: %w", info.Name, strings.Join(info.Key, ", "), err)
 	}
-	if names := def.RelatedTables(); len(names) > 0 {
-		related, err := cdc.RelatedTables(ctx, cfg.Database.ReadURL, names, "")
-		if err != nil {
-			return nil, err
-		}
-		maps.Copy(related, tables)
-		tables = related
-	}
-	mapper, problems := def.Compile(tables, "")
-	if err := problems.Err(); err != nil {
-		return nil, err
-	}
-	info, _ := mapper.Resource(resource)
-	row, err := readRow(ctx, conn, info, key)
+	row, err := readRow(ctx, src.conn, info, key, values)
 	if err != nil {
 		return nil, err
 	}
+	op := cdc.Update
 	if event == "delete" {
+		op = cdc.Delete
 		// Of a deleted row, the stream tells what is in the replica identity.
 		for i, c := range info.Table.Columns {
 			if !c.Identity {
@@ -130,57 +98,19 @@ func preview(ctx context.Context, cfg *config.Config, resource, key, event strin
 			}
 		}
 	}
-	data, err := previewData(ctx, cfg, mapper, resource, event, row)
+	e, err := src.render(ctx, resource, op, row, src.app.Get)
 	if err != nil {
 		return nil, err
 	}
-	now, position, err := present(ctx, conn)
+	now, position, err := present(ctx, src.conn)
 	if err != nil {
 		return nil, err
 	}
-	return sender.AppendStandard(nil, &mapping.Event{Type: resource + "." + event, Time: now.UTC(), Data: data, Position: position}), nil
+	return sender.AppendStandard(nil, &mapping.Event{Type: resource + "." + event, Time: now.UTC(), Data: e.Data, Partial: e.Partial, Position: position}), nil
 }
-
-// previewData renders the row, with its relations as they are now.
-func previewData(ctx context.Context, cfg *config.Config, mapper *mapping.Mapper, resource, event string, row cdc.Row) ([]byte, error) {
-	op := cdc.Update
-	if event == "delete" {
-		op = cdc.Delete
-	}
-	e, err := mapper.Preview(resource, op, row)
-	if err != nil {
-		return nil, err
-	}
-	if !e.Incomplete() {
-		return e.Data, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
-	defer cancel()
-	rows := cdc.NewRowReader(cfg.Database.ReadURL, cfg.Limits.MaxRow, slog.New(slog.DiscardHandler))
-	defer rows.Close()
-	completion := mapping.NewCompletion([]*mapping.Event{e})
-	if err := rows.ReadRelated(ctx, nil, completion, int(min(cfg.Limits.MaxRow, math.MaxInt32))); err != nil {
-		var refused *cdc.LookupError
-		if waiting := rows.Waiting(); !errors.As(err, &refused) && waiting != "" {
-			return nil, errors.New(waiting)
-		}
-		return nil, err
-	}
-	if letter, dead := completion.Complete(e); dead {
-		return nil, errors.New(letter.Reason)
-	}
-	return e.Data, nil
-}
-
-// previewTimeout bounds the reading of relations.
-const previewTimeout = 30 * time.Second
 
 // readRow reads the row as the stream would send it: each value in the text form of its type.
-func readRow(ctx context.Context, conn *pgx.Conn, info mapping.ResourceInfo, key string) (cdc.Row, error) {
-	values, err := splitKey(key, len(info.Key))
-	if err != nil {
-		return nil, fmt.Errorf("the key of %s is %s: %w", info.Name, strings.Join(info.Key, ", "), err)
-	}
+func readRow(ctx context.Context, conn *pgx.Conn, info mapping.ResourceInfo, key string, values []string) (cdc.Row, error) {
 	columns := make([]string, len(info.Table.Columns))
 	for i, c := range info.Table.Columns {
 		columns[i] = cdc.QuoteIdent(c.Name)
@@ -197,12 +127,12 @@ func readRow(ctx context.Context, conn *pgx.Conn, info mapping.ResourceInfo, key
 		case "22P02", "22003", "22007", "22008", "22021":
 			return nil, fmt.Errorf("%q is not a key of %s: its %s cannot be that", key, info.Name, strings.Join(info.Key, ", "))
 		case "42501":
-			return nil, fmt.Errorf("the role may not read %s\n  hint: GRANT SELECT ON %s TO %s;", info.Table, info.Table.Quote(), cdc.QuoteIdent(conn.Config().User))
+			return nil, mayNotRead(conn, info)
 		}
 		return nil, fmt.Errorf("read the row: %w", result.Err)
 	}
 	if len(result.Rows) == 0 {
-		return nil, fmt.Errorf("there is no %s %s: table %s has no such row that the role can see", info.Name, key, info.Table)
+		return nil, &noRowError{info.Name, key, info.Table.String()}
 	}
 	row := make(cdc.Row, len(columns))
 	for i, v := range result.Rows[0] {
@@ -216,6 +146,17 @@ func readRow(ctx context.Context, conn *pgx.Conn, info mapping.ResourceInfo, key
 		}
 	}
 	return row, nil
+}
+
+func mayNotRead(conn *pgx.Conn, info mapping.ResourceInfo) error {
+	return fmt.Errorf("the role may not read %s\n  hint: GRANT SELECT ON %s TO %s;", info.Table, info.Table.Quote(), cdc.QuoteIdent(conn.Config().User))
+}
+
+// noRowError says that there is no row of a key.
+type noRowError struct{ resource, key, table string }
+
+func (e *noRowError) Error() string {
+	return fmt.Sprintf("there is no %s %s: table %s has no such row that the role can see", e.resource, e.key, e.table)
 }
 
 // splitKey cuts a key into the values of n columns. A comma or a \ in a value of a composite key has a \ before it, as in

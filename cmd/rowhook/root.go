@@ -39,7 +39,7 @@ func (p *program) rootCommand() *cobra.Command {
 	root.SetVersionTemplate("rowhook {{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
 	group(root)
-	root.AddCommand(p.demoCommand(), p.devCommand(), p.initCommand(), p.checkCommand(), p.runCommand(), p.previewCommand(),
+	root.AddCommand(p.demoCommand(), p.devCommand(), p.initCommand(), p.checkCommand(), p.runCommand(), p.previewCommand(), p.compareCommand(),
 		p.subscriptionCommand(), p.tokenCommand(), p.deadLetterCommand(),
 		p.resumeCommand(), p.configCommand())
 	for _, c := range root.Commands() {
@@ -113,6 +113,8 @@ func (p *program) exit(cmd *cobra.Command, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, errDifferent):
+		return exitRefused
 	case errors.Is(err, errHelpShown):
 		return exitUsage
 	case errors.Is(err, errFound):

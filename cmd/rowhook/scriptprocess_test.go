@@ -39,7 +39,7 @@ func start(ts *testscript.TestScript, _ bool, args []string) {
 	p.cmd = exec.Command(lookPath(ts, args[1]), args[2:]...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = ts.MkAbs("."), stdout, stderr
 	p.cmd.Env = append(os.Environ(), "NO_COLOR=1", "PATH="+ts.Getenv("PATH"))
-	for _, v := range []string{"DATABASE_URL", "ROWHOOK_TOKEN", "ROWHOOK_URL"} {
+	for _, v := range []string{"DATABASE_URL", "ROWHOOK_TOKEN", "ROWHOOK_URL", "APP_URL", "APP_TOKEN"} {
 		if value := ts.Getenv(v); value != "" {
 			p.cmd.Env = append(p.cmd.Env, v+"="+value)
 		}

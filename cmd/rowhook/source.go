@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/application"
+	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/problem"
+	"github.com/rowhook/rowhook/mapping"
+)
+
+// source is the database and the application, as far as one needs them to show what would be sent.
+type source struct {
+	cfg    *config.Config
+	conn   *pgx.Conn
+	rows   *cdc.RowReader
+	app    *application.Client
+	mapper *mapping.Mapper
+}
+
+// renderTimeout bounds the reading of one row's relations, and of the application's answer.
+const renderTimeout = 30 * time.Second
+
+// openSource connects, read only, and compiles the mapping, which has to have the resources.
+func openSource(ctx context.Context, cfg *config.Config, name string, resources ...string) (*source, error) {
+	def, problems := mapping.Parse(cfg.Mapping)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range cfg.Mapping.Resources {
+		names = append(names, r.Name)
+	}
+	for _, resource := range resources {
+		if !slices.Contains(names, resource) {
+			hint := problem.DidYouMean(resource, names)
+			if hint == "" {
+				hint = "there are: " + strings.Join(names, ", ")
+			}
+			return nil, fmt.Errorf("the config has no resource %q\n  hint: %s", resource, hint)
+		}
+	}
+	// Under the settings that the replication connection has, so that values look the same.
+	conn, err := cdc.Connect(ctx, cfg.Database.URL, map[string]string{
+		"application_name": name, "default_transaction_read_only": "on", "statement_timeout": "30s"})
+	if err != nil {
+		return nil, err
+	}
+	s := &source{cfg: cfg, conn: conn, rows: cdc.NewRowReader(cfg.Database.ReadURL, cfg.Limits.MaxRow, slog.New(slog.DiscardHandler)),
+		app: application.New(application.Config{URL: cfg.App.URL, Headers: cfg.App.Headers, MaxBytes: cfg.Limits.MaxRow, UserAgent: name})}
+	if s.mapper, err = compile(ctx, cfg, def, conn); err != nil {
+		s.close(ctx)
+		return nil, err
+	}
+	return s, nil
+}
+
+func compile(ctx context.Context, cfg *config.Config, def *mapping.Definition, conn *pgx.Conn) (*mapping.Mapper, error) {
+	tables, err := cdc.LoadTables(ctx, conn, def.Tables())
+	if err != nil {
+		return nil, fmt.Errorf("read the tables' definitions: %w", err)
+	}
+	if names := def.RelatedTables(); len(names) > 0 {
+		related, err := cdc.RelatedTables(ctx, cfg.Database.ReadURL, names, "")
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(related, tables)
+		tables = related
+	}
+	mapper, problems := def.Compile(tables, "")
+	return mapper, problems.Err()
+}
+
+func (s *source) close(ctx context.Context) {
+	s.rows.Close()
+	s.app.Close()
+	_ = s.conn.Close(context.WithoutCancel(ctx))
+}
+
+// render makes the data of a row, with its relations as they are now, and what it takes from the application's answer,
+// for which ask is called.
+func (s *source) render(ctx context.Context, resource string, op cdc.Op, row cdc.Row, ask func(context.Context, string) ([]byte, error)) (*mapping.Event, error) {
+	e, err := s.mapper.Preview(resource, op, row)
+	if err != nil || !e.Incomplete() {
+		return e, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, renderTimeout)
+	defer cancel()
+	completion := mapping.NewCompletion([]*mapping.Event{e})
+	if err := s.rows.ReadRelated(ctx, nil, completion, int(min(s.cfg.Limits.MaxRow, math.MaxInt32))); err != nil {
+		var refused *cdc.LookupError
+		if waiting := s.rows.Waiting(); !errors.As(err, &refused) && waiting != "" {
+			return nil, errors.New(waiting)
+		}
+		return nil, err
+	}
+	for _, d := range completion.Documents() {
+		answer, err := ask(ctx, d.Path)
+		var refused *application.Error
+		switch {
+		case err == nil:
+			completion.Answer(d.Path, answer)
+		case errors.As(err, &refused) && refused.Missing():
+			completion.Missing(d.Path)
+		default:
+			return nil, err
+		}
+	}
+	if letter, dead := completion.Complete(e); dead {
+		return nil, errors.New(letter.Reason)
+	}
+	return e, nil
+}
