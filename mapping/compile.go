@@ -40,7 +40,10 @@ type Mapper struct {
 	updates   bool
 	audience  Audience
 	transfer  transfer
-	account   string
+	// compared says that was, what the update has changed, is known: its named events have the same.
+	compared bool
+	was      []byte
+	account  string
 }
 
 // compiled is a resource with the table as it was when the Mapper was made.

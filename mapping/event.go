@@ -33,11 +33,17 @@ type Event struct {
 	// Previous is a JSON object of the members of Data that an update has changed, with what they were, in Data's shape.
 	// Nil where nothing is known of that, and where it was not asked for.
 	Previous []byte
+	// Context is what the application said of the transaction, a JSON object that the transaction's events share; nil where
+	// it said nothing. Whoever maps sets it: a row does not tell it.
+	Context []byte
 	// pending is what Data waits for; see Completion.
 	pending *pending
 	// Partial names the members of Data's row that could not be known, as JSON paths (address.city); usually nil.
 	Partial []string
 }
+
+// Size is how much of what is sent is the event's own, in bytes: Data, Previous and Context.
+func (e *Event) Size() int { return len(e.Data) + len(e.Previous) + len(e.Context) }
 
 // DeadLetter is a change that could not be turned into an event. It is kept with its reason.
 type DeadLetter struct {

@@ -173,7 +173,10 @@ func (m *Mapper) one(o *output, p *planned, event string, row, fallback cdc.Row)
 		e.Data = bytes.Clone(m.buf[:size])
 	}
 	if m.previous && m.updates {
-		e.Previous = m.previousOf(p)
+		if !m.compared {
+			m.was, m.compared = m.previousOf(p), true
+		}
+		e.Previous = m.was
 	}
 	e.ID = m.eventID(o, p, event, instance)
 	o.event(e)

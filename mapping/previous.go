@@ -13,7 +13,7 @@ func (m *Mapper) previousOf(p *planned) []byte {
 	row, fallback, old, partial := r.row, r.fallback, r.old, r.partial
 	defer func() { r.row, r.fallback, r.old, r.partial = row, fallback, old, partial }()
 	// What an account's instance was in another account is not its business.
-	if m.transfer.owned != ownedStill && m.audience != ToAdmin {
+	if len(old) == 0 || m.transfer.owned != ownedStill && m.audience != ToAdmin {
 		return nil
 	}
 	out, some := r.previous(nil, &p.root, row, fallback, old)
@@ -31,6 +31,9 @@ func (r *renderer) previous(dst []byte, n *node, row, fallback, old cdc.Row) ([]
 	}
 	start := len(dst)
 	if n.kind != nodeObject {
+		if r.same(n, row, fallback, old) {
+			return dst, false // most of an update is, and need not be rendered to be known as such
+		}
 		r.row, r.fallback, r.old = row, fallback, old
 		now, k := r.render(nil, n)
 		r.row, r.fallback, r.old = old, nil, nil
@@ -58,4 +61,38 @@ func (r *renderer) previous(dst []byte, n *node, row, fallback, old cdc.Row) ([]
 		return dst[:start], false
 	}
 	return append(dst, '}'), true
+}
+
+// same says that all columns of the node are known, and have the values that they had: so the node has its own. Relations
+// are never the same.
+func (r *renderer) same(n *node, row, fallback, old cdc.Row) bool {
+	r.row, r.fallback = row, fallback
+	is := func(column int) bool {
+		now := r.value(column)
+		if column >= len(old) || now.Kind != old[column].Kind {
+			return false
+		}
+		return now.Kind == cdc.Null || now.Kind == cdc.Text && bytes.Equal(now.Data, old[column].Data)
+	}
+	switch n.kind {
+	case nodeLiteral:
+		return true
+	case nodeColumn:
+		return is(n.column)
+	case nodeRelation:
+		return false
+	case nodeExpression:
+		for _, c := range n.program.columns {
+			if c.link != nil || c.old || !is(c.index) {
+				return false
+			}
+		}
+		return true
+	}
+	for i := range n.nodes {
+		if !r.same(&n.nodes[i], row, fallback, old) {
+			return false
+		}
+	}
+	return true
 }

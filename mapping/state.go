@@ -232,10 +232,10 @@ func changed(c *cdc.Change, columns, ignored []int) bool {
 func (m *Mapper) mapRow(o *output, p *planned) {
 	c := o.change
 	old := c.Old
-	if p.usesOld || m.previous {
+	if p.usesOld {
 		old = m.before(c)
 	}
-	m.old, m.told, m.updates, m.audience = nil, nil, false, ToAll
+	m.old, m.told, m.updates, m.audience, m.was, m.compared = nil, nil, false, ToAll, nil, false
 	defer m.letGo()
 	was, is := gone, gone
 	if c.Op != cdc.Insert {
@@ -293,7 +293,7 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 
 // letGo keeps nothing of the batch.
 func (m *Mapper) letGo() {
-	m.old, m.told = nil, nil
+	m.old, m.told, m.was = nil, nil, nil
 	clear(m.earlier)
 	m.forget()
 }

@@ -35,9 +35,9 @@ func (c Config) StateSize(subscriptions int) int64 {
 // priceOf is what a job's event is charged for, until the last of its deliveries is settled; each of these is charged
 // deliveryOverhead beside.
 func priceOf(j *Job) int64 {
-	price := int64(len(j.Event.Data)) + eventOverhead
+	price := int64(j.Event.Size()) + eventOverhead
 	if len(j.To) > 1 {
-		price += int64(len(j.Event.Data)) + standardOverhead // what is sent is kept for all of them
+		price += int64(j.Event.Size()) + standardOverhead // what is sent is kept for all of them
 	}
 	return price
 }
@@ -60,7 +60,7 @@ func (b *body) textOf(ev *mapping.Event) []byte {
 		return *text
 	}
 	// Two may write it at the same time; it is the same.
-	text := AppendStandard(make([]byte, 0, len(ev.Data)+standardOverhead), ev)
+	text := AppendStandard(make([]byte, 0, ev.Size()+standardOverhead), ev)
 	b.text.Store(&text)
 	return text
 }

@@ -309,10 +309,20 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 					b.Errorf("%+v: got %d and %v", c.look, len(due), next)
 				}
 			}
+			// All that is sent counts, and it may be much more than the data.
+			for i := range 3 {
+				ev := newEvent(10+i, "a")
+				ev.Previous, ev.Context = bytes.Repeat([]byte("1"), 1000), bytes.Repeat([]byte("1"), 1000)
+				b.write(b.deferred(ev, int64(10+i), b.now.Add(-second)))
+			}
+			if due, next := b.lookAt(sender.Look{Now: now, Rows: 100, Bytes: 4000 + 2*size}); len(due) != 2 || !next.Equal(now) {
+				b.Errorf("with previous and context: got %d and %v", len(due), next)
+			}
 		},
 		"EventsComeBackWhole": func(b *bench) {
 			ev := newEvent(1, "a")
 			ev.Account, ev.Accounted, ev.Partial = "7", true, []string{"body", `a"b`}
+			ev.Previous, ev.Context = []byte(`{"n":1.0,"ü":"\u0000"}`), []byte(`{"source":"zapier","n":1e400}`)
 			plain := newEvent(2, "b")
 			key, _ := sender.OrderingKeys(ev)
 			b.write(b.deferred(ev, key, b.now), b.deferred(plain, 2, b.now.Add(time.Millisecond)))
@@ -324,7 +334,7 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 				got := due[i].Event
 				if got.ID != want.ID || got.Type != want.Type || got.Resource != want.Resource || got.Instance != want.Instance || got.Account != want.Account ||
 					got.Accounted != want.Accounted || got.Position != want.Position || !got.Time.Equal(want.Time) || !bytes.Equal(got.Data, want.Data) ||
-					!slices.Equal(got.Partial, want.Partial) {
+					!slices.Equal(got.Partial, want.Partial) || !bytes.Equal(sender.AppendStandard(nil, got), sender.AppendStandard(nil, want)) {
 					b.Errorf("got %+v, want %+v", got, want)
 				}
 			}

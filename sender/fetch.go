@@ -106,7 +106,7 @@ func (d *Dispatcher) fetched(s *subscription, due []Due, next time.Time) {
 			s.keep(l)
 		}
 		dl := &delivery{event: x.Event, lane: l, attempts: x.Attempts, retryReason: x.RetryReason, stored: true,
-			price: int64(len(x.Event.Data)) + eventOverhead + deliveryOverhead}
+			price: int64(x.Event.Size()) + eventOverhead + deliveryOverhead}
 		s.markBusy(x.Key)
 		if x.Lost {
 			d.lost(dl)

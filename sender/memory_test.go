@@ -181,7 +181,7 @@ func (s *memoryStore) Due(_ context.Context, subscription int64, look sender.Loo
 		if bytes > 0 && bytes >= look.Bytes {
 			return out, look.Now, nil
 		}
-		bytes += int64(len(ev.Data))
+		bytes += int64(ev.Size())
 		out = append(out, sender.Due{Event: ev, Key: d.key, Attempts: d.attempts, RetryReason: d.reason})
 	}
 	return out, next, nil

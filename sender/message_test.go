@@ -29,6 +29,17 @@ func TestStandardMessage(t *testing.T) {
 	if string(got) != wantPartial {
 		t.Errorf("got\n%s, want\n%s", got, wantPartial)
 	}
+	both := partial
+	both.Previous, both.Context = []byte(`{"total":9.50}`), []byte(`{"source":"zapier"}`)
+	const wantBoth = `{"type":"contact.update","timestamp":"2026-11-22T01:00:00.000000Z","data":{"id":42,"total":10.00},` +
+		`"partial":["body","od\"d"],"previous":{"total":9.50},"context":{"source":"zapier"},"position":"0000000100000000016b37480000000300000001"}`
+	got = AppendStandard(nil, &both)
+	if string(got) != wantBoth {
+		t.Errorf("got\n%s, want\n%s", got, wantBoth)
+	}
+	if n := both.Size(); n != len(both.Data)+len(both.Previous)+len(both.Context) {
+		t.Errorf("Size is %d", n)
+	}
 	if !json.Valid(got) {
 		t.Error("not JSON")
 	}

@@ -88,7 +88,7 @@ type Due struct {
 type Look struct {
 	// Now is the time at which deliveries are due or not.
 	Now time.Time
-	// Rows and Bytes, of the events' data, are the most to return; one is returned whatever its size.
+	// Rows and Bytes, of the events' Size, are the most to return; one is returned whatever its size.
 	Rows  int
 	Bytes int64
 	// Skip are ordering keys that are under way: nothing of them is wanted.

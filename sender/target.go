@@ -68,7 +68,7 @@ const bodyKept = 64 << 10
 // deliver makes the attempt.
 func (t *target) deliver(ctx context.Context, a attempt) Outcome {
 	buf := bodies.Get().(*[]byte)
-	*buf = slices.Grow((*buf)[:0], len(a.event.Data)+standardOverhead)
+	*buf = slices.Grow((*buf)[:0], a.event.Size()+standardOverhead)
 	*buf = AppendStandard(*buf, a.event)
 	out, kept := t.send(ctx, a, *buf)
 	if !kept && cap(*buf) <= bodyKept {

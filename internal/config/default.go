@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/rowhook/rowhook/mapping"
+)
 
 // Default is the configuration of an empty file. What depends on other keys (store.url, database.environment) is empty
 // here and filled in after the file is read.
@@ -18,6 +22,7 @@ func Default() Config {
 			Ordering:    OrderingResource,
 			MaxInFlight: 512,
 		},
+		Mapping:   mapping.Config{Previous: true},
 		Retention: Retention{For: 7 * day},
 		Limits:    Limits{Memory: 16 << 20, Hold: 5 * time.Second, MaxRow: 64 << 20},
 	}

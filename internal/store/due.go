@@ -44,17 +44,18 @@ func (s *Store) Due(ctx context.Context, subscription int64, look sender.Look) (
 // dueSQL reads what is due, as many bodies as there is room for. The events are looked up one by one whatever the
 // planner thinks of their number (OFFSET 0): there are few, in tables that are large.
 const dueSQL = `
-	SELECT key, attempts, retry_reason, position, committed_at, candidates, id, type, resource, instance, account, data, partial
+	SELECT key, attempts, retry_reason, position, committed_at, candidates, id, type, resource, instance, account, data, partial, previous, context
 	FROM (
-		SELECT d.*, e.id, e.type, e.resource, e.instance, e.account, e.data, e.partial,
-			count(*) OVER () AS candidates,
-			sum(coalesce(octet_length(e.data), 0)) OVER (ORDER BY d.due_at, d.position) - coalesce(octet_length(e.data), 0) AS before
+		SELECT d.*, e.*, count(*) OVER () AS candidates,
+			sum(coalesce(e.size, 0)) OVER (ORDER BY d.due_at, d.position) - coalesce(e.size, 0) AS before
 		FROM (
 			SELECT key, attempts, retry_reason, due_at, position, committed_at FROM due
 			WHERE subscription = $1 AND due_at <= $2 AND due_at < 'infinity' AND key <> ALL ($4::bigint[])
 			ORDER BY due_at LIMIT $3) d
 		LEFT JOIN LATERAL (
-			SELECT id, type, resource, instance, account, data, partial FROM event
+			SELECT id, type, resource, instance, account, data, partial, previous, context,
+				octet_length(data) + coalesce(octet_length(previous), 0) + coalesce(octet_length(context), 0) AS size
+			FROM event
 			WHERE position = d.position AND committed_at = d.committed_at OFFSET 0) e ON true) x
 	WHERE before < $5 OR before = 0
 	ORDER BY due_at, position`
@@ -71,7 +72,7 @@ func scanDue(row pgx.CollectableRow, candidates *int) (d sender.Due, err error) 
 	ev := &mapping.Event{}
 	d.Event = ev
 	if err := row.Scan(&d.Key, &attempts, &d.RetryReason, &position, &ev.Time, candidates, &id, &kind, &resource, &instance,
-		&account, &ev.Data, &ev.Partial); err != nil {
+		&account, &ev.Data, &ev.Partial, &ev.Previous, &ev.Context); err != nil {
 		return d, err
 	}
 	d.Attempts = int(attempts)

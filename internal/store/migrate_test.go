@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/rowhook/rowhook/internal/pgtest"
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
 )
 
 // TestOutcomesOfAnOlderVersionAreKept: what was sent before the upgrade is not sent again after it, and can be looked at.
@@ -13,6 +15,8 @@ func TestOutcomesOfAnOlderVersionAreKept(t *testing.T) {
 	conn := connect(t, db)
 	first := open(t, db)
 	x := subscribe(t, first, "")
+	waits := event(5000, day)
+	write(t, first, deferred(waits, x.Key, 1, day))
 	first.Close()
 	// As it was before version 4.
 	exec(t, conn, `DELETE FROM migration WHERE version_id = 4`)
@@ -41,4 +45,17 @@ func TestOutcomesOfAnOlderVersionAreKept(t *testing.T) {
 		t.Errorf("the largest row has %d bytes", n)
 	}
 	write(t, s, delivered(event(1000, day), x.Key, 1, false)) // the partitions are there
+	// What waited for the upgrade is sent as it would have been, and what comes after it has everything.
+	after := event(5001, day)
+	after.Previous, after.Context = []byte(`{"n":1}`), []byte(`{"source":"zapier"}`)
+	write(t, s, deferred(after, x.Key, 2, day))
+	due, _, err := s.Due(t.Context(), x.Key, sender.Look{Now: day, Rows: 10, Bytes: 1 << 20})
+	if err != nil || len(due) != 2 {
+		t.Fatalf("%d are due, want 2: %v", len(due), err)
+	}
+	for i, want := range []*mapping.Event{waits, after} {
+		if got, want := string(sender.AppendStandard(nil, due[i].Event)), string(sender.AppendStandard(nil, want)); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 }

@@ -55,6 +55,27 @@ func TestWriteSurvivesADroppedPartition(t *testing.T) {
 	}
 }
 
+// TestWriteAgainKeepsAllOfAnEvent: the answer to a write was lost, and what is written again has more in it.
+func TestWriteAgainKeepsAllOfAnEvent(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.Database(t))
+	x := subscribe(t, s, "")
+	first, second := event(1, day), event(2, day)
+	first.Context = []byte(`{"actor":"u7"}`)
+	second.Previous, second.Context, second.Partial = []byte(`{"id":1}`), first.Context, []string{"body"}
+	write(t, s, deferred(first, x.Key, 1, day))
+	write(t, s, deferred(first, x.Key, 1, day), deferred(second, x.Key, 2, day))
+	due, _, err := s.Due(t.Context(), x.Key, sender.Look{Now: day, Rows: 10, Bytes: 1 << 20})
+	if err != nil || len(due) != 2 {
+		t.Fatalf("%d are due, want 2: %v", len(due), err)
+	}
+	for i, want := range []*mapping.Event{first, second} {
+		if got, want := string(sender.AppendStandard(nil, due[i].Event)), string(sender.AppendStandard(nil, want)); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 func TestWriteKeepsFailedAttempts(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Database(t)
