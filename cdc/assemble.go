@@ -14,6 +14,8 @@ type assembler struct {
 	relations map[uint32]*Relation
 	// prefixes are those of the logical messages to keep.
 	prefixes map[string]bool
+	// loose is told of messages of these prefixes that are not transactional; nil if nobody wants to know.
+	loose func(prefix string, at LSN)
 
 	tx         *Tx
 	ordinal    uint32
@@ -153,6 +155,9 @@ func (a *assembler) message(wal LSN, m *pglogrepl.LogicalDecodingMessage, size i
 	if !m.Transactional {
 		// It is a unit of its own, sent when it is written, which may be inside the transaction that wrote it. None of
 		// them means anything to us.
+		if a.loose != nil && a.prefixes[m.Prefix] {
+			a.loose(m.Prefix, wal)
+		}
 		a.ledger.keepalive(wal)
 		return nil
 	}

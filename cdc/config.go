@@ -28,7 +28,8 @@ type Config struct {
 	Temporary bool
 	// Environment is kept with the checkpoint: a store of another environment is refused.
 	Environment string
-	// Prefixes are those of the logical messages that the handler gets.
+	// Prefixes are those of the logical messages that the handler gets, if they are transactional; the first one that is
+	// not is logged.
 	Prefixes []string
 	// DrainTimeout is how long Run waits for outstanding receipts when it is stopped. Defaults to 10 s.
 	DrainTimeout time.Duration

@@ -84,6 +84,8 @@ type Source struct {
 	attended atomic.Pointer[time.Time]
 	// napped counts the reader's rests.
 	napped atomic.Uint64
+	// looseTold says that a message that is not transactional was told of.
+	looseTold sync.Once
 }
 
 // New makes a Source; it does nothing yet. The checkpoints are not used for a temporary slot.
@@ -295,6 +297,7 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	}
 	r := &reader{Source: s, stream: st, ledger: l, batches: batches, handlerErr: handlerErr, interrupted: interrupted,
 		assemble: newAssembler(n, max(cp.Epoch, 1), l, s.cfg.Prefixes), started: time.Now(), naps: naps{taken: &s.napped}}
+	r.assemble.loose = s.tellLoose
 	err = r.run(ctx)
 	close(batches)
 	alive := err == nil || errors.Is(err, errInterrupted)

@@ -217,6 +217,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestSourceSendsWhatIsCommittedAndNothingElse(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, pgtest.Database(t))
+	var log lockedLog
+	f.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 	rec := newRecorder()
 	f.run(rec)
 	f.exec(`insert into t values (1, 'one')`)
@@ -231,6 +233,7 @@ func TestSourceSendsWhatIsCommittedAndNothingElse(t *testing.T) {
 	f.exec(`update t set a = 'drei' where id = 3`)
 	f.exec(`select pg_logical_emit_message(true, 'mine', '{"x":1}'), pg_logical_emit_message(true, 'theirs', '')`)
 	f.exec(`select pg_logical_emit_message(false, 'mine', 'not transactional')`)
+	f.exec(`select pg_logical_emit_message(false, 'mine', 'nor this'), pg_logical_emit_message(false, 'theirs', '')`)
 	f.exec(`commit`)
 	f.exec(`delete from t where id = 1`)
 	f.exec(`truncate t`)
@@ -238,6 +241,9 @@ func TestSourceSendsWhatIsCommittedAndNothingElse(t *testing.T) {
 	want := []string{"insert t 1 one", "insert t 3 three", "update t 3 drei", `message mine {"x":1}`, "delete t 1 ", "truncate t"}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	if told := log.String(); strings.Count(told, "not transactional is ignored") != 1 || !strings.Contains(told, "prefix=mine") {
+		t.Errorf("the log has\n%s", told)
 	}
 }
 
