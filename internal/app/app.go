@@ -225,6 +225,7 @@ func (a *App) run(ctx context.Context) error {
 	a.tellOpenLetters(ctx, st, 1)
 
 	h := &handler{app: a, store: st, index: subscriptions.NewIndex(), asker: a.asker}
+	h.spoken = spoken{log: a.log, mutes: &mutes{log: a.log}}
 	src, err := cdc.New(a.sourceConfig(), h, st)
 	if err != nil {
 		return err
@@ -283,6 +284,7 @@ func (a *App) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = d.Run(work) })
 	wg.Go(func() { a.expireLoop(work, st, &h.unsettled) })
+	wg.Go(func() { h.spoken.mutes.loop(work) })
 	if a.opts.OnReady != nil {
 		wg.Go(func() { a.tellReady(work) })
 	}
@@ -400,7 +402,7 @@ func (a *App) sourceConfig() cdc.Config {
 	return cdc.Config{
 		URL: a.cfg.Database.URL, Slot: a.cfg.Database.Slot, Publication: a.cfg.Database.Publication,
 		Environment: a.cfg.Database.Environment, Tables: a.def.Tables(), Temporary: a.opts.Temporary,
-		Prefixes: []string{subscriptions.MessagePrefix}, DrainTimeout: drainTimeout, MaxMessage: a.cfg.Limits.MaxRow, Log: a.log,
+		Prefixes: []string{subscriptions.MessagePrefix, messagePrefix}, DrainTimeout: drainTimeout, MaxMessage: a.cfg.Limits.MaxRow, Log: a.log,
 	}
 }
 

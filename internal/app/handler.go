@@ -45,6 +45,8 @@ type handler struct {
 	ready cdc.Batch
 	// at is where the last change was mapped.
 	at place
+	// spoken is what the application says of its transactions.
+	spoken spoken
 
 	begun bool
 	// horizon is the newest position in the store when the connection was made: what is not beyond it may have been
@@ -98,6 +100,7 @@ func (h *handler) Begin(ctx context.Context) error {
 	h.dropHeld()
 	h.toucher.sessions++
 	h.unsettled.reset()
+	h.spoken.reset()
 	h.tellSize()
 	return nil
 }
@@ -181,6 +184,7 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 	if time.Since(h.sized) > sizeEvery {
 		h.tellSize()
 	}
+	h.app.metrics.muted(h.spoken.hear(b))
 	h.stage.Put(b)
 	wanted := h.anybody(b)
 	own := taken{more: h.stage.WillHold()}
@@ -196,6 +200,7 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 			h.letGo()
 		}
 	}
+	h.spoken.settle(h.stage.Holding())
 	receipt := own.receipt
 	switch tx := h.stage.Holding(); {
 	case tx != nil && h.held.receipt == nil:
@@ -242,7 +247,7 @@ func (h *handler) mapperOf(c *cdc.Change) *mapping.Mapper {
 
 // anybody says whether there may be a subscription: else nothing needs to be read.
 func (h *handler) anybody(b *cdc.Batch) bool {
-	return h.index.Len() > 0 || slices.ContainsFunc(b.Changes, func(c cdc.Change) bool { return c.Op == cdc.Message })
+	return h.index.Len() > 0 || slices.ContainsFunc(b.Changes, func(c cdc.Change) bool { return c.Prefix == subscriptions.MessagePrefix })
 }
 
 // take takes a part of a batch, with the receipt of the parts before it; ends says that the last change's block ends with
@@ -257,7 +262,8 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 			h.tx, h.mapper = c.Tx, h.fresh
 		}
 		if c.Op == cdc.Message {
-			if h.replayAsked(c) {
+			// The application's own have been heard. They are no announcements, whatever they hold.
+			if c.Prefix != subscriptions.MessagePrefix || h.replayAsked(c) {
 				continue
 			}
 			if err := h.announced(ctx, c); err != nil {
@@ -271,11 +277,14 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 		}
 		letters := len(h.letters)
 		h.mapPlaced(epoch, c, place)
+		said := h.spoken.context(c)
 		for _, ev := range h.events {
+			ev.Context = said
 			h.match(ev)
 		}
 		h.toucher.note(c, h.mapper, place, h.events, h.letters[letters:])
 		if b := h.toucher.endsAt(i); b != nil {
+			b.said = said
 			if err := h.touch(ctx, b, changes, to); err != nil {
 				return err
 			}

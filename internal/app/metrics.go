@@ -18,6 +18,7 @@ type metrics struct {
 	registry *prometheus.Registry
 
 	changesTotal  prometheus.Counter
+	mutedTotal    prometheus.Counter
 	eventsTotal   *prometheus.CounterVec
 	deadLetters   prometheus.Counter
 	gapsTotal     prometheus.Counter
@@ -34,6 +35,7 @@ func newMetrics(a *App) *metrics {
 		app:           a,
 		registry:      prometheus.NewRegistry(),
 		changesTotal:  prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_changes_total", Help: "Committed changes read from the stream."}),
+		mutedTotal:    prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_muted_changes_total", Help: "Changes of transactions that the application muted: nothing of them is sent."}),
 		eventsTotal:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_events_total", Help: "Events that matched at least one subscription, by type."}, []string{"type"}),
 		gapsTotal:     prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_gaps_accepted_total", Help: "Gaps that the operator accepted: changes that are never delivered."}),
 		deadLetters:   prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_dead_letters_total", Help: "Changes that could not be mapped, and records that the store refused."}),
@@ -83,7 +85,7 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
 		func() float64 { return float64(a.reads.Queries()) })
-	m.registry.MustRegister(m.changesTotal, reads, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, m.asked, newSlotMetrics(a), newLetterMetrics(a), m,
+	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, m.asked, newSlotMetrics(a), newLetterMetrics(a), m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -107,6 +109,8 @@ func (m *metrics) handler() http.Handler {
 }
 
 func (m *metrics) changes(b *cdc.Batch) { m.changesTotal.Add(float64(len(b.Changes))) }
+
+func (m *metrics) muted(n int) { m.mutedTotal.Add(float64(n)) }
 
 func (m *metrics) matched(jobs []sender.Job) {
 	for _, j := range jobs {

@@ -55,6 +55,8 @@ type touchedBlock struct {
 	change int
 	// recorded says that what came of it may be in the store; resumed that the numbers begin behind that.
 	recorded, resumed bool
+	// said is the context at its last change.
+	said []byte
 }
 
 // blockTarget is what a block says of a target.
@@ -275,6 +277,7 @@ func (h *handler) touchRow(b *touchedBlock, s *touchStream, number int, row *tou
 		t.events, t.letters = b.mapper.MapTouched(t.events, t.letters, row.of, &b.at, row.row)
 	}
 	for _, ev := range t.events {
+		ev.Context = b.said
 		p, stored := s.recorded[ev.ID]
 		if stored {
 			ev.Position = p
