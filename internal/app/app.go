@@ -225,7 +225,8 @@ func (a *App) run(ctx context.Context) error {
 	a.tellOpenLetters(ctx, st, 1)
 
 	h := &handler{app: a, store: st, index: subscriptions.NewIndex(), asker: a.asker}
-	h.spoken = spoken{log: a.log, mutes: &mutes{log: a.log}}
+	muted := &mutes{log: a.log}
+	h.spoken = spoken{log: a.log, mutes: muted}
 	src, err := cdc.New(a.sourceConfig(), h, st)
 	if err != nil {
 		return err
@@ -284,7 +285,7 @@ func (a *App) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = d.Run(work) })
 	wg.Go(func() { a.expireLoop(work, st, &h.unsettled) })
-	wg.Go(func() { h.spoken.mutes.loop(work) })
+	wg.Go(func() { muted.loop(work) })
 	if a.opts.OnReady != nil {
 		wg.Go(func() { a.tellReady(work) })
 	}

@@ -11,14 +11,11 @@ import (
 	"github.com/rowhook/rowhook/internal/pgtest"
 )
 
-// TestAStoreInAnotherEncoding keeps the store in a LATIN1 database, which has no word for some instances: bodies are
-// bytes and are stored all the same, what cannot be stored is a dead letter, and the rest goes on.
-func TestAStoreInAnotherEncoding(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
+// latinDatabase makes a database in LATIN1, on a server of its own.
+func latinDatabase(t *testing.T) string {
+	t.Helper()
 	name := pgtest.Name("latin")
-	srv := pgtest.Cluster(t, nil)
-	admin := srv.Database(t)
+	admin := pgtest.Cluster(t, nil).Database(t)
 	conn, err := pgx.Connect(t.Context(), admin)
 	if err != nil {
 		t.Fatal(err)
@@ -32,14 +29,43 @@ func TestAStoreInAnotherEncoding(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.Path = "/" + name
+	return u.String()
+}
+
+// TestASourceInAnotherEncoding has rows as UTF-8. Messages are not converted: those that are no UTF-8 are left out, and told.
+func TestASourceInAnotherEncoding(t *testing.T) {
+	t.Parallel()
+	r := newRigAt(t, latinDatabase(t))
+	r.start()
+	r.subscribe("/", "note.*")
+	r.exec(`set client_encoding to 'UTF8'`)
+	r.transaction(say(`{"source": "ü"}`), `insert into notes values (1, 'ü')`)
+	r.transaction(say(`{"source": "\u00fc"}`), `insert into notes values (2, 'ü')`)
+	by := hooktest.ByInstance(r.recv.Wait(t, 2, patience))
+	for instance, want := range map[string]string{"note/1": "", "note/2": `{"source":"\u00fc"}`} {
+		if q := by[instance]; len(q) != 1 || string(q[0].Message().Context) != want || !strings.Contains(string(q[0].Data()), `"body":"ü"`) {
+			t.Errorf("%s came as %v with %s", instance, q, q[0].Body)
+		}
+	}
+	if !strings.Contains(r.log.String(), "it is not UTF-8") {
+		t.Error("the log does not tell")
+	}
+}
+
+// TestAStoreInAnotherEncoding keeps the store in a LATIN1 database, which has no word for some instances: bodies are
+// bytes and are stored all the same, what cannot be stored is a dead letter, and the rest goes on.
+func TestAStoreInAnotherEncoding(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	latin := latinDatabase(t)
 	r.exec(`create table docs (id text primary key, body text)`)
-	r.text = strings.Replace(r.text, "api:\n", "store: {url: '"+u.String()+"'}\napi:\n", 1) + "  doc:\n    table: docs\n    columns: all\n"
+	r.text = strings.Replace(r.text, "api:\n", "store: {url: '"+latin+"'}\napi:\n", 1) + "  doc:\n    table: docs\n    columns: all\n"
 	stop := r.start()
 	r.subscribe("/")
 	r.exec(`insert into docs values ('1', '😀'), ('é', 'é'), ('😀', 'x'), ('2', 'y')`)
 	r.exec(`update docs set body = 'z'`)
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(q) >= 8 })
-	store, err := pgx.Connect(t.Context(), u.String())
+	store, err := pgx.Connect(t.Context(), latin)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -139,6 +139,7 @@ func TestAMutedMigrationSendsNothing(t *testing.T) {
 	if half < 1 || half > rows {
 		t.Errorf("%v changes are muted in the midst of the transaction", half)
 	}
+	r.mustReload()
 	r.exec(`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1`, r.slot)
 	if _, err := other.Exec(t.Context(), `rollback`); err != nil {
 		t.Fatal(err)
