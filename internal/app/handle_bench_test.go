@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/coalesce"
@@ -40,7 +41,7 @@ func benchHandler(b *testing.B) (*handler, *cdc.Relation) {
 		b.Fatal(problems)
 	}
 	a.mapper.Store(m)
-	h := &handler{app: a, index: subscriptions.NewIndex()}
+	h := &handler{app: a, index: subscriptions.NewIndex(), sized: time.Now().Add(time.Hour)}
 	h.index.Put(&subscriptions.Subscription{ID: "sub_1", Key: 1, Events: []string{"deal.create"}})
 	h.filler = filler{
 		columns:  func(c *cdc.Change) []int { return h.mapperOf(c).Columns(c.Relation) },
