@@ -116,7 +116,7 @@ func (m *Mapper) mapTransfer(o *output, p *planned, t transfer, was state) {
 		}
 		m.named(o, p, true)
 	}
-	m.audience, m.old, m.told, m.updates = ToAdmin, old, old, true
+	m.audience, m.old, m.told, m.updates = ToAdmin, old, old, was == there
 	update := changed(c, p.shown, p.ignored)
 	if !update || m.one(o, p, p.updated, c.New, c.Old) {
 		m.named(o, p, update)

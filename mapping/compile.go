@@ -34,8 +34,8 @@ type Mapper struct {
 	previous bool
 	// coalesces says that a resource wants net changes.
 	coalesces bool
-	// old is the row before the update that is being mapped, told what of it may be shown, and updates says that it does
-	// not create. audience is whom its events are for, transfer what it does to whose the row is.
+	// old is the row before the update that is being mapped, told what of it may be shown, and updates says that both are
+	// known to be the instance. audience is whom its events are for, transfer what it does to whose the row is.
 	old, told cdc.Row
 	updates   bool
 	audience  Audience

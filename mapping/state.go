@@ -283,7 +283,8 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 	case anew:
 		m.mapTransfer(o, p, m.transfer, was)
 	default:
-		m.updates = true
+		// A row that may not have been one before has nothing to tell of it: it may have been nobody's business.
+		m.updates = was == there
 		update := changed(c, p.shown, p.ignored)
 		if !update || m.one(o, p, p.updated, c.New, c.Old) {
 			m.named(o, p, update)
