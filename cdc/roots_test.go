@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // column is a column of a table, written table.column.
@@ -175,5 +176,38 @@ func TestRefusedRoots(t *testing.T) {
 	f.exec(`alter table r rename m to n`)
 	if got := f.all(r, 10, "0:1"); got != "0:1" {
 		t.Errorf("afterwards: %s", got)
+	}
+}
+
+// TestRootsWaitForTheirTransaction: what is read before it is visible does not count.
+func TestRootsWaitForTheirTransaction(t *testing.T) {
+	t.Parallel()
+	f := newReader(t, `create table r (id int primary key, n int); insert into r values (1, 1)`)
+	r := f.roots("r", []string{"id"}, []string{"r.n=r.n"})
+	f.exec(`begin`)
+	f.exec(`insert into r values (2, 1)`)
+	var xid uint32
+	if err := f.conn.QueryRow(t.Context(), `select pg_current_xact_id()::xid::text::bigint`).Scan(&xid); err != nil {
+		t.Fatal(err)
+	}
+	type answer struct {
+		keys []RootKey
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		keys, _, err := f.r.ReadRoots(t.Context(), []*Tx{{XID: xid}}, &RootsRequest{Roots: r, Asked: []RootsAsked{asked("0:1")}, Max: 10, MaxBytes: 1 << 20})
+		got <- answer{keys, err}
+	}()
+	for tick := time.Tick(time.Millisecond); f.r.Queries() == 0; {
+		select {
+		case a := <-got:
+			t.Fatalf("%d keys before the transaction is visible, %v", len(a.keys), a.err)
+		case <-tick:
+		}
+	}
+	f.exec(`commit`)
+	if a := <-got; a.err != nil || len(a.keys) != 2 {
+		t.Errorf("%d keys, want 2, %v", len(a.keys), a.err)
 	}
 }

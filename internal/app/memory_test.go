@@ -26,7 +26,7 @@ const memoryMax = 96 << 10
 
 // memorySizes are how much the memory tests move: `make memory` sets ROWHOOK_MEMORY=large.
 type memorySizes struct {
-	rows, backlog, subscriptions int
+	rows, backlog, subscriptions, touched int
 	// sent is how much of the backlog is waited for: its peak is at the beginning.
 	sent int
 	slow time.Duration
@@ -34,9 +34,9 @@ type memorySizes struct {
 
 func sizesOfMemory() memorySizes {
 	if os.Getenv("ROWHOOK_MEMORY") == "large" {
-		return memorySizes{rows: 1_000_000, backlog: 100_000, sent: 100_000, subscriptions: 1000, slow: 30 * time.Second}
+		return memorySizes{rows: 1_000_000, backlog: 100_000, sent: 100_000, subscriptions: 1000, touched: 300_000, slow: 30 * time.Second}
 	}
-	return memorySizes{rows: 200_000, backlog: 100_000, sent: 20_000, subscriptions: 1000, slow: 3 * time.Second}
+	return memorySizes{rows: 200_000, backlog: 100_000, sent: 20_000, subscriptions: 1000, touched: 20_000, slow: 3 * time.Second}
 }
 
 // counter is a receiver that keeps nothing, so that it can be asked for millions of requests.
@@ -252,6 +252,25 @@ func TestMemoryIsBounded(t *testing.T) {
 		defer cancel()
 		load(ctx, t, r.url)
 		check(t, cmd, fmt.Sprintf("8 receivers that take 20 ms, for %s", sizes.slow), c.count.Load(), time.Since(begin))
+	})
+	t.Run("Touch", func(t *testing.T) {
+		r := newRig(t)
+		r.text = strings.Replace(r.text, "limits: {hold: 500ms}\n", "", 1)
+		r.exec(`alter table contacts add company_id bigint; create index on contacts (company_id); insert into companies values (1, 'Before')`)
+		r.exec(`insert into contacts (id, account_id, first_name, last_name, email, city, company_id)
+			select n, 1, 'Ada', 'L' || n, 'ada@example.com', repeat('x', 100), 1 from generate_series(1, $1::int) n`, sizes.touched)
+		r.exec(`analyze contacts`)
+		r.replace("    table: contacts\n", `    table: contacts
+    relations: {company: {table: companies, foreign_key: company_id, touch: true, columns: [name]}}
+`)
+		r.replace("      email: ${email}\n", "      email: ${email}\n      company: ${company}\n")
+		c := newCounter(t)
+		cmd := r.runProgram(program)
+		r.subscribeAt(c.url, 1)
+		begin := time.Now()
+		r.exec(`update companies set name = 'After'`)
+		c.await(t, int64(sizes.touched), 10*time.Minute)
+		check(t, cmd, fmt.Sprintf("a company of %d contacts touches them", sizes.touched), c.count.Load(), time.Since(begin))
 	})
 	t.Run("Subscriptions", func(t *testing.T) {
 		r := newRig(t)

@@ -270,13 +270,22 @@ func TestTouchInManyTransactions(t *testing.T) {
 	r.recv.Forget()
 	stop()
 	r.exec(`do $$ begin for i in 1..600 loop insert into person_tags values (10 + i % 20, 1000 + i, i); commit; end loop; end $$`)
+	// Its row is read with those before it, when it is not known yet that it has an event of its own.
+	r.exec(`begin; update people set name = 'own' where id = 11; insert into person_tags values (11, 2000, 2000); commit`)
 	r.start()
-	all := r.recv.Wait(t, 600, patience)
+	r.exec(`insert into notes values (100, 'the end')`)
+	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(hooktest.ByInstance(q)["note/100"]) > 0 })
+	eventually(t, "all is settled", func() bool { return r.metric("rowhook_replication_unsettled_batches") == 0 })
+	all := r.recv.Requests()
 	if err := hooktest.CheckOrder(all); err != nil {
 		t.Error(err)
 	}
 	for instance, q := range hooktest.ByInstance(all) {
-		if last := string(q[len(q)-1].Data()); len(q) != 30 || strings.Count(last, "null") != 31 {
+		want := 30
+		if instance == "person/11" {
+			want++
+		}
+		if last := string(q[len(q)-1].Data()); instance != "note/100" && (len(q) != want || strings.Count(last, "null") != want+1) {
 			t.Errorf("%s has %d updates, the last is %s", instance, len(q), last)
 		}
 	}
