@@ -18,6 +18,8 @@ type toucher struct {
 	rows *cdc.RowReader
 	// maxRow bounds a row, in bytes.
 	maxRow int
+	// size is how many rows are read at once: fewer where they are large.
+	size int
 	// sessions counts the connections to the source.
 	sessions uint32
 
@@ -51,7 +53,7 @@ type touchedBlock struct {
 	mapper  *mapping.Mapper
 	at      mapping.TouchAt
 	targets []*blockTarget
-	// change is where it ends among the changes that are taken.
+	// change is its last one among those that are taken.
 	change int
 	// recorded says that what came of it may be in the store; resumed that the numbers begin behind that.
 	recorded, resumed bool
@@ -97,7 +99,7 @@ func (t *toucher) gather(h *handler, epoch uint32, changes []cdc.Change, places 
 	for i := range changes {
 		c := &changes[i]
 		if t.open != nil && (t.open.at.Tx != c.Tx || t.open.at.Block != c.Block) {
-			t.end(i - 1)
+			t.end()
 		}
 		if c.Relation == nil {
 			continue
@@ -108,26 +110,20 @@ func (t *toucher) gather(h *handler, epoch uint32, changes []cdc.Change, places 
 		}
 		t.find(h, epoch, c, place, anybody)
 		if t.open != nil {
-			t.open.at.Ordinal, t.open.at.Cut = c.Ordinal, place.Cut
+			t.open.at.Ordinal, t.open.at.Cut, t.open.change = c.Ordinal, place.Cut, i
 		}
 	}
 	if t.open != nil && ends {
-		t.end(len(changes) - 1)
-	}
-	if len(t.ended) == 0 {
-		return
+		t.end()
 	}
 	for _, b := range t.ended {
 		b.recorded = changeOf(b.at.Position()).Compare(h.horizon) <= 0
 	}
-	t.plan(transactions(changes))
+	t.plan()
 }
 
-// end closes the open block, whose last change it is.
-func (t *toucher) end(change int) {
-	t.open.change = change
-	t.ended, t.open = append(t.ended, t.open), nil
-}
+// end closes the open block.
+func (t *toucher) end() { t.ended, t.open = append(t.ended, t.open), nil }
 
 // find adds what a change touches.
 func (t *toucher) find(h *handler, epoch uint32, c *cdc.Change, place coalesce.Place, anybody bool) {
@@ -194,7 +190,9 @@ func (t *toucher) note(c *cdc.Change, m *mapping.Mapper, place coalesce.Place, e
 	}
 	if at := (blockOf{c.Tx, c.Block}); t.block != at {
 		t.block = at
-		clear(t.own)
+		if len(t.own) > 0 {
+			t.own = nil // clearing a large one would cost each small block after it
+		}
 	}
 	if place.Only == coalesce.Both && len(t.ended) == 0 {
 		return // it is alone, and touches nothing

@@ -32,8 +32,6 @@ type touchStream struct {
 	// recorded are the positions of the events that are in the store, by id, of the keys; buried the dead letters.
 	recorded map[string]cdc.Position
 	buried   map[buriedAt]bool
-	// size is how many rows are read at once: fewer where they are large.
-	size int
 }
 
 type buriedAt struct {
@@ -55,15 +53,21 @@ type touchedRow struct {
 
 // plan makes the streams of the blocks that end. Keys that the changes tell are not looked for, unless what is in the
 // store has to be found by them.
-func (t *toucher) plan(txs []*cdc.Tx) {
+func (t *toucher) plan() {
+	var txs []*cdc.Tx
+	for _, b := range t.ended {
+		if len(txs) == 0 || txs[len(txs)-1] != b.at.Tx {
+			txs = append(txs, b.at.Tx)
+		}
+	}
 	for _, b := range t.ended {
 		for _, of := range b.targets {
 			s := t.streamOf(of.Target)
 			if s == nil {
-				s = &touchStream{target: of.Target, txs: txs, blocks: t.ended, size: cdc.BatchRows}
+				s = &touchStream{target: of.Target, txs: txs, blocks: t.ended}
 				t.streams = append(t.streams, s)
 			}
-			look := b.recorded
+			look := b.recorded && len(of.touches) > 0
 			for i := range of.touches {
 				look = look || of.touches[i].Key == nil
 			}
@@ -262,7 +266,10 @@ func (k *keyedRows) Row(_, key int, row cdc.Row) { k.rows[key] = row }
 func (s *touchStream) readRows(ctx context.Context, h *handler, number int) error {
 	t, of := &h.toucher, s.target.Rows()
 	for slow := 0; ; {
-		n := min(s.size, len(s.keys))
+		if t.size == 0 {
+			t.size = cdc.BatchRows
+		}
+		n := min(t.size, len(s.keys))
 		s.page, s.at = s.page[:0], 0
 		read := &keyedRows{request: cdc.LookupRequest{Lookup: of.Lookup}}
 		places, asked := map[string]int{}, make([]int, 0, n)
@@ -304,12 +311,12 @@ func (s *touchStream) readRows(ctx context.Context, h *handler, number int) erro
 			for i, at := range asked {
 				s.page[i].row = read.rows[at]
 			}
-			s.keys, s.size = s.keys[n:], min(2*s.size, cdc.BatchRows)
+			s.keys, t.size = s.keys[n:], min(2*t.size, cdc.BatchRows)
 			return nil
 		case !errors.As(err, &refused):
 			return err
 		case refused.TooMuch && n > 1:
-			s.size = n / 2
+			t.size = n / 2
 		case refused.Slow && slow+1 < slowTries:
 			slow++
 		default:

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -150,11 +151,28 @@ func TestTouch(t *testing.T) {
 	}
 }
 
-// TestTouchIsKilledBetweenPages: a firm of 900 people is renamed, and rowhook dies when some have been told. Before it
-// starts again some are deleted, some leave the firm, and some join it, whose keys come first. Nobody is left out, nothing
-// that is stored comes again or has its position taken, and the newest state comes last.
-func TestTouchIsKilledBetweenPages(t *testing.T) {
+// TestTouchIsCutBetweenPages: a firm of 900 people is renamed, and rowhook dies, or loses its connection, when some have been
+// told. Before it reads again some are deleted, some leave the firm, and some join it, whose keys come first. Nobody is left
+// out, nothing that is stored comes again or has its position taken, and the newest state comes last.
+func TestTouchIsCutBetweenPages(t *testing.T) {
 	t.Parallel()
+	t.Run("Killed", func(t *testing.T) {
+		t.Parallel()
+		touchIsCut(t, func(r *rig, cmd *exec.Cmd) (again func()) {
+			kill(t, cmd)
+			return func() { r.spawn() }
+		})
+	})
+	t.Run("Disconnected", func(t *testing.T) {
+		t.Parallel()
+		touchIsCut(t, func(r *rig, _ *exec.Cmd) (again func()) {
+			r.exec(`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1`, r.slot)
+			return func() {}
+		})
+	})
+}
+
+func touchIsCut(t *testing.T, cut func(*rig, *exec.Cmd) (again func())) {
 	const people = 900
 	// More than the memory that it may use: it cannot have read to the end while these are held.
 	r := newTouch(t, hooktest.Times(300, hooktest.Always(hooktest.OK()), hooktest.Times(64, hooktest.Always(hooktest.Hang()), hooktest.Always(hooktest.OK()))))
@@ -170,7 +188,7 @@ func TestTouchIsKilledBetweenPages(t *testing.T) {
 	r.exec(`commit`)
 	r.recv.Wait(t, 364, patience)
 	r.becomes("what came of most is stored", `select count(*) > 200 from rowhook.event`)
-	kill(t, cmd)
+	again := cut(r, cmd)
 	stored := map[string]string{}
 	rows, err := r.conn.Query(t.Context(), `select id, encode(position, 'hex') from rowhook.event`)
 	if err != nil {
@@ -191,15 +209,15 @@ func TestTouchIsKilledBetweenPages(t *testing.T) {
 	r.exec(`delete from people where id in (1001, 1002, 1899, 1900)`)
 	r.exec(`update people set firm_id = 8 where id in (1003, 1898)`)
 	r.exec(`insert into people select n, 1, 'joined', 9 from generate_series(600, 620) n`)
+	again()
 	r.recv.Release()
-	r.spawn()
 	r.exec(`insert into notes values (1, 'the end')`)
-	all := r.recv.WaitFor(t, func(q []hooktest.Request) bool {
+	r.recv.WaitFor(t, func(q []hooktest.Request) bool {
 		by := hooktest.ByInstance(hooktest.Delivered(q))
 		return len(by["note/1"]) > 0 && len(by) >= people+1+21+1
 	})
 	eventually(t, "all is settled", func() bool { return r.metric("rowhook_replication_unsettled_batches") == 0 })
-	all = r.recv.Requests()
+	all := r.recv.Requests()
 	oneID(t, slices.DeleteFunc(slices.Clone(all), func(q hooktest.Request) bool {
 		return slices.Contains([]string{"person/1003", "person/1898"}, q.Instance()) // have an update of their own
 	}))
