@@ -8,14 +8,15 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/cdc/cdctest"
 	"github.com/rowhook/rowhook/coalesce"
 	"github.com/rowhook/rowhook/internal/problem"
 )
 
-// relatedRows are the rows of tables that relations read, with all columns, in the order in which they are to come.
+// relatedRows are the rows of tables that relations read, with all columns.
 type relatedRows struct {
 	tables map[cdc.TableName]*cdc.Table
-	rows   map[cdc.TableName][]cdc.Row
+	rows   cdctest.Rows
 	// api has a line for each path: the application's answer, or missing, or why it fails.
 	api string
 }
@@ -23,68 +24,28 @@ type relatedRows struct {
 // loadRelated reads rows by table: public.tags: [{id: "1", name: a}, …]. A table that is not there cannot be read.
 func loadRelated(t testing.TB, text string, tables map[cdc.TableName]*cdc.Table) relatedRows {
 	t.Helper()
-	related := relatedRows{tables: tables, rows: map[cdc.TableName][]cdc.Row{}}
-	var root yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &root); err != nil {
-		t.Fatal(err)
-	}
-	if len(root.Content) == 0 {
+	related := relatedRows{tables: tables, rows: cdctest.Rows{}}
+	n := parsed(t, text)
+	if n == nil {
 		return related
 	}
-	pairs(root.Content[0], func(name, rows *yaml.Node) {
-		schema, table, _ := strings.Cut(name.Value, ".")
-		tab := tables[cdc.TableName{Schema: schema, Name: table}]
-		if tab == nil {
-			t.Fatalf("no table %s", name.Value)
-			return
-		}
-		related.rows[tab.TableName] = []cdc.Row{}
-		for _, n := range rows.Content {
-			related.rows[tab.TableName] = append(related.rows[tab.TableName], loadRow(t, n, &cdc.Relation{Columns: tab.Columns}, cdc.Null))
-		}
+	state := cdctest.NewState(&cdctest.Tables{ByName: tables})
+	if err := state.Load("related", n).Err(); err != nil {
+		t.Fatal(err)
+	}
+	pairs(n, func(name, _ *yaml.Node) {
+		related.rows[cdctest.Name(name.Value)] = state.Rows[cdctest.Name(name.Value)]
 	})
 	return related
 }
 
-// answer does what a reader does, from memory, and tells what was asked for.
-func (r relatedRows) answer(t testing.TB, out *strings.Builder, c *Completion) {
-	t.Helper()
-again:
-	for requests := c.Start(); len(requests) > 0; requests = c.Next() {
-		for i, q := range requests {
-			if out != nil {
-				fmt.Fprintf(out, "read %s: %s\n", q.Lookup.Name, strings.Trim(fmt.Sprintf("%s", q.Keys), "[]"))
-			}
-			rows, there := r.rows[q.Lookup.Table]
-			if !there {
-				c.Fail(q.Lookup, "table "+q.Lookup.Table.String()+" is gone")
-				goto again
-			}
-			tab := r.tables[q.Lookup.Table]
-			for k, key := range q.Keys {
-				found := 0
-				for _, row := range rows {
-					if q.Lookup.First && found == q.Lookup.Max || found > q.Lookup.Max {
-						break
-					}
-					match := true
-					for n, m := range q.Lookup.Match {
-						v := row[tab.Column(m.Name)]
-						match = match && v.Kind == cdc.Text && string(v.Data) == string(key[n])
-					}
-					if !match {
-						continue
-					}
-					found++
-					var values cdc.Row
-					for _, column := range q.Lookup.Columns {
-						values = append(values, row[tab.Column(column.Name)])
-					}
-					c.Row(i, k, values)
-				}
-			}
+// answer does what a reader does, and tells what was asked for.
+func (r relatedRows) answer(out *strings.Builder, c *Completion) {
+	cdctest.Answer(c, r.tables, r.rows, func(q cdc.LookupRequest) {
+		if out != nil {
+			fmt.Fprintf(out, "read %s: %s\n", q.Lookup.Name, strings.Trim(fmt.Sprintf("%s", q.Keys), "[]"))
 		}
-	}
+	})
 }
 
 // ask does what asks the application, from memory, and tells what was asked for.
@@ -117,7 +78,7 @@ func (r relatedRows) ask(t testing.TB, out *strings.Builder, c *Completion) {
 func (r relatedRows) complete(t testing.TB, out *strings.Builder, events []*Event, dead []DeadLetter) ([]*Event, []DeadLetter) {
 	t.Helper()
 	c := NewCompletion(events)
-	r.answer(t, out, c)
+	r.answer(out, c)
 	r.ask(t, out, c)
 	var whole []*Event
 	for _, e := range events {

@@ -1,19 +1,17 @@
 package mapping
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/cdc/cdctest"
 	"github.com/rowhook/rowhook/internal/problem"
 )
 
@@ -225,184 +223,45 @@ func pairs(n *yaml.Node, f func(key, value *yaml.Node)) {
 	}
 }
 
-// loadTables reads tables: public.contacts: {identity: full, key: [id], columns: {id: int8 not null}}. A second
-// definition of a table, under its name and a suffix (public.contacts@2), is a later relation. Words after a column's
-// type: not null, identity, generated.
+// loadTables reads tables as cdctest has them.
 func loadTables(t testing.TB, text string) (map[cdc.TableName]*cdc.Table, map[string]*cdc.Relation) {
+	t.Helper()
+	tables := readTables(t, text)
+	return tables.ByName, tables.Relations
+}
+
+func readTables(t testing.TB, text string) *cdctest.Tables {
+	t.Helper()
+	tables := cdctest.NewTables()
+	if n := parsed(t, text); n != nil {
+		if err := tables.Add("tables", n).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tables
+}
+
+// parsed is what a text holds, or nil.
+func parsed(t testing.TB, text string) *yaml.Node {
 	t.Helper()
 	var root yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &root); err != nil {
 		t.Fatal(err)
 	}
-	tables := map[cdc.TableName]*cdc.Table{}
-	relations := map[string]*cdc.Relation{}
 	if len(root.Content) == 0 {
-		return tables, relations
+		return nil
 	}
-	oid := uint32(20000)
-	pairs(root.Content[0], func(name, body *yaml.Node) {
-		full, version, later := strings.Cut(name.Value, "@")
-		schema, table, _ := strings.Cut(full, ".")
-		tab := &cdc.Table{TableName: cdc.TableName{Schema: schema, Name: table}, Kind: 'r', Identity: cdc.IdentityDefault}
-		if first := tables[tab.TableName]; first != nil {
-			tab.OID = first.OID
-		} else {
-			oid++
-			tab.OID = oid
-		}
-		var key []string
-		pairs(body, func(k, v *yaml.Node) {
-			switch k.Value {
-			case "identity":
-				tab.Identity = cdc.IdentityKind(v.Value[0])
-			case "kind":
-				tab.Kind = v.Value[0]
-			case "oid":
-				if err := v.Decode(&tab.OID); err != nil {
-					t.Fatal(err)
-				}
-			case "key":
-				if err := v.Decode(&key); err != nil {
-					t.Fatal(err)
-				}
-			case "indexes":
-				tab.Indexes = []string{}
-				if err := v.Decode(&tab.Indexes); err != nil {
-					t.Fatal(err)
-				}
-			case "columns":
-				pairs(v, func(k, v *yaml.Node) {
-					typeName, words := v.Value, ""
-					for _, word := range []string{" not null", " identity", " generated"} {
-						if before, after, ok := strings.Cut(typeName, word); ok {
-							typeName, words = before+after, words+word
-						}
-					}
-					tab.Columns = append(tab.Columns, cdc.Column{
-						Name: k.Value, Type: testType(strings.TrimSpace(typeName)),
-						NotNull: strings.Contains(words, "not null"), Identity: strings.Contains(words, "identity"),
-						Generated: strings.Contains(words, "generated"),
-					})
-				})
-			}
-		})
-		for _, k := range key {
-			i := tab.Column(k)
-			tab.Key = append(tab.Key, i)
-			if tab.Identity == cdc.IdentityDefault && i >= 0 {
-				tab.Columns[i].Identity = true
-			}
-		}
-		if tab.Identity == cdc.IdentityFull {
-			for i := range tab.Columns {
-				tab.Columns[i].Identity = true
-			}
-		}
-		if !later || version == "new" {
-			tables[tab.TableName] = tab
-		}
-		relations[name.Value] = relationOf(tab)
-	})
-	return tables, relations
+	return root.Content[0]
 }
 
-// relationOf is the relation that the stream would send: without generated columns.
-func relationOf(tab *cdc.Table) *cdc.Relation {
-	r := &cdc.Relation{OID: tab.OID, Table: tab.TableName, Identity: tab.Identity}
-	for i, c := range tab.Columns {
-		if c.Generated {
-			continue
-		}
-		if slices.Contains(tab.Key, i) {
-			defer func(at, n int) { r.Key[at] = n }(slices.Index(tab.Key, i), len(r.Columns))
-		}
-		r.Columns = append(r.Columns, c)
-	}
-	r.Key = make([]int, len(tab.Key))
-	return r
-}
+func testType(name string) *cdc.Type { return cdctest.Type(name) }
 
-// testType is a type by name: text, text[], mood enum, cents domain numeric.
-func testType(name string) *cdc.Type {
-	if element, ok := strings.CutSuffix(name, "[]"); ok {
-		e := testType(element)
-		return &cdc.Type{Name: "_" + e.Name, Kind: 'b', Elem: e, Delim: ','}
-	}
-	if fields := strings.Fields(name); len(fields) > 1 {
-		switch fields[1] {
-		case "enum":
-			return &cdc.Type{OID: 30000, Name: fields[0], Kind: 'e', Delim: ','}
-		case "composite":
-			return &cdc.Type{OID: 30002, Name: fields[0], Kind: 'c', Delim: ',', Fields: []cdc.Field{
-				{Name: "a", Type: testType("int4")}, {Name: "b", Type: testType("text")}, {Name: "c", Type: testType("numeric")},
-				{Name: "d", Type: testType("text[]")}}}
-		case "range":
-			return &cdc.Type{OID: 30003, Name: fields[0] + "range", Kind: 'r', Delim: ',', Sub: testType(fields[0])}
-		case "domain":
-			return &cdc.Type{OID: 30001, Name: fields[0], Kind: 'd', Base: testType(fields[2]), Delim: ','}
-		}
-	}
-	delim := byte(',')
-	if name == "box" {
-		delim = ';'
-	}
-	return &cdc.Type{Name: name, Kind: 'b', Delim: delim}
-}
-
-// loadChanges reads a list of {insert: public.contacts, new: {…}}. A column that is not given is null in new and absent
-// in old; !unchanged is an unchanged TOAST value, !null null, !absent absent.
+// loadChanges reads a list of changes as the stream sends them.
 func loadChanges(t testing.TB, text string, relations map[string]*cdc.Relation) []*cdc.Change {
 	t.Helper()
-	var list []map[string]yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &list); err != nil {
+	changes, problems := cdctest.Sent("changes", parsed(t, text), &cdctest.Tables{Relations: relations})
+	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}
-	tx := &cdc.Tx{Commit: 0x1234, Time: time.Date(2026, 11, 22, 1, 0, 0, 123456000, time.UTC), XID: 7}
-	ops := map[string]cdc.Op{"insert": cdc.Insert, "update": cdc.Update, "delete": cdc.Delete, "truncate": cdc.Truncate, "message": cdc.Message}
-	var changes []*cdc.Change
-	for i, entry := range list {
-		c := &cdc.Change{Tx: tx, Ordinal: uint32(i + 1)}
-		for word, op := range ops {
-			if n, ok := entry[word]; ok {
-				c.Op, c.Relation = op, relations[n.Value]
-				if c.Relation == nil {
-					t.Fatalf("no table %q", n.Value)
-				}
-			}
-		}
-		if n, ok := entry["new"]; ok {
-			c.New = loadRow(t, &n, c.Relation, cdc.Null)
-		}
-		if n, ok := entry["old"]; ok {
-			c.Old = loadRow(t, &n, c.Relation, cdc.Absent)
-			c.OldWhole = c.Relation.Identity == cdc.IdentityFull
-		}
-		changes = append(changes, c)
-	}
 	return changes
-}
-
-func loadRow(t testing.TB, n *yaml.Node, r *cdc.Relation, otherwise cdc.Kind) cdc.Row {
-	t.Helper()
-	row := make(cdc.Row, len(r.Columns))
-	for i := range row {
-		row[i].Kind = otherwise
-	}
-	pairs(n, func(k, v *yaml.Node) {
-		i := slices.IndexFunc(r.Columns, func(c cdc.Column) bool { return c.Name == k.Value })
-		if i < 0 {
-			t.Fatal(errors.New("no column " + k.Value))
-		}
-		switch v.Tag {
-		case "!unchanged":
-			row[i] = cdc.Value{Kind: cdc.Unchanged}
-		case "!absent":
-			row[i] = cdc.Value{}
-		case "!null":
-			row[i] = cdc.Value{Kind: cdc.Null}
-		default:
-			row[i] = cdc.Value{Kind: cdc.Text, Data: []byte(v.Value)}
-		}
-	})
-	return row
 }
