@@ -40,6 +40,7 @@ func (p *program) rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(explainFlag)
 	group(root)
 	root.AddCommand(p.demoCommand(), p.devCommand(), p.initCommand(), p.checkCommand(), p.runCommand(), p.previewCommand(), p.compareCommand(),
+		p.testCommand(),
 		p.subscriptionCommand(), p.tokenCommand(), p.deadLetterCommand(),
 		p.resumeCommand(), p.configCommand())
 	for _, c := range root.Commands() {

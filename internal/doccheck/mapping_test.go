@@ -3,6 +3,7 @@ package doccheck
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -49,9 +50,14 @@ func TestMapping(t *testing.T) {
 	for _, b := range blocks(t, "docs/mapping.md") {
 		switch b.lang {
 		case "yaml":
+			if isCase(b) {
+				continue
+			}
 			config = b.text
 			// Each is compiled against the real tables, and written for a row of each resource.
 			var parts struct{ Resources map[string]any }
+			// preview is given a database of its own.
+			config = strings.Replace(config, "database: {url: \"${env:DATABASE_URL}\"}\n", "", 1)
 			if err := yaml.Unmarshal([]byte(b.text), &parts); err != nil || len(parts.Resources) == 0 {
 				t.Errorf("%s has no resources: %v", b, err)
 			}
@@ -92,6 +98,43 @@ func TestMapping(t *testing.T) {
 	}
 	if !compared {
 		t.Error("docs/mapping.md shows no data")
+	}
+}
+
+// isCase says that a block is a file of rowhook test, not a config.
+func isCase(b block) bool { return strings.HasPrefix(b.first(), "# tests/") }
+
+// TestMappingCases writes down the cases of docs/mapping.md and runs its command, and those of the example CRM.
+func TestMappingCases(t *testing.T) {
+	t.Parallel()
+	needs(t, "bash")
+	s := &site{t: t, dir: t.TempDir(), env: environ(), replace: strings.NewReplacer()}
+	if err := os.Symlink(build(t).rowhook, filepath.Join(s.dir, "rowhook")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(s.dir, "tests"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	all := blocks(t, "docs/mapping.md")
+	ran := false
+	for i, b := range all {
+		switch {
+		case b.lang == "yaml":
+			s.write(b)
+		case b.lang == "sh":
+			ran = true
+			if out := s.run(b); strings.TrimSpace(out) != strings.TrimSpace(all[i+1].text) {
+				t.Errorf("%s printed\n%s", b, out)
+			}
+		}
+	}
+	if !ran {
+		t.Error("docs/mapping.md tests nothing")
+	}
+	crm := exec.Command(build(t).rowhook, "test", filepath.Join(root, "examples/crm/tests"))
+	crm.Env = environ()
+	if out, err := crm.CombinedOutput(); err != nil || !strings.Contains(string(out), "all as expected") {
+		t.Errorf("examples/crm/tests: %v\n%s", err, out)
 	}
 }
 
