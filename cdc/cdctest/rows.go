@@ -66,9 +66,9 @@ func (r *reader) text(n *yaml.Node, t *cdc.Type) string {
 	switch t.Name {
 	case "bool":
 		switch strings.ToLower(n.Value) {
-		case "true", "t":
+		case "true", "t", "yes":
 			return "t"
-		case "false", "f":
+		case "false", "f", "no":
 			return "f"
 		}
 		r.add(n, "true or false", "%q is not a boolean", n.Value)
@@ -109,11 +109,19 @@ func (r *reader) array(n *yaml.Node, t *cdc.Type) string {
 		case c.Kind == yaml.ScalarNode && c.ShortTag() == "!!null":
 			b.WriteString("NULL")
 		default:
-			b.WriteString(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(r.text(c, t.Elem)) + `"`)
+			b.WriteString(arrayItem(r.text(c, t.Elem), t.Delim))
 		}
 	}
 	b.WriteByte('}')
 	return b.String()
+}
+
+// arrayItem quotes an item where Postgres does.
+func arrayItem(s string, delim byte) string {
+	if s != "" && !strings.EqualFold(s, "null") && !strings.ContainsAny(s, "{}\"\\ \t\n\v\f\r"+string(delim)) {
+		return s
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 // json writes a tree, in its order and with the digits of its numbers.

@@ -78,7 +78,11 @@ func (s *State) Apply(file string, list []*yaml.Node, tx *cdc.Tx) ([]*cdc.Change
 type applying struct {
 	*State
 	reader
+	// before is how many problems there were before this change: each one's are told.
+	before int
 }
+
+func (a *applying) failed() bool { return len(a.problems) > a.before }
 
 // members are the parts of a change as written.
 type members struct{ name, new, old *yaml.Node }
@@ -86,6 +90,7 @@ type members struct{ name, new, old *yaml.Node }
 func (a *applying) change(n *yaml.Node) *cdc.Change {
 	var c cdc.Change
 	var m members
+	a.before = len(a.problems)
 	if !a.entries(n, "the change", func(k, v *yaml.Node) {
 		switch op, ok := ops[k.Value]; {
 		case ok && op != cdc.Message:
@@ -100,7 +105,7 @@ func (a *applying) change(n *yaml.Node) *cdc.Change {
 		default:
 			a.add(k, problem.DidYouMean(k.Value, []string{"insert", "update", "delete", "truncate", "new", "old"}), "unknown key %q of a change", k.Value)
 		}
-	}) || len(a.problems) > 0 {
+	}) || a.failed() {
 		return nil
 	}
 	if c.Op == 0 {
@@ -117,7 +122,7 @@ func (a *applying) change(n *yaml.Node) *cdc.Change {
 		return &c
 	}
 	a.row(&c, tab, n, m)
-	if len(a.problems) > 0 {
+	if a.failed() {
 		return nil
 	}
 	return &c
@@ -155,7 +160,7 @@ func (a *applying) row(c *cdc.Change, tab *cdc.Table, n *yaml.Node, m members) {
 		return
 	}
 	old, now := read(m.old, cdc.Absent), read(m.new, cdc.Absent)
-	if len(a.problems) > 0 {
+	if a.failed() {
 		return
 	}
 	by := old
