@@ -448,5 +448,5 @@ func (s *Source) Script() []finding.Statement {
 func CreateRole(role string) finding.Statement {
 	return finding.Statement{Phase: finding.Role, SQL: "CREATE ROLE " + QuoteIdent(role) + " LOGIN;",
 		Unless: "EXISTS (SELECT FROM pg_roles WHERE rolname = " + QuoteLiteral(role) + ")",
-		Note:   "Then give it the password of the config, which is not shown here:  \\password " + role}
+		Note:   "Then give it the password of the config, which is not shown here:  \\password " + QuoteIdent(role)}
 }

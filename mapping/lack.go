@@ -146,7 +146,7 @@ func (c *compiled) lacks() (all []*Lack) {
 		state = c.DeleteWhen
 	}
 	add(c.lack("a delete", c.bound.conditions.stateColumns(), c.stateWords()), state, c.deleted, nil)
-	if c.account != nil && len(all) == 0 {
+	if c.account != nil {
 		add(c.lack("a delete", c.bound.account.columnsOf(nil), accountWords), c.Account, c.deleted, func(l *Lack) { l.ToAccounts = true })
 	}
 	for i, e := range c.bound.conditions.events {

@@ -63,7 +63,7 @@ func Run(ctx context.Context, cfg *config.Config) (*Report, error) {
 	r.problems(problems)
 	r.config(cfg)
 	if len(problems) == 0 {
-		r.good("config: %d resources", len(cfg.Mapping.Resources))
+		r.good("config: %s", plural(len(cfg.Mapping.Resources), "resource"))
 	}
 	stores := storeConfig(cfg)
 	kept, err := store.Look(ctx, stores)

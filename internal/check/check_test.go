@@ -475,6 +475,59 @@ func TestServer(t *testing.T) {
 	s.exec("select pg_reload_conf()")
 }
 
+// TestOddNames makes a script for names that would end a quote, a comment or a block.
+func TestOddNames(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, pgtest.Database(t), `create table "a'b $rowhook$ ""c" (id bigint primary key, "x`+"\r"+`y
+drop table z; --" bigint, parent bigint);
+		create table z (id int)`)
+	s.login()
+	s.resource = `
+  odd:
+    table: '"a''b $rowhook$ ""c"'
+    account: '$env["x\ry\ndrop table z; --"]'
+    representation: {id: '${id}', of: '${of}'}
+    relations: {of: {table: '"a''b $rowhook$ ""c"', foreign_key: parent, many: true, columns: [id]}}
+`
+	s.script(s.check())
+	r := s.check()
+	if n := r.Count(finding.Error) + r.Count(finding.Warning); n != 0 {
+		t.Errorf("%d are left:\n%s", n, text(t, r))
+	}
+	s.exec("table z")
+}
+
+// TestStoreApart has the store in a database in which the role may do nothing.
+func TestStoreApart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, pgtest.Database(t), "create table t (id int primary key);")
+	s.login()
+	other := newSite(t, pgtest.Database(t), "")
+	u, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := url.Parse(other.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = there.Path
+	s.more, s.resource = "store: {url: '"+u.String()+"'}\n", "  t: {table: t, columns: all}\n"
+	r := s.check()
+	want(t, r, finding.Error, "store", "may not make the schema rowhook")
+	out := s.script(r)
+	if !strings.Contains(out, "-- in the database "+strings.TrimPrefix(there.Path, "/")+" of store.url:\n-- CREATE SCHEMA") {
+		t.Errorf("the script:\n%s", out)
+	}
+	if left := s.check().Unscripted(); len(left) != 1 || left[0].Place != "store" {
+		t.Errorf("left: %+v", left)
+	}
+	other.exec("create schema rowhook authorization " + s.quoted())
+	if r := s.check(); r.Count(finding.Error) != 0 {
+		t.Errorf("after it:\n%s", text(t, r))
+	}
+}
+
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline, tick := time.After(20*time.Second), time.NewTicker(20*time.Millisecond)

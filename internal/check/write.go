@@ -124,11 +124,12 @@ func (r *Report) Script(w io.Writer) error {
 		}
 		b.WriteString("\n")
 		if s.Note != "" {
-			fmt.Fprintf(&b, "-- %s\n", indent(s.Note, "-- "))
+			// A name may hold whatever ends a comment's line.
+			fmt.Fprintf(&b, "-- %s\n", indent(strings.ReplaceAll(s.Note, "\r", " "), "-- "))
 		}
 		sql := s.SQL
 		if s.Unless != "" {
-			sql = fmt.Sprintf("DO $rowhook$ BEGIN\n    IF NOT %s THEN\n        %s\n    END IF;\nEND $rowhook$;", s.Unless, sql)
+			sql = unless(s.Unless, sql)
 		}
 		if s.Database != "" {
 			sql = "-- in the database " + s.Database + ":\n-- " + indent(sql, "-- ")
@@ -142,6 +143,16 @@ func (r *Report) Script(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// unless is a statement that is run unless the condition holds.
+func unless(condition, sql string) string {
+	body := fmt.Sprintf("BEGIN\n    IF NOT %s THEN\n        %s\n    END IF;\nEND", condition, sql)
+	tag := "$rowhook$"
+	for strings.Contains(body, tag) {
+		tag = tag[:len(tag)-1] + "_$"
+	}
+	return "DO " + tag + " " + body + " " + tag + ";"
 }
 
 // Unscripted are the errors that Script does not mend.
