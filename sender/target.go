@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/url"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -46,7 +45,7 @@ func newTarget(s *subscriptions.Subscription, c *client) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields := []http1.Field{{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: c.userAgent}}
+	fields := commonFields(c.userAgent)
 	return &target{url: u, fields: fields, endpoint: http1.NewEndpoint(u, fields...), signer: sig, client: c}, nil
 }
 
@@ -83,24 +82,9 @@ func (t *target) deliver(ctx context.Context, a attempt) Outcome {
 func (t *target) send(ctx context.Context, a attempt, body []byte) (out Outcome, kept bool) {
 	started := time.Now()
 	out = Outcome{Started: started}
-	var room [256]byte
-	texts := t.signer.sign(room[:0], a.event.ID, started, body)
-	signed := len(texts)
-	if signed == 0 {
+	fields, signed := a.appendFields(make([]http1.Field, 0, 8), t.signer, started, body)
+	if !signed {
 		return out.failed(ReasonConfiguration, errNoSecret), false
-	}
-	texts = strconv.AppendInt(texts, started.Unix(), 10)
-	stamped := len(texts)
-	all := string(a.event.Position.AppendText(texts))
-	fields := append(make([]http1.Field, 0, 8),
-		http1.Field{Name: "Webhook-Id", Value: a.event.ID},
-		http1.Field{Name: "Webhook-Timestamp", Value: all[signed:stamped]},
-		http1.Field{Name: "Webhook-Signature", Value: all[:signed]},
-		http1.Field{Name: "Webhook-Type", Value: a.event.Type},
-		http1.Field{Name: "Webhook-Position", Value: all[stamped:]},
-		http1.Field{Name: "Webhook-Attempt", Value: strconv.Itoa(a.number)})
-	if a.retryReason != "" {
-		fields = append(fields, http1.Field{Name: "Webhook-Retry-Reason", Value: a.retryReason})
 	}
 	answer, kept, err := t.client.post(ctx, t, started, started.Add(a.timeout), fields, body)
 	out.Duration = time.Since(started)

@@ -194,7 +194,7 @@ const reads = 3
 func (x *comparison) row(ctx context.Context, info mapping.ResourceInfo, key string, values []string) (found []compare.Difference, err error) {
 	var lastOurs, lastTheirs []byte
 	for n := range reads {
-		row, err := readRow(ctx, x.conn, info, key, values)
+		row, err := readRowOf(ctx, x.conn, info, key, values)
 		if err != nil {
 			return nil, err
 		}

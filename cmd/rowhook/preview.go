@@ -4,193 +4,261 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/jackc/pglogrepl"
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
-	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/problem"
+	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
+	"github.com/rowhook/rowhook/subscriptions"
 )
 
-// previewed are the events that a row can be shown as.
-var previewed = []string{"create", "update", "delete"}
+// previewFlags say what is shown of a row, and how.
+type previewFlags struct {
+	file, event, old, format, secret, output string
+	pretty, headers, sample                  bool
+}
 
 func (p *program) previewCommand() *cobra.Command {
-	var file, event string
-	var pretty bool
+	var f previewFlags
 	cmd := &cobra.Command{
-		Use:   "preview --config FILE RESOURCE KEY",
-		Short: "Print the body that would be sent for a row",
-		Long: "preview reads one row and prints the body of its event, byte for byte as it would be sent. It changes nothing, and\n" +
-			"needs no more than SELECT on the table. KEY is the primary key; the values of a composite one are joined by commas.",
+		Use:   "preview --config FILE RESOURCE KEY…",
+		Short: "Print the request that would be sent for a row",
+		Long: "preview reads a row and prints the body of its event, byte for byte as it would be sent. It changes nothing, and needs\n" +
+			"no more than SELECT on the table. KEY is the primary key; the values of a composite one are joined by commas. Several\n" +
+			"keys give a line each.\n\n" +
+			"What would not be sent is printed all the same, and stderr says why: the row fails where, counts as deleted, the event is\n" +
+			"not offered. It also says whose subscriptions would get it.\n\n" +
+			"An update has no row before it unless --old tells what was different there: it decides about events of your own, and about\n" +
+			"ignore_changes.",
 		Example: "  rowhook preview --config config.yaml contact 42\n" +
-			"  rowhook preview --config config.yaml --event delete --pretty order_item 7,3",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 2 {
-				return usage(fmt.Sprintf("preview needs a resource and a key, and got %d of two", len(args)), "rowhook preview --config config.yaml contact 42")
-			}
-			return nil
-		},
+			"  rowhook preview --config config.yaml --sample contact\n" +
+			"  rowhook preview --config config.yaml --event delete --pretty order_item 7,3\n" +
+			"  rowhook preview --config config.yaml --event deal.won --old '{\"stage\": \"lead\"}' deal 7\n" +
+			"  rowhook preview --config config.yaml --secret \"$WEBHOOK_SECRET\" contact 42",
+		Args: func(_ *cobra.Command, args []string) error { return f.check(args) },
 	}
-	addConfigFlag(cmd, &file)
-	cmd.Flags().StringVar(&event, "event", "update", strings.Join(previewed, ", "))
-	cmd.Flags().BoolVar(&pretty, "pretty", false, "on several lines; not as sent then")
-	_ = cmd.RegisterFlagCompletionFunc("event", cobra.FixedCompletions(previewed, cobra.ShellCompDirectiveNoFileComp))
+	addConfigFlag(cmd, &f.file)
+	cmd.Flags().StringVar(&f.event, "event", "update", "create, update, delete, truncate, or one of the resource's own: deal.won")
+	cmd.Flags().StringVar(&f.old, "old", "", "what the row before held, as JSON: '{\"stage\": \"lead\"}'; the rest is as it is")
+	cmd.Flags().BoolVar(&f.sample, "sample", false, "the row with the highest key, instead of a KEY")
+	cmd.Flags().BoolVar(&f.headers, "headers", false, "the headers too")
+	cmd.Flags().StringVar(&f.secret, "secret", "", "a subscription's secret (whsec_…): the headers, with the signature")
+	cmd.Flags().StringVar(&f.format, "format", "standard", "the body's form: "+strings.Join(formatNames(), ", "))
+	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "text or json: an object for each row, with body, headers and what is said of it")
+	cmd.Flags().BoolVar(&f.pretty, "pretty", false, "on several lines; not as sent then")
+	for name, values := range map[string][]string{"event": ownEvents, "format": formatNames(), "output": {"text", "json"}} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if file == "" {
+		if f.file == "" {
 			return errNoConfig(cmd)
 		}
-		if !slices.Contains(previewed, event) {
-			return usage(fmt.Sprintf("--event %q is not one", event), strings.Join(previewed, ", "))
-		}
-		cfg, err := config.Load(file)
+		old, err := oldValues(f.old)
 		if err != nil {
 			return err
 		}
-		body, err := preview(cmd.Context(), cfg, args[0], args[1], event)
+		cfg, err := config.Load(f.file)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(p.stderr, "timestamp and position are those of now, in the place of a commit's")
-		if pretty {
-			var out bytes.Buffer
-			if err := json.Indent(&out, body, "", "  "); err != nil {
-				return err
-			}
-			body = out.Bytes()
-		}
-		_, err = p.stdout.Write(append(body, '\n'))
-		return err
+		return p.preview(cmd.Context(), cfg, f, args[0], args[1:], old)
 	}
 	return cmd
 }
 
-// preview is the body in the standard format, as it would be sent.
-func preview(ctx context.Context, cfg *config.Config, resource, key, event string) ([]byte, error) {
-	src, err := openSource(ctx, cfg, "rowhook preview", resource)
-	if err != nil {
-		return nil, err
+// ownEvents are the events that every resource has.
+var ownEvents = []string{"create", "update", "delete", "truncate"}
+
+func formatNames() (names []string) {
+	for _, f := range sender.Formats() {
+		names = append(names, f.Name)
 	}
-	defer src.close(ctx)
-	info, _ := src.mapper.Resource(resource)
-	values, err := splitKey(key, len(info.Key))
-	if err != nil {
-		return nil, fmt.Errorf("the key of %s is %s: %w", info.Name, strings.Join(info.Key, ", "), err)
+	return names
+}
+
+// check looks at the command line.
+func (f *previewFlags) check(args []string) error {
+	const example = "rowhook preview --config config.yaml contact 42"
+	switch {
+	case len(args) == 0:
+		return usage("preview needs a resource and a key, and got none of two", example)
+	case f.sample && len(args) > 1:
+		return usage("--sample chooses a row, and a key is given too", "leave one of them out")
+	case len(args) == 1 && !f.sample && !strings.HasSuffix("."+f.event, ".truncate"):
+		return usage("preview needs a resource and a key, and got 1 of two", example+", or --sample for any row")
+	case !slices.Contains(formatNames(), f.format):
+		return usage(fmt.Sprintf("--format %q is not one", f.format), strings.Join(formatNames(), ", "))
+	case f.output != "text" && f.output != "json":
+		return usage(fmt.Sprintf("--output %q is not one", f.output), "text or json")
+	case f.event == "":
+		return usage("--event is empty", strings.Join(ownEvents, ", "))
 	}
-	row, err := readRow(ctx, src.conn, info, key, values)
-	if err != nil {
-		return nil, err
+	if f.secret != "" {
+		if _, err := (subscriptions.SigningSecret{Secret: secret.String(f.secret)}).Key(); err != nil {
+			return usage("--secret "+err.Error(), "")
+		}
 	}
-	op := cdc.Update
-	if event == "delete" {
-		op = cdc.Delete
-		// Of a deleted row, the stream tells what is in the replica identity.
-		for i, c := range info.Table.Columns {
-			if !c.Identity {
-				row[i] = cdc.Value{}
+	return nil
+}
+
+// preview prints each row. What is wrong with one does not keep the others.
+func (p *program) preview(ctx context.Context, cfg *config.Config, f previewFlags, resource string, keys []string, old map[string]*string) error {
+	v, err := openPreview(ctx, cfg, resource, f.event)
+	if err != nil {
+		return err
+	}
+	defer v.close()
+	if err := v.knows(old); err != nil {
+		return err
+	}
+	if f.sample {
+		key, err := v.sample(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stderr, "%s %s, the highest key\n", resource, key)
+		keys = []string{key}
+	}
+	if v.event == resource+".truncate" {
+		keys = []string{""}
+	}
+	if f.output == "text" {
+		fmt.Fprintln(p.stderr, "timestamp and position are those of now, in the place of a commit's")
+	}
+	var wrong []error
+	for _, key := range keys {
+		shown, err := v.show(ctx, key, old)
+		if err == nil {
+			err = p.print(shown, f, len(keys) > 1)
+		}
+		if err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// previewed is a row's event, and what there is to say about it.
+type previewed struct {
+	*mapping.Event
+	// sent says that it would be made of such a change.
+	sent    bool
+	remarks []string
+}
+
+func (p *program) print(s *previewed, f previewFlags, several bool) error {
+	var body []byte
+	for _, format := range sender.Formats() {
+		if format.Name == f.format {
+			body = format.Append(nil, s.Event)
+		}
+	}
+	var headers []sender.Header
+	if f.headers || f.secret != "" || f.output == "json" {
+		var secrets []subscriptions.SigningSecret
+		if f.secret != "" {
+			secrets = append(secrets, subscriptions.SigningSecret{Secret: secret.String(f.secret)})
+		}
+		var err error
+		if headers, err = sender.Headers(s.Event, body, "rowhook/"+versionText(), secrets, time.Now()); err != nil {
+			return fmt.Errorf("--secret: %w", err)
+		}
+	}
+	if f.output == "json" {
+		return p.printRow(s, headers, body, f.pretty)
+	}
+	for _, r := range s.remarks {
+		if several {
+			r = s.Instance + ": " + r
+		}
+		fmt.Fprintln(p.stderr, r)
+	}
+	var out bytes.Buffer
+	if f.headers || f.secret != "" {
+		for _, h := range headers {
+			fmt.Fprintf(&out, "%s: %s\n", h.Name, h.Value)
+		}
+		out.WriteByte('\n')
+	}
+	if f.pretty {
+		if err := json.Indent(&out, body, "", "  "); err != nil {
+			return err
+		}
+	} else {
+		out.Write(body)
+	}
+	_, err := p.stdout.Write(append(out.Bytes(), '\n'))
+	return err
+}
+
+// printRow prints the event as an object in one line.
+func (p *program) printRow(s *previewed, headers []sender.Header, body []byte, pretty bool) error {
+	row := struct {
+		Event    string            `json:"event"`
+		Instance string            `json:"instance"`
+		Account  *string           `json:"account"`
+		Sent     bool              `json:"sent"`
+		Remarks  []string          `json:"remarks"`
+		Headers  map[string]string `json:"headers"`
+		Body     json.RawMessage   `json:"body"`
+	}{s.Type, s.Instance, nil, s.sent, s.remarks, map[string]string{}, body}
+	if s.Accounted {
+		row.Account = &s.Account
+	}
+	if row.Remarks == nil {
+		row.Remarks = []string{}
+	}
+	for _, h := range headers {
+		row.Headers[strings.ToLower(h.Name)] = h.Value
+	}
+	out := json.NewEncoder(p.stdout)
+	out.SetEscapeHTML(false)
+	if pretty {
+		out.SetIndent("", "  ")
+	}
+	return out.Encode(row)
+}
+
+// oldValues reads --old: columns by name, with their values as the database writes them.
+func oldValues(text string) (map[string]*string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	const example = `--old '{"stage": "lead", "amount": 12.50, "closed_at": null}'`
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(text), &raw); err != nil {
+		return nil, usage("--old is not a JSON object of columns", example)
+	}
+	old := map[string]*string{}
+	for name, v := range raw {
+		value := string(v)
+		switch {
+		case value == "null":
+			old[name] = nil
+			continue
+		case value[0] == '"':
+			if err := json.Unmarshal(v, &value); err != nil {
+				return nil, usage("--old is not a JSON object of columns", example)
 			}
 		}
+		old[name] = &value
 	}
-	e, err := src.render(ctx, resource, op, row, src.app.Get)
-	if err != nil {
-		return nil, err
-	}
-	now, position, err := present(ctx, src.conn)
-	if err != nil {
-		return nil, err
-	}
-	return sender.AppendStandard(nil, &mapping.Event{Type: resource + "." + event, Time: now.UTC(), Data: e.Data, Partial: e.Partial, Position: position}), nil
+	return old, nil
 }
 
-// readRow reads the row as the stream would send it: each value in the text form of its type.
-func readRow(ctx context.Context, conn *pgx.Conn, info mapping.ResourceInfo, key string, values []string) (cdc.Row, error) {
-	columns := make([]string, len(info.Table.Columns))
-	for i, c := range info.Table.Columns {
-		columns[i] = cdc.QuoteIdent(c.Name)
+// known says which name was meant, among those that there are.
+func known(what, name string, names []string) error {
+	hint := problem.DidYouMean(name, names)
+	if hint == "" {
+		hint = "there are: " + strings.Join(names, ", ")
 	}
-	where, args := make([]string, len(info.Key)), make([][]byte, len(info.Key))
-	for i, k := range info.Key {
-		where[i], args[i] = fmt.Sprintf("%s = $%d", cdc.QuoteIdent(k), i+1), []byte(values[i])
-	}
-	sql := "select " + strings.Join(columns, ", ") + " from " + info.Table.Quote() + " where " + strings.Join(where, " and ")
-	// Without result formats, all come as text, which is not the same as a cast to text: booleans, char(n).
-	result := conn.PgConn().ExecParams(ctx, sql, args, nil, nil, nil).Read()
-	if result.Err != nil {
-		switch cdc.SQLState(result.Err) {
-		case "22P02", "22003", "22007", "22008", "22021":
-			return nil, fmt.Errorf("%q is not a key of %s: its %s cannot be that", key, info.Name, strings.Join(info.Key, ", "))
-		case "42501":
-			return nil, mayNotRead(conn, info)
-		}
-		return nil, fmt.Errorf("read the row: %w", result.Err)
-	}
-	if len(result.Rows) == 0 {
-		return nil, &noRowError{info.Name, key, info.Table.String()}
-	}
-	row := make(cdc.Row, len(columns))
-	for i, v := range result.Rows[0] {
-		switch {
-		case info.Table.Columns[i].Generated:
-			// not in the stream
-		case v == nil:
-			row[i].Kind = cdc.Null
-		default:
-			row[i] = cdc.Value{Kind: cdc.Text, Data: v}
-		}
-	}
-	return row, nil
-}
-
-func mayNotRead(conn *pgx.Conn, info mapping.ResourceInfo) error {
-	return fmt.Errorf("the role may not read %s\n  hint: GRANT SELECT ON %s TO %s;", info.Table, info.Table.Quote(), cdc.QuoteIdent(conn.Config().User))
-}
-
-// noRowError says that there is no row of a key.
-type noRowError struct{ resource, key, table string }
-
-func (e *noRowError) Error() string {
-	return fmt.Sprintf("there is no %s %s: table %s has no such row that the role can see", e.resource, e.key, e.table)
-}
-
-// splitKey cuts a key into the values of n columns. A comma or a \ in a value of a composite key has a \ before it, as in
-// the events' instances.
-func splitKey(key string, n int) ([]string, error) {
-	if n == 1 {
-		return []string{key}, nil
-	}
-	values := []string{""}
-	for i := 0; i < len(key); i++ {
-		switch {
-		case key[i] == '\\' && i+1 < len(key):
-			i++
-			values[len(values)-1] += string(key[i])
-		case key[i] == ',':
-			values = append(values, "")
-		default:
-			values[len(values)-1] += string(key[i])
-		}
-	}
-	if len(values) != n {
-		return nil, fmt.Errorf("give %d values, joined by commas; %q has %d", n, key, len(values))
-	}
-	return values, nil
-}
-
-// present is the time and the position of now.
-func present(ctx context.Context, conn *pgx.Conn) (time.Time, cdc.Position, error) {
-	var now time.Time
-	var lsn string
-	err := conn.QueryRow(ctx, `select now(), (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text`).Scan(&now, &lsn)
-	if err != nil {
-		return now, cdc.Position{}, fmt.Errorf("ask the server for its position: %w", err)
-	}
-	at, err := pglogrepl.ParseLSN(lsn)
-	return now, cdc.Position{Epoch: 1, Commit: at, Ordinal: 1}, err
+	return fmt.Errorf("%s %q\n  hint: %s", what, name, hint)
 }

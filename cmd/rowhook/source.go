@@ -27,6 +27,8 @@ type source struct {
 	rows   *cdc.RowReader
 	app    *application.Client
 	mapper *mapping.Mapper
+	// tables are those that the mapping reads.
+	tables map[cdc.TableName]*cdc.Table
 }
 
 // renderTimeout bounds the reading of one row's relations, and of the application's answer.
@@ -59,28 +61,30 @@ func openSource(ctx context.Context, cfg *config.Config, name string, resources 
 	}
 	s := &source{cfg: cfg, conn: conn, rows: cdc.NewRowReader(cfg.Database.ReadURL, cfg.Limits.MaxRow, slog.New(slog.DiscardHandler)),
 		app: application.New(application.Config{URL: cfg.App.URL, Headers: cfg.App.Headers, MaxBytes: cfg.Limits.MaxRow, UserAgent: name})}
-	if s.mapper, err = compile(ctx, cfg, def, conn); err != nil {
+	if err := s.compile(ctx, def); err != nil {
 		s.close(ctx)
 		return nil, err
 	}
 	return s, nil
 }
 
-func compile(ctx context.Context, cfg *config.Config, def *mapping.Definition, conn *pgx.Conn) (*mapping.Mapper, error) {
-	tables, err := cdc.LoadTables(ctx, conn, def.Tables())
+func (s *source) compile(ctx context.Context, def *mapping.Definition) error {
+	tables, err := cdc.LoadTables(ctx, s.conn, def.Tables())
 	if err != nil {
-		return nil, fmt.Errorf("read the tables' definitions: %w", err)
+		return fmt.Errorf("read the tables' definitions: %w", err)
 	}
 	if names := def.RelatedTables(); len(names) > 0 {
-		related, err := cdc.RelatedTables(ctx, cfg.Database.ReadURL, names, "")
+		related, err := cdc.RelatedTables(ctx, s.cfg.Database.ReadURL, names, "")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		maps.Copy(related, tables)
 		tables = related
 	}
+	s.tables = tables
 	mapper, problems := def.Compile(tables, "")
-	return mapper, problems.Err()
+	s.mapper = mapper
+	return problems.Err()
 }
 
 func (s *source) close(ctx context.Context) {
@@ -93,8 +97,16 @@ func (s *source) close(ctx context.Context) {
 // for which ask is called.
 func (s *source) render(ctx context.Context, resource string, op cdc.Op, row cdc.Row, ask func(context.Context, string) ([]byte, error)) (*mapping.Event, error) {
 	e, err := s.mapper.Preview(resource, op, row)
-	if err != nil || !e.Incomplete() {
-		return e, err
+	if err != nil {
+		return nil, err
+	}
+	return e, s.complete(ctx, e, ask)
+}
+
+// complete puts in what an event waits for, as it is now.
+func (s *source) complete(ctx context.Context, e *mapping.Event, ask func(context.Context, string) ([]byte, error)) error {
+	if !e.Incomplete() {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, renderTimeout)
 	defer cancel()
@@ -102,9 +114,9 @@ func (s *source) render(ctx context.Context, resource string, op cdc.Op, row cdc
 	if err := s.rows.ReadRelated(ctx, nil, completion, int(min(s.cfg.Limits.MaxRow, math.MaxInt32))); err != nil {
 		var refused *cdc.LookupError
 		if waiting := s.rows.Waiting(); !errors.As(err, &refused) && waiting != "" {
-			return nil, errors.New(waiting)
+			return errors.New(waiting)
 		}
-		return nil, err
+		return err
 	}
 	for _, d := range completion.Documents() {
 		answer, err := ask(ctx, d.Path)
@@ -115,11 +127,11 @@ func (s *source) render(ctx context.Context, resource string, op cdc.Op, row cdc
 		case errors.As(err, &refused) && refused.Missing():
 			completion.Missing(d.Path)
 		default:
-			return nil, err
+			return err
 		}
 	}
 	if letter, dead := completion.Complete(e); dead {
-		return nil, errors.New(letter.Reason)
+		return errors.New(letter.Reason)
 	}
-	return e, nil
+	return nil
 }

@@ -1,0 +1,80 @@
+package sender
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender/internal/http1"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// Format is a form that bodies have.
+type Format struct {
+	Name string
+	// Append appends the body of an event.
+	Append func(dst []byte, ev *mapping.Event) []byte
+}
+
+// Formats are those that there are, the default first.
+func Formats() []Format { return []Format{{"standard", AppendStandard}} }
+
+// Header is a header of a request.
+type Header struct{ Name, Value string }
+
+// Headers are those of the first attempt to send an event, made at a time with a body, in their order. Without secrets
+// there is no signature. An error names no secret.
+func Headers(ev *mapping.Event, body []byte, userAgent string, secrets []subscriptions.SigningSecret, at time.Time) ([]Header, error) {
+	var sig *signer
+	if len(secrets) > 0 {
+		var err error
+		if sig, err = newSigner(secrets); err != nil {
+			return nil, err
+		}
+	}
+	a := attempt{event: ev, number: 1}
+	fields, ok := a.appendFields(commonFields(userAgent), sig, at, body)
+	if !ok {
+		return nil, errNoSecret
+	}
+	all := make([]Header, len(fields))
+	for i, f := range fields {
+		all[i] = Header(f)
+	}
+	return all, nil
+}
+
+// commonFields are the headers that all requests have.
+func commonFields(userAgent string) []http1.Field {
+	return []http1.Field{{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: userAgent}}
+}
+
+// appendFields appends the attempt's own headers. It is false where no secret signs at the time. A signer that is nil makes
+// no signature.
+func (a *attempt) appendFields(dst []http1.Field, sig *signer, at time.Time, body []byte) ([]http1.Field, bool) {
+	var room [256]byte
+	texts := room[:0]
+	if sig != nil {
+		if texts = sig.sign(texts, a.event.ID, at, body); len(texts) == 0 {
+			return dst, false
+		}
+	}
+	signed := len(texts)
+	texts = strconv.AppendInt(texts, at.Unix(), 10)
+	stamped := len(texts)
+	all := string(a.event.Position.AppendText(texts))
+	dst = append(dst,
+		http1.Field{Name: "Webhook-Id", Value: a.event.ID},
+		http1.Field{Name: "Webhook-Timestamp", Value: all[signed:stamped]})
+	if signed > 0 {
+		dst = append(dst, http1.Field{Name: "Webhook-Signature", Value: all[:signed]})
+	}
+	dst = append(dst,
+		http1.Field{Name: "Webhook-Type", Value: a.event.Type},
+		http1.Field{Name: "Webhook-Position", Value: all[stamped:]},
+		http1.Field{Name: "Webhook-Attempt", Value: strconv.Itoa(a.number)})
+	if a.retryReason != "" {
+		dst = append(dst, http1.Field{Name: "Webhook-Retry-Reason", Value: a.retryReason})
+	}
+	return dst, true
+}
