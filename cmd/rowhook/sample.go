@@ -93,7 +93,7 @@ func keysOf(ctx context.Context, conn *pgx.Conn, info mapping.ResourceInfo, colu
 	result := conn.PgConn().ExecParams(ctx, sql, args, nil, nil, nil).Read()
 	if result.Err != nil {
 		if cdc.SQLState(result.Err) == "42501" {
-			return nil, mayNotRead(conn, info)
+			return nil, errMayNotRead(conn, info)
 		}
 		return nil, fmt.Errorf("choose rows of %s: %w", info.Table, result.Err)
 	}
