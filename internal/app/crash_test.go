@@ -19,6 +19,7 @@ import (
 //	rowhook dies
 //	  before T has been read                      T                       TestKillBetweenTwoChanges
 //	  in the middle of T, some events delivered   T whole, the same ids   TestKilledInTheMiddleOfATransaction
+//	  between pages of a touch                    what is not stored      TestTouchIsCutBetweenPages
 //	  after a request, before its answer          that event              TestKilledBeforeTheAnswer
 //	  after a success, before it is stored        that event              TestKilledBeforeASuccessIsStored
 //	  checkpoint written, Postgres not told       nothing                 TestKilledBeforePostgresIsTold

@@ -58,6 +58,7 @@ func newTouch(t *testing.T, script ...hooktest.Script) *rig {
 	r := newRig(t, script...)
 	r.exec(touchSchema + `alter table people add account_text text; update people set account_text = account_id`)
 	r.text += touchConfig
+	r.far() // what is settled has been delivered
 	return r
 }
 
@@ -178,7 +179,6 @@ func touchIsCut(t *testing.T, cut func(*rig, *exec.Cmd) (again func())) {
 	r := newTouch(t, hooktest.Times(300, hooktest.Always(hooktest.OK()), hooktest.Times(64, hooktest.Always(hooktest.Hang()), hooktest.Always(hooktest.OK()))))
 	r.exec(`insert into firms values (9, 'Before', '')`)
 	r.exec(`insert into people select 1000 + n, 1, repeat('x', 2000), 9 from generate_series(1, $1::int) n`, people)
-	r.far()
 	r.replace("hold: 59m", "hold: 59m, memory: 1MiB")
 	cmd := r.spawn()
 	r.subscribe("/", "person.*", "note.*")
@@ -355,16 +355,19 @@ func TestTouchThatCannotBe(t *testing.T) {
 `, 1)
 	}
 	r.text = parent("")
+	r.far()
 	r.start()
 	r.subscribe("/", "parent.*", "note.*")
 	if _, got := r.after(1, `insert into parts values (1, 1, 1, 1)`); got != "" {
 		t.Errorf("without touch: %s", got)
 	}
 	r.text = strings.Replace(parent(", touch: true"), "table: parts,", "table: part_view,", 1)
+	r.far()
 	if err := r.reload(); err == nil || !strings.Contains(err.Error(), "relation parent.parts cannot touch: public.part_view is not a table") || !strings.Contains(err.Error(), "config.yaml:43:22") {
 		t.Errorf("a view: %v", err)
 	}
 	r.text = parent(", touch: true")
+	r.far()
 	r.exec(`alter publication rowhook set (publish_via_partition_root = true)`)
 	r.mustReload()
 	for _, want := range []string{"table added to the publication\" table=public.parts", "table added to the publication\" table=public.parents_labels",
