@@ -315,7 +315,7 @@ func TestConfigsLoad(t *testing.T) {
 // TestExampleConfigsLoad loads those that are files.
 func TestExampleConfigsLoad(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"examples/compose/config.yaml", "examples/crm/config.yaml"} {
+	for _, file := range []string{"examples/compose/config.yaml", "examples/crm/config.yaml", "examples/django/config.yaml"} {
 		if _, err := loadBlock(block{text: read(t, file)}); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}

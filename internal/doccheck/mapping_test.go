@@ -1,8 +1,12 @@
 package doccheck
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +25,7 @@ func preview(t *testing.T, url, config string, args ...string) json.RawMessage {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, file, config+"database: {url: \"${env:DATABASE_URL}\"}\n")
 	cmd := exec.Command(build(t).rowhook, append([]string{"preview", "--config", file}, args...)...)
-	cmd.Env = append(environ(), "DATABASE_URL="+url)
+	cmd.Env = append(environ(), "DATABASE_URL="+url, "APP_TOKEN=a-token-of-the-application")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, err.(*exec.ExitError).Stderr)
@@ -45,6 +49,15 @@ func TestMapping(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), read(t, "examples/crm/schema.sql")); err != nil {
 		t.Fatal(err)
 	}
+	// The application of the page's examples.
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/contacts/1" || r.Header.Get("Authorization") != "Bearer a-token-of-the-application" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		_, _ = io.WriteString(w, `{"id": 1, "avatar_url": "https://cdn.example/1.png?signature=8c1f", "owner": {"name": "Ren Itō"}, "badge": {"label": "gold"}}`)
+	}))
+	defer app.Close()
 	var config string
 	compared := false
 	for _, b := range blocks(t, "docs/mapping.md") {
@@ -53,7 +66,7 @@ func TestMapping(t *testing.T) {
 			if isCase(b) {
 				continue
 			}
-			config = b.text
+			config = strings.Replace(b.text, "http://127.0.0.1:3000", app.URL, 1)
 			// Each is compiled against the real tables, and written for a row of each resource.
 			var parts struct{ Resources map[string]any }
 			// preview is given a database of its own.
@@ -62,7 +75,7 @@ func TestMapping(t *testing.T) {
 				t.Errorf("%s has no resources: %v", b, err)
 			}
 			for name := range parts.Resources {
-				if data := preview(t, url, config, name, "1"); len(data) < 10 {
+				if data := preview(t, url, config, name, "1"); len(data) < 10 || strings.Contains(b.text, "${api.") && !bytes.Contains(data, []byte("cdn.example")) {
 					t.Errorf("%s: %s 1 is %s", b, name, data)
 				}
 			}
