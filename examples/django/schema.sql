@@ -41,6 +41,7 @@ CREATE TABLE contacts (
     updated_at timestamptz NOT NULL DEFAULT now(),
     deleted_at timestamptz                         -- the application deletes softly
 );
+CREATE INDEX ON contacts (company_id);
 -- So that a soft delete is told as a delete, and to the right customer: see docs/mapping.md.
 ALTER TABLE contacts REPLICA IDENTITY FULL;
 

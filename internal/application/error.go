@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -56,6 +57,9 @@ func (e *Error) unanswered(err error) {
 		return
 	}
 	e.Reason = cause(err).Error()
+	if strings.Contains(e.Reason, "malformed") {
+		e.Reason = "what answers there does not speak HTTP" // the message quotes it
+	}
 }
 
 // refused says what another status than 200 means.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Difference is a place at which two values differ.
@@ -258,7 +259,7 @@ func rational(s string) (*big.Rat, bool) {
 // memberPath is the path of a member: dots between plain names, brackets around others.
 func memberPath(path, name string) string {
 	switch {
-	case name == "" || strings.ContainsAny(name, ".[]\" \t\r\n"):
+	case name == "" || strings.ContainsAny(name, ".[]\" ") || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return fmt.Sprintf("%s[%q]", path, name)
 	case path == "":
 		return name

@@ -19,6 +19,7 @@ func TestDiff(t *testing.T) {
 		{"NullIsNotEmpty", `{"a":null}`, `{"a":""}`, `a: null | "" | `},
 		{"Missing", `{}`, `{"x":{"y":"<b>"}}`, `x:  | {"y":"<b>"} | add it to the representation; what only the application can compute is ${api.x}`},
 		{"OddNames", `{"a.b":1,"":{" ":1}}`, `{"a.b":2,"":{" ":2}}`, "[\"\"][\" \"]: 1 | 2 | \n[\"a.b\"]: 1 | 2 | "},
+		{"NoEscapes", `{"a\u001b[31m":"\u001b"}`, `{"a\u001b[31m":"x"}`, `["a\x1b[31m"]: "\u001b" | "x" | `},
 		{"Types", `{"a":{},"b":[],"c":true,"d":"true"}`, `{"a":[],"b":{},"c":1,"d":true}`, "a: {} | [] | \nb: [] | {} | \nc: true | 1 | \nd: \"true\" | true | "},
 		{"Items", `{"tags":[1,{"n":"a"}]}`, `{"tags":[1,{"n":"b"}]}`, `tags[1].n: "a" | "b" | `},
 		{"Length", `{"tags":["a"]}`, `{"tags":["a","b"]}`, `tags: ["a"] | ["a","b"] | ours has 1 item, the API's 2`},
