@@ -66,6 +66,9 @@ const (
 	askedFailed  = "failed"
 )
 
+// calmer is by how much pauses grow further where only some instances fail.
+const calmer = 4
+
 // maxRetryAfter is how long the application can ask to be left alone.
 const maxRetryAfter = time.Minute
 
@@ -121,18 +124,19 @@ func (a *asker) ask(ctx context.Context, events wanting, txs []*cdc.Tx) error {
 	for i, d := range documents {
 		todo[i] = &question{Document: d}
 	}
-	size, told, began, pause := 0, "", time.Now(), a.limits.pauseMin
+	size, told, began, pause, there := 0, "", time.Now(), a.limits.pauseMin, false
 	for {
 		client := a.client()
 		if client != a.asked {
 			a.asked, a.witness = client, ""
 		}
-		tried := a.round(ctx, client, todo, a.limits.bytes-size)
+		tried := a.round(ctx, client, todo, a.limits.bytes-size, there)
+		cut := len(tried) < len(todo)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		var failed []*question
-		there := false
+		there = false
 		for _, q := range tried {
 			if q.err == nil {
 				size += len(q.answer)
@@ -151,7 +155,7 @@ func (a *asker) ask(ctx context.Context, events wanting, txs []*cdc.Tx) error {
 			failed = append(failed, q)
 		}
 		var wait time.Duration
-		failed, wait = a.judge(ctx, client, events, failed, there)
+		failed, there, wait = a.judge(ctx, client, events, failed, there)
 		// Those that were not tried come first: the others may never be answered.
 		todo = append(slices.Clone(todo[len(tried):]), failed...)
 		if size >= a.limits.bytes {
@@ -165,9 +169,6 @@ func (a *asker) ask(ctx context.Context, events wanting, txs []*cdc.Tx) error {
 		case len(failed) == 0:
 			continue
 		}
-		if there {
-			pause = a.limits.pauseMin
-		}
 		if reason := a.reason(client, failed[0]); time.Since(began) >= a.limits.told {
 			a.waiting.Store(&reason)
 			if reason != told {
@@ -178,15 +179,20 @@ func (a *asker) ask(ctx context.Context, events wanting, txs []*cdc.Tx) error {
 		if err := sleep(ctx, max(pause, wait)); err != nil {
 			return err
 		}
-		pause = min(2*pause, a.limits.pauseMax)
+		switch {
+		case !there:
+			pause = min(2*pause, a.limits.pauseMax)
+		case !cut: // nobody waits for it to come back
+			pause = min(2*pause, calmer*a.limits.pauseMax)
+		}
 	}
 }
 
-// round asks, in order, until all were asked, the answers are too many bytes, or it seems that nobody is there. It returns
-// those that were tried, which are the first.
-func (a *asker) round(ctx context.Context, client *application.Client, todo []*question, bytes int) []*question {
+// round asks, in order, until all were asked, the answers are too many bytes, or it seems that nobody is there, unless it is
+// known that somebody is. It returns those that were tried, which are the first.
+func (a *asker) round(ctx context.Context, client *application.Client, todo []*question, bytes int, answered bool) []*question {
 	var mu sync.Mutex
-	next, got, away, answered := 0, 0, 0, false
+	next, got, away := 0, 0, 0
 	take := func() *question {
 		mu.Lock()
 		defer mu.Unlock()
@@ -220,11 +226,12 @@ func (a *asker) round(ctx context.Context, client *application.Client, todo []*q
 	return todo[:next]
 }
 
-// judge gives up what has failed for too long, and returns the rest, and for how long the application wants to be left
-// alone.
-func (a *asker) judge(ctx context.Context, client *application.Client, events wanting, failed []*question, there bool) (rest []*question, wait time.Duration) {
+// judge gives up what has failed for too long, and returns the rest, whether the application is there, and for how long it
+// wants to be left alone.
+func (a *asker) judge(ctx context.Context, client *application.Client, events wanting, failed []*question, answered bool) (rest []*question, there bool, wait time.Duration) {
+	there = answered
 	if len(failed) == 0 {
-		return nil, 0
+		return nil, there, 0
 	}
 	if !there && a.witness != "" && !slices.ContainsFunc(failed, func(q *question) bool { return q.Path == a.witness }) {
 		_, err := client.Get(ctx, a.witness)
@@ -248,7 +255,7 @@ func (a *asker) judge(ctx context.Context, client *application.Client, events wa
 			rest, wait = append(rest, q), max(wait, min(refused.RetryAfter, maxRetryAfter))
 		}
 	}
-	return rest, wait
+	return rest, there, wait
 }
 
 // refusal is what the application's client says; a context that ended says nothing.

@@ -274,3 +274,27 @@ func await(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// TestAWholeBatchIsGivenUp, since the witness is answered: in passes over all of them, not over a few at a time.
+func TestAWholeBatchIsGivenUp(t *testing.T) {
+	t.Parallel()
+	app := hooktest.New(t, hooktest.Always(hooktest.Status(500)))
+	app.Handle("/good", body("{}"))
+	a, _ := newAsker(t, app)
+	if err := a.ask(t.Context(), want("/good"), nil); err != nil {
+		t.Fatal(err)
+	}
+	app.Forget()
+	a.limits.within = 0
+	w := want(numbered(200)...)
+	if err := a.ask(t.Context(), w, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range w.paths {
+		w.is(t, p, "it answers for others")
+	}
+	// The first few are tried once more: until they had failed nobody knew that somebody is there.
+	if n, most := len(app.Requests()), a.limits.tries*200+2*application.AtOnce+2*a.limits.tries; n > most {
+		t.Errorf("%d requests, at most %d", n, most)
+	}
+}
