@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -102,12 +103,20 @@ func text(t *testing.T, r *check.Report) string {
 	return b.String()
 }
 
-// script runs the script as psql would, each statement by itself.
+// script runs the script by psql, or, where there is none, as it would: each statement by itself.
 func (s *site) script(r *check.Report) string {
 	s.t.Helper()
 	var b bytes.Buffer
 	if err := r.Script(&b); err != nil {
 		s.t.Fatal(err)
+	}
+	if psql, err := exec.LookPath("psql"); err == nil {
+		cmd := exec.CommandContext(s.t.Context(), psql, s.admin, "-X", "-v", "ON_ERROR_STOP=1", "-f", "-")
+		cmd.Stdin = bytes.NewReader(b.Bytes())
+		if out, err := cmd.CombinedOutput(); err != nil {
+			s.t.Fatalf("psql: %v\n%s\n%s", err, out, &b)
+		}
+		return b.String()
 	}
 	for _, chunk := range strings.Split(b.String(), "\n\n") {
 		var lines []string

@@ -54,13 +54,13 @@ func Update(outcomes []*Outcome) (int, error) {
 
 // replace puts text in the place of the lines of expect, or behind the case.
 func (c *Case) replace(lines []string, text string) []string {
-	from := 0
+	from := -1
 	for i := 0; i+1 < len(c.root.Content); i += 2 {
 		if k := c.root.Content[i]; k.Value == "expect" {
 			from = k.Line - 1
 		}
 	}
-	if c.expect != nil {
+	if from >= 0 {
 		to := from + 1
 		for to < len(lines) && within(lines, to) {
 			to++
