@@ -13,14 +13,15 @@ import (
 )
 
 // MaxSize is the largest document that is read, in bytes.
-const MaxSize = 32 << 20
+const MaxSize = 16 << 20
 
 // Document is an OpenAPI document. It has one user at a time.
 type Document struct {
 	root  *yaml.Node
 	paths []candidate
-	// found keeps what references name: the maps that they go through may be large.
-	found map[string]*yaml.Node
+	// found keeps what references name, members the large maps that they go through.
+	found   map[string]*yaml.Node
+	members map[*yaml.Node]map[string]*yaml.Node
 }
 
 // Parse reads a document. Errors say what is wrong with it, without its name.
@@ -44,7 +45,7 @@ func Parse(data []byte) (d *Document, err error) {
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 || follow(doc.Content[0]).Kind != yaml.MappingNode {
 		return nil, errors.New("it is no OpenAPI document\n  hint: a document begins with openapi: 3.1.0, or 3.0")
 	}
-	d = &Document{root: follow(doc.Content[0]), found: map[string]*yaml.Node{}}
+	d = &Document{root: follow(doc.Content[0]), found: map[string]*yaml.Node{}, members: map[*yaml.Node]map[string]*yaml.Node{}}
 	version := text(d.root, "openapi")
 	switch {
 	case strings.HasPrefix(version, "3."):
@@ -185,11 +186,30 @@ func (d *Document) walk(path string) *yaml.Node {
 			n = list[i]
 			continue
 		}
-		if n = get(n, name); n == nil {
+		if n = d.member(n, name); n == nil {
 			return nil
 		}
 	}
 	return n
+}
+
+// member is get for maps that many references go through.
+func (d *Document) member(n *yaml.Node, name string) *yaml.Node {
+	const large = 100
+	if n = follow(n); n == nil || len(n.Content) < large {
+		return get(n, name)
+	}
+	all, known := d.members[n]
+	if !known {
+		all = map[string]*yaml.Node{}
+		for _, e := range entries(n) {
+			if _, twice := all[e.name]; !twice {
+				all[e.name] = e.value
+			}
+		}
+		d.members[n] = all
+	}
+	return all[name]
 }
 
 // resolve follows references, of which there may be several in a row.

@@ -93,6 +93,7 @@ func TestFind(t *testing.T) {
 	}
 	for promise, c := range map[string]struct{ text, path, base, origin, shape string }{
 		"ShortestWithoutOthers": {doc("", "/a/{a}/xs/{id}", "/v1/deep/xs/{id}", "/xs/{xId}/", "/v1/xs/{id}"), "/xs/{xId}/", "", "", "object{p2: }"},
+		"FewestParameters":      {doc("", "/{a}/xs/{id}", "/v1/deep/xs/{id}"), "/v1/deep/xs/{id}", "", "", "object{p1: }"},
 		"BaseOfTheServer":       {doc("servers: [{url: 'https://api.example.com/v1/'}]", "/xs/{id}"), "/xs/{id}", "/v1", "https://api.example.com", "object{p0: }"},
 		"RelativeServer":        {doc("servers: [{url: /api}]", "/xs/{id}"), "/xs/{id}", "/api", "", "object{p0: }"},
 		"ServerWithPassword":    {doc("servers: [{url: 'https://me:secret@h/v1'}]", "/xs/{id}"), "/xs/{id}", "", "", "object{p0: }"},
@@ -136,7 +137,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}
-	if _, err := Parse(make([]byte, MaxSize+1)); err == nil || !strings.Contains(err.Error(), "32 are taken") {
+	if _, err := Parse(make([]byte, MaxSize+1)); err == nil || !strings.Contains(err.Error(), "16 are taken") {
 		t.Errorf("a document that is too large: %v", err)
 	}
 }
@@ -144,15 +145,19 @@ func TestRefused(t *testing.T) {
 // TestBounded reads schemas that would be endless, or grow without bound, if all that they name were written out.
 func TestBounded(t *testing.T) {
 	t.Parallel()
-	var wide, doubling strings.Builder
+	var wide, doubling, empty strings.Builder
 	for i := range 30 {
 		fmt.Fprintf(&doubling, "    S%d: {allOf: [{$ref: '#/components/schemas/S%d'}, {$ref: '#/components/schemas/S%[2]d'}], properties: {a%[1]d: {$ref: '#/components/schemas/S%[2]d'}, b%[1]d: {$ref: '#/components/schemas/S%[2]d'}}}\n", i, i+1)
+	}
+	for i := range 9 {
+		fmt.Fprintf(&empty, "    E%d: {allOf: [%s]}\n", i, strings.Repeat(fmt.Sprintf("{$ref: '#/components/schemas/E%d'}, ", i+1), 20))
 	}
 	for i := range 3000 {
 		fmt.Fprintf(&wide, "p%d: {$ref: '#/components/schemas/W'}, ", i)
 	}
 	for promise, schemas := range map[string]string{
 		"Doubling": doubling.String() + "    X: {$ref: '#/components/schemas/S0'}\n",
+		"Empty":    empty.String() + "    X: {$ref: '#/components/schemas/E0'}\n",
 		"Wide":     "    W: {properties: {" + wide.String() + "}}\n    X: {properties: {id: {}, w: {$ref: '#/components/schemas/W'}}}\n",
 	} {
 		t.Run(promise, func(t *testing.T) {

@@ -58,7 +58,7 @@ type reader struct {
 // maxSteps bounds how many schemas are looked at for one shape: allOf and anyOf can multiply them.
 const maxSteps = 20_000
 
-// maxWords is how many keys and values a schema may have.
+// maxWords is how many keys and values a schema may have, and how many items its lists.
 const maxWords = 2000
 
 func (r *reader) shape(n *yaml.Node, depth int) *Shape {
@@ -88,7 +88,7 @@ func (r *reader) shape(n *yaml.Node, depth int) *Shape {
 	if c := get(n, "const"); c != nil && c.Kind == yaml.ScalarNode {
 		s.Const = c
 	}
-	if all := notNull(items(get(n, "enum"))); len(all) == 1 && all[0].Kind == yaml.ScalarNode {
+	if all := notNull(few(get(n, "enum"))); len(all) == 1 && all[0].Kind == yaml.ScalarNode {
 		s.Const = all[0]
 	}
 	r.properties(s, n, depth)
@@ -98,12 +98,12 @@ func (r *reader) shape(n *yaml.Node, depth int) *Shape {
 			s.Kind = Array
 		}
 	}
-	for _, part := range items(get(n, "allOf")) {
+	for _, part := range few(get(n, "allOf")) {
 		s.merge(r.shape(part, depth+1))
 	}
 	for _, key := range []string{"anyOf", "oneOf"} {
 		var variants []*Shape
-		for _, v := range items(get(n, key)) {
+		for _, v := range few(get(n, key)) {
 			if text(v, "type") != "null" {
 				variants = append(variants, r.shape(v, depth+1))
 			}
@@ -140,6 +140,14 @@ func (r *reader) properties(s *Shape, n *yaml.Node, depth int) {
 			s.Kind = Object
 		}
 	}
+}
+
+// few are the items of a list, unless there are more than anybody writes.
+func few(n *yaml.Node) []*yaml.Node {
+	if n = follow(n); n == nil || len(n.Content) > maxWords {
+		return nil
+	}
+	return items(n)
 }
 
 // put adds a property, or replaces the one of its name, in its place.
@@ -186,7 +194,7 @@ func kindOf(n *yaml.Node) string {
 	words := []string{t.Value}
 	if t.Kind == yaml.SequenceNode {
 		words = nil
-		for _, w := range items(t) {
+		for _, w := range few(t) {
 			words = append(words, w.Value)
 		}
 	}

@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -11,6 +12,9 @@ import (
 	"github.com/rowhook/rowhook/internal/discover"
 	"github.com/rowhook/rowhook/internal/openapi"
 )
+
+// maxName is how long a member's name may be, in bytes: YAML has no keys of more than some hundred characters.
+const maxName = 200
 
 // maxNested is how deep relations follow an answer's nested objects.
 const maxNested = 4
@@ -190,6 +194,8 @@ func (s *shaper) object(l *level, shape *openapi.Shape, prefix, at string) (memb
 func (s *shaper) member(l *level, p openapi.Property, prefix, at string) member {
 	path := strings.TrimPrefix(at+"."+p.Name, ".")
 	switch {
+	case len(p.Name) > maxName:
+		return member{remark: "a member with a name of more than 200 bytes: left out"}
 	case strings.Contains(p.Name, "${"):
 		return member{remark: path + ": left out, since a member's name cannot hold ${"}
 	case p.Const != nil:
@@ -306,16 +312,19 @@ func (s *shaper) value(l *level, p openapi.Property, c discover.Column) member {
 	return m
 }
 
+var number = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+
 // constant is a literal of the API's description.
 func constant(n *yaml.Node) string {
-	if n.ShortTag() == "!!str" {
+	switch tag := n.ShortTag(); {
+	case tag == "!!str":
 		return scalar(literal(n.Value))
-	}
-	switch n.ShortTag() {
-	case "!!int", "!!float", "!!bool", "!!null":
-		if clean(n.Value) == n.Value && !strings.ContainsAny(n.Value, "#:{}[],&*!|>'\"%@` ") {
-			return n.Value
-		}
+	case tag == "!!null":
+		return "null"
+	case tag == "!!bool":
+		return strings.ToLower(n.Value)
+	case number.MatchString(n.Value):
+		return n.Value
 	}
 	return quoted(literal(n.Value))
 }

@@ -16,9 +16,9 @@ type plan struct {
 	resources []*resource
 	presets   []preset
 	// account is the name that the customer's column has, in snake case, and has in how many tables; empty where none does.
-	account string
-	has     int
-	omitted []omission
+	account   string
+	has, from int
+	omitted   []omission
 }
 
 // omission is a reason and the tables that are left out for it.
@@ -79,6 +79,7 @@ func decide(all, tables []discover.Table, named bool) *plan {
 		}
 	}
 	p.account, p.has = guessAccount(kept)
+	p.from = len(kept)
 	var joins []*join
 	var mapped []*discover.Table
 	for _, t := range kept {
@@ -103,7 +104,11 @@ func decide(all, tables []discover.Table, named bool) *plan {
 		p.assign(r, tenants)
 		r.propose(byName, joins, p.account)
 		if len(r.table.Key) == 1 {
-			r.path = "/" + strings.ReplaceAll(plural(name), "_", "-") + "/" + valueOf(column(r.table.Key[0]))
+			called := discover.Singular(discover.Snake(r.table.Name))
+			if strings.HasSuffix(called, name) {
+				called = name // without what stands before it
+			}
+			r.path = "/" + strings.ReplaceAll(plural(called), "_", "-") + "/" + valueOf(column(r.table.Key[0]))
 			r.pathOff, r.pathNote = true, "its address in your API, under app.url"
 		}
 		p.resources = append(p.resources, r)

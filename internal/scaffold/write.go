@@ -100,8 +100,8 @@ func (p *plan) writeAbout(d *document) {
 		d.prose(0, "No column looks like the customer whom a row belongs to, so all events are for the admin's subscriptions. "+
 			"Give the resources an account: to offer them to customers.")
 	default:
-		d.prose(0, fmt.Sprintf("The customer whom a row belongs to is guessed: %s, which %d of the tables have. Make sure of it: it decides who gets what.",
-			p.account, p.has))
+		d.prose(0, fmt.Sprintf("The customer whom a row belongs to is guessed: %s, which %d of %d tables have. Make sure of it: it decides who gets what.",
+			p.account, p.has, p.from))
 	}
 	var admin, none []string
 	for _, r := range p.resources {
