@@ -20,10 +20,10 @@ contact:
   where: n > 0
   events: {contact.big: n > 100, contact.grew: n > old.n}
   representation: {id: '${id}', account: '${account}', n: '${n}', text: '${text}'}`
-	columns := "columns: {id: text not null identity, account: text not null identity, n: int8, text: text}"
+	columns := "columns: {id: text not null, account: text not null, n: int8, text: text}"
 	mapper := func(config string, full bool) (*Mapper, *cdc.Relation) {
 		t.Helper()
-		identity := map[bool]string{false: "i", true: "f"}[full]
+		identity := map[bool]string{false: "[id, account]", true: "full"}[full]
 		m, relations := newMapper(t, config, "public.t: {identity: "+identity+", key: [id], "+columns+"}")
 		return m, relations["public.t"]
 	}
@@ -121,7 +121,7 @@ contact:
 // TestReplayKey: a row is found by what its name is made of, also where the config names rows otherwise by now.
 func TestReplayKey(t *testing.T) {
 	t.Parallel()
-	const tables = "public.t: {identity: f, key: [id], columns: {id: text, a: text, b: text}}"
+	const tables = "public.t: {identity: full, key: [id], columns: {id: text, a: text, b: text}}"
 	m, _ := newMapper(t, "contact: {table: public.t, columns: all}", tables)
 	info, _ := m.Resource("contact")
 	for _, c := range []struct {
