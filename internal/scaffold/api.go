@@ -11,6 +11,7 @@ import (
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/discover"
 	"github.com/rowhook/rowhook/internal/openapi"
+	"github.com/rowhook/rowhook/mapping"
 )
 
 // maxName is how long a member's name may be, in bytes: YAML has no keys of more than some hundred characters.
@@ -385,7 +386,11 @@ func (s *shaper) related(l *level, p openapi.Property, rel *relation) member {
 	}, p.Name)
 	rel.name = free(name, taken)
 	l.relations = append(l.relations, rel)
-	return member{name: p.Name, value: scalar(valueOf(rel.name))}
+	m := member{name: p.Name, value: scalar(valueOf(rel.name))}
+	if rel.many {
+		m.note = fmt.Sprintf("at most %d rows; more of them make a dead letter", mapping.MaxRelated)
+	}
+	return m
 }
 
 // list is the list that the rows of another table give, which name this one, or do so over a join table.
