@@ -114,6 +114,7 @@ func newStage(w coalesce.Wanted) *coalesce.Stage {
 // run gives the changes to the stage, in batches of n, and returns what it hands out.
 func run(t *testing.T, s *coalesce.Stage, changes []cdc.Change, n func() int) (out []cdc.Change, places []coalesce.Place) {
 	t.Helper()
+	rest := false
 	for len(changes) > 0 {
 		k := min(n(), len(changes))
 		b := &cdc.Batch{Changes: slices.Clone(changes[:k])}
@@ -134,6 +135,13 @@ func run(t *testing.T, s *coalesce.Stage, changes []cdc.Change, n func() int) (o
 				t.Errorf("a part says %v for whether it is of the block from before", p.Continued)
 			}
 			ended = ended || p.Ends
+			if len(p.Changes) > 0 {
+				if first := &p.Changes[0]; len(out) > 0 && rest != (first.Op != cdc.Message && out[len(out)-1].Op != cdc.Message && s.Holds(first) &&
+					first.Tx == out[len(out)-1].Tx && first.Block == out[len(out)-1].Block) {
+					t.Errorf("a part says %v for whether the rest of its last block is in the next", rest)
+				}
+				rest = p.Rest
+			}
 			for i := range p.Changes {
 				c := p.Changes[i]
 				c.New, c.Old = slices.Clone(c.New), slices.Clone(c.Old)

@@ -150,6 +150,13 @@ func TestIndexMatchesLikeTheDefinition(t *testing.T) {
 			if want := naive(model, ev); !slices.EqualFunc(dst, want, same) {
 				t.Fatalf("seed %d: %+v matches\n%v, want\n%v", seed, ev, ids(dst), ids(want))
 			}
+			asked := false
+			for _, s := range model {
+				asked = asked || slices.ContainsFunc(s.Events, func(p string) bool { return p == "*" || p == ev.Type || p == ev.Resource+".*" })
+			}
+			if got := x.Wants(ev.Type, ev.Resource); got != asked {
+				t.Fatalf("seed %d: Wants(%s) is %v, want %v", seed, ev.Type, got, asked)
+			}
 			for _, s := range dst {
 				if !s.Admin && (!ev.Accounted || s.Account != ev.Account) {
 					t.Fatalf("seed %d: the event of account %q reaches %q", seed, ev.Account, s.Account)

@@ -126,6 +126,8 @@ func TestTouch(t *testing.T) {
 		{"nobody's", `update notices set tenant = null`, `/two update 3, update 3`},
 		{"emptied", `truncate person_tags`, ``},
 		{"many, and what is inserted and deleted", `insert into person_tags select 1, n, n from generate_series(100, 1500) n; insert into person_tags select 3, n, n from generate_series(100, 150) n; delete from person_tags where person_id = 1`, `/two update 3, update 3`},
+		{"by a table that is another by now", `alter table person_tags rename tag_id to label_id; update tags set name = 'x' where id = 1`, `tag.update tag/1`},
+		{"and is again what it was", `alter table person_tags rename label_id to tag_id; insert into person_tags values (1, 1, 1)`, `update 1`},
 	} {
 		requests, got := r.after(i+1, step.sql)
 		if got != step.want {
@@ -146,6 +148,9 @@ func TestTouch(t *testing.T) {
 				t.Errorf("the touch stands at %s, the change at %s", person, tag)
 			}
 		}
+	}
+	if reason := r.deadLetter(1); reason != "person: rows of public.people cannot be read: column s0.tag_id does not exist (SQLSTATE 42703)" {
+		t.Errorf("the keys could not be found, and the dead letter is %s", reason)
 	}
 	if s := r.log.String(); !strings.Contains(s, "a table was emptied whose rows touch others") {
 		t.Error("the truncate is not told")
