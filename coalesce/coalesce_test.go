@@ -575,3 +575,30 @@ func (s *segment) check(c *cdc.Change, full bool) error {
 	}
 	return nil
 }
+
+// TestRest tells a block that is handed out in several parts from one that is out.
+func TestRest(t *testing.T) {
+	t.Parallel()
+	r := relation(cdc.IdentityDefault)
+	for _, n := range []int{cdc.BatchRows, cdc.BatchRows + 1, 2 * cdc.BatchRows, 600} {
+		var changes []cdc.Change
+		for tx, rows := range map[*cdc.Tx]int{{XID: 1}: n, {XID: 2}: 2} {
+			for i := range rows {
+				changes = append(changes, change(r, tx, uint32(i+1), fmt.Sprintf("insert %d,a,x", i)))
+			}
+		}
+		slices.SortStableFunc(changes, func(a, b cdc.Change) int { return int(a.Tx.XID) - int(b.Tx.XID) })
+		s := newStage(coalesce.Wanted{Net: true})
+		s.Put(&cdc.Batch{Changes: changes})
+		got := 0
+		for p := s.Next(); p != nil; p = s.Next() {
+			got += len(p.Changes)
+			if last := p.Changes[len(p.Changes)-1]; p.Rest != (last.Tx.XID == 1 && got < n) {
+				t.Errorf("after %d of %d the part says %v", got, n, p.Rest)
+			}
+		}
+		if got != n+2 {
+			t.Errorf("%d changes, want %d", got, n+2)
+		}
+	}
+}
