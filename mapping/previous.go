@@ -13,7 +13,7 @@ func (m *Mapper) previousOf(p *planned) []byte {
 	row, fallback, old, partial := r.row, r.fallback, r.old, r.partial
 	defer func() { r.row, r.fallback, r.old, r.partial = row, fallback, old, partial }()
 	// What an account's instance was in another account is not its business.
-	if len(old) == 0 || m.transfer.owned != ownedStill && m.audience != ToAdmin {
+	if len(old) == 0 || m.transfer.owned != ownedStill {
 		return nil
 	}
 	out, some := r.previous(nil, &p.root, row, fallback, old)

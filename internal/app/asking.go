@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -270,7 +271,7 @@ func refusal(err error) *application.Error {
 // reason says what is wrong, in a line, without the instance's key.
 func (a *asker) reason(client *application.Client, q *question) string {
 	refused := refusal(q.err)
-	reason := "${api.…} of " + q.Resource + ": GET " + client.URL(q.Template) + ": " + refused.Reason
+	reason := fmt.Sprintf("${api.…} of %s: GET %s: %s", q.Resource, client.URL(q.Template), refused.Reason)
 	if refused.Hint != "" {
 		reason += "; " + refused.Hint
 	}

@@ -46,6 +46,9 @@ func newMetrics(a *App) *metrics {
 	m.reloads = newReloads()
 	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_application_requests_total",
 		Help: "Requests to the application for ${api.…}, by result: ok, missing (404), failed."}, []string{"result"})
+	for _, result := range []string{askedOK, askedMissing, askedFailed} {
+		m.asked.WithLabelValues(result)
+	}
 	m.gauges = map[*prometheus.Desc]func() float64{}
 	gauge := func(name, help string, read func() float64) {
 		m.gauges[prometheus.NewDesc(name, help, nil, nil)] = read

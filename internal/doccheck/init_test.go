@@ -30,7 +30,7 @@ func TestMappingCommands(t *testing.T) {
 	all := blocks(t, "docs/mapping.md")
 	compared := false
 	for i, b := range all {
-		if b.lang != "sh" {
+		if b.lang != "sh" || strings.Contains(b.text, "rowhook test") { // see TestMappingCases
 			continue
 		}
 		s.run(b)
