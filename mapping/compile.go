@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"strings"
+	"sync/atomic"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/problem"
@@ -34,6 +35,8 @@ type Mapper struct {
 	previous bool
 	// coalesces says that a resource wants net changes.
 	coalesces bool
+	// unfit are the resources that do not fit.
+	unfit atomic.Pointer[map[string]string]
 	// old is the row before the update that is being mapped, told what of it may be shown, and updates says that both are
 	// known to be the instance. audience is whom its events are for, transfer what it does to whose the row is.
 	old, told cdc.Row

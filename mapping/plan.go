@@ -87,6 +87,7 @@ func (m *Mapper) bindRelation(r *cdc.Relation) *plan {
 			p.wanted.Net = true
 		}
 		m.retarget(&p.resources[i], r)
+		m.fits(&p.resources[i])
 	}
 	m.bindTouches(p, r)
 	return p

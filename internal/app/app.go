@@ -246,8 +246,8 @@ func (a *App) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mapper, problems := a.def.Compile(tables, cat.Lineage())
-	if err := problems.Err(); err != nil {
+	mapper, err := a.compile(ctx, st, a.def, tables, cat.Lineage())
+	if err != nil {
 		return err
 	}
 	if _, err := wait(ctx, a, "publication and slot", func() (struct{}, error) { return struct{}{}, src.Establish(ctx, cat) }); err != nil {

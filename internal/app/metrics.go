@@ -53,6 +53,12 @@ func newMetrics(a *App) *metrics {
 	gauge := func(name, help string, read func() float64) {
 		m.gauges[prometheus.NewDesc(name, help, nil, nil)] = read
 	}
+	gauge("rowhook_resources_unfit", "Resources whose mapping does not fit their table any more: their changes are dead letters.", func() float64 {
+		if m := a.mapper.Load(); m != nil {
+			return float64(len(m.Unfit()))
+		}
+		return 0
+	})
 	source := func(read func(cdc.Status) float64) func() float64 {
 		return func() float64 {
 			if s := a.source.Load(); s != nil {

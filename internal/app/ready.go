@@ -71,5 +71,6 @@ func (a *App) readiness() client.Readiness {
 	} else {
 		add("delivery", "running", "", true)
 	}
+	r.Parts = append(r.Parts, a.unfitParts()...)
 	return r
 }

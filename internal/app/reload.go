@@ -78,8 +78,8 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 	if err != nil {
 		return notChecked(err)
 	}
-	mapper, problems := def.Compile(all, src.Lineage())
-	if err := problems.Err(); err != nil {
+	mapper, err := a.compile(ctx, a.store.Load(), def, all, src.Lineage())
+	if err != nil {
 		return err
 	}
 	// The last that can fail. From here on the tables' changes are in the stream, and nothing is lost when they are mapped.
