@@ -17,6 +17,8 @@ type Subscription struct {
 	TargetURL string `json:"target_url,omitzero"`
 	// ResourceID, when not nil, limits it to the events of this instance.
 	ResourceID *string `json:"resource_id,omitzero"`
+	// IgnoreSources are sources whose events are not sent to it.
+	IgnoreSources []string `json:"ignore_sources,omitzero"`
 	// State is read-only, as are DisabledReason and the times.
 	State          string            `json:"state,omitzero"`
 	DisabledReason *DisabledReason   `json:"disabled_reason,omitzero"`

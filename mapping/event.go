@@ -22,6 +22,9 @@ type Event struct {
 	// account, where a delete does not tell it, and where the audience is the admin: such events are the admin's only.
 	Account   string
 	Accounted bool
+	// Source is who caused the transaction, as the application names it in its Context; empty where it does not. It is not
+	// stored.
+	Source string
 	// Audience says who of the account and the admin the event is for. It is not stored: of a stored event only the
 	// account is known.
 	Audience Audience

@@ -3,12 +3,13 @@ package subscriptions
 import "slices"
 
 // Announce returns what the stream has to tell of a new or changed subscription; store is the id of the store that holds
-// it. The announcement shares the subscription's Events. A deletion is announced with Store, ID, a higher Version and
+// it. The announcement shares the subscription's lists. A deletion is announced with Store, ID, a higher Version and
 // Deleted alone.
 func Announce(s *Subscription, store string) Announcement {
 	return Announcement{
 		Store: store, ID: s.ID, Version: s.Version, Account: s.Account, Admin: s.Admin,
 		Events: s.Events, ResourceID: s.ResourceID, State: s.State,
+		IgnoreSources: s.IgnoreSources,
 	}
 }
 
@@ -21,5 +22,6 @@ func (s *Subscription) WithAnnouncement(a Announcement) *Subscription {
 	c.Events = slices.Clone(a.Events)
 	c.ResourceID = a.ResourceID
 	c.State = a.State
+	c.IgnoreSources = slices.Clone(a.IgnoreSources)
 	return c
 }

@@ -18,6 +18,7 @@ const MaxBody = 256 << 10
 // The limits of what a subscription holds: texts in characters, the target in bytes, the rest in members.
 const (
 	maxEvents        = 100
+	maxSources       = 20
 	maxTarget        = 2000
 	maxResourceID    = 500
 	maxAccount       = 200
@@ -31,6 +32,7 @@ const (
 // members are the names that a body may have, for finding the nearest.
 var members = []string{
 	"events", "event", "target_url", "resource_id", "secret", "delivery", "account", "name", "description", "metadata",
+	"ignore_sources",
 }
 
 // readOnly are the members that GET gives and nobody sets.
@@ -38,11 +40,10 @@ var readOnly = []string{"id", "state", "disabled_reason", "created_at", "updated
 
 // later tells the members of later versions with what their default is: a body that says no more than that is taken.
 var later = map[string]func(any) bool{
-	"filter":         isEmpty,
-	"ignore_sources": isEmpty,
-	"expires_at":     isEmpty,
-	"verification":   func(v any) bool { return isEmpty(v) || v == "none" },
-	"request":        isDefaultRequest,
+	"filter":       isEmpty,
+	"expires_at":   isEmpty,
+	"verification": func(v any) bool { return isEmpty(v) || v == "none" },
+	"request":      isDefaultRequest,
 }
 
 // isDefaultRequest says whether a request block asks for what is sent anyway.
@@ -85,6 +86,8 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 			r.readTarget(s, old, v, m)
 		case "resource_id":
 			s.ResourceID = readResourceID(v, m)
+		case "ignore_sources":
+			s.IgnoreSources = readSources(v, m)
 		case "secret":
 			readSecret(s, v, m)
 		case "delivery":
@@ -213,6 +216,33 @@ func readResourceID(v any, m *mistakes) string {
 		v = n.String()
 	}
 	return readText(m, "resource_id", v, maxResourceID)
+}
+
+// readSources reads the list of sources; one given twice counts once.
+func readSources(v any, m *mistakes) []string {
+	if v == nil {
+		return nil
+	}
+	list, ok := v.([]any)
+	switch {
+	case !ok:
+		m.add("ignore_sources", `is %s: give a list such as ["zapier"]`, kindOf(v))
+		return nil
+	case len(list) > maxSources:
+		m.add("ignore_sources", "has %d sources: give at most %d", len(list), maxSources)
+		return nil
+	}
+	var sources []string
+	for i, v := range list {
+		at := "ignore_sources[" + strconv.Itoa(i) + "]"
+		source := readText(m, at, v, maxName)
+		if v == "" || v == nil {
+			m.add(at, "is empty: give the source's name, as the application writes it")
+		} else if source != "" && !slices.Contains(sources, source) {
+			sources = append(sources, source)
+		}
+	}
+	return sources
 }
 
 // readSecret sets the secret, at once: who replaces a secret that leaked does not want it to sign any longer.

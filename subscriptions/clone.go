@@ -9,6 +9,7 @@ import (
 func (s *Subscription) Clone() *Subscription {
 	c := *s
 	c.Events = slices.Clone(s.Events)
+	c.IgnoreSources = slices.Clone(s.IgnoreSources)
 	c.Secrets = slices.Clone(s.Secrets)
 	c.Delivery = s.Delivery.clone()
 	c.Metadata = maps.Clone(s.Metadata)

@@ -20,8 +20,8 @@ type entry struct {
 	account, patterns, delivery uint32
 	// next is another entry whose ID has the same hash, 0 for none.
 	next uint32
-	// listed says that it can match.
-	listed bool
+	// listed says that it can match, ignores that it does not want events of some sources.
+	listed, ignores bool
 }
 
 // entriesAtOnce is how many entries are made together: a slice of all would be copied as it grows.
@@ -76,6 +76,11 @@ func appendPacked(dst []byte, s *Subscription) []byte {
 		}
 		dst = binary.AppendVarint(dst, until)
 	}
+	dst = binary.AppendUvarint(dst, uint64(len(s.IgnoreSources)))
+	for _, source := range s.IgnoreSources {
+		dst = binary.AppendUvarint(dst, uint64(len(source)))
+		dst = append(dst, source...)
+	}
 	return dst
 }
 
@@ -106,6 +111,12 @@ func unpack(s *Subscription, b []byte) {
 		if until != 0 {
 			s.Secrets[i].Until = time.Unix(0, until).UTC()
 		}
+	}
+	if n := number(); n > 0 {
+		s.IgnoreSources = make([]string, n)
+	}
+	for i := range s.IgnoreSources {
+		s.IgnoreSources[i] = next()
 	}
 }
 

@@ -89,7 +89,7 @@ func (x *Index) Put(s *Subscription) {
 		x.remove(old)
 	}
 	e := entry{
-		key: s.Key, version: s.Version, since: s.Since, listed: s.listed(),
+		key: s.Key, version: s.Version, since: s.Since, listed: s.listed(), ignores: len(s.IgnoreSources) > 0,
 		patterns: x.acquirePatterns(s.Events), delivery: x.acquireDelivery(s.Delivery),
 	}
 	if !s.Admin {
@@ -221,7 +221,11 @@ func (x *Index) Match(dst []*Subscription, ev *mapping.Event) []*Subscription {
 		x.found = slices.Compact(x.found)
 	}
 	for _, n := range x.found {
-		dst = append(dst, x.unpacked(n))
+		s := x.unpacked(n)
+		if ev.Source != "" && x.entries.at(n).ignores && slices.Contains(s.IgnoreSources, ev.Source) {
+			continue
+		}
+		dst = append(dst, s)
 	}
 	return dst
 }

@@ -25,7 +25,7 @@ func wants(s *sub, ev *mapping.Event) bool {
 	if s.State != subscriptions.Active || ev.Position.Commit <= s.Since {
 		return false
 	}
-	if s.ResourceID != "" && s.ResourceID != ev.Instance {
+	if s.ResourceID != "" && s.ResourceID != ev.Instance || ev.Source != "" && slices.Contains(s.IgnoreSources, ev.Source) {
 		return false
 	}
 	if s.Admin && ev.Audience == mapping.ToAccount || !s.Admin && ev.Audience == mapping.ToAdmin {
@@ -77,6 +77,9 @@ func randomSubscription(rng *rand.Rand, key int64) *sub {
 	if rng.IntN(3) == 0 {
 		s.ResourceID = pick(rng, []string{"1", "2", "42"})
 	}
+	for range rng.IntN(3) {
+		s.IgnoreSources = append(s.IgnoreSources, pick(rng, []string{"zapier", "sync"}))
+	}
 	for range 1 + rng.IntN(4) {
 		s.Events = append(s.Events, pick(rng, somePatterns))
 	}
@@ -100,7 +103,7 @@ func randomSubscription(rng *rand.Rand, key int64) *sub {
 func same(got, given *sub) bool { return reflect.DeepEqual(got, given) }
 
 func randomEvent(rng *rand.Rand) *mapping.Event {
-	ev := &mapping.Event{Resource: pick(rng, someResources), Position: cdc.Position{Commit: cdc.LSN(rng.IntN(110))}}
+	ev := &mapping.Event{Resource: pick(rng, someResources), Position: cdc.Position{Commit: cdc.LSN(rng.IntN(110))}, Source: pick(rng, []string{"", "zapier", "sync", "other"})}
 	ev.Type = ev.Resource + "." + pick(rng, []string{"create", "update", "delete", "won", "truncate"})
 	if !strings.HasSuffix(ev.Type, ".truncate") {
 		ev.Instance = pick(rng, []string{"1", "2", "42", ""})

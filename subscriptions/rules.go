@@ -118,7 +118,7 @@ func (r Rules) Patch(s *Subscription, body []byte) error {
 func (r Rules) rewrite(s *Subscription, o object, m *mistakes) error {
 	// What is not read below is the store's.
 	next := s.Clone()
-	next.Events, next.ResourceID, next.Delivery = nil, "", DeliveryOptions{}
+	next.Events, next.ResourceID, next.IgnoreSources, next.Delivery = nil, "", nil, DeliveryOptions{}
 	next.Name, next.Description, next.Metadata = "", "", nil
 	r.read(next, s, o, m)
 	if err := m.err(); err != nil {
@@ -150,10 +150,15 @@ func writable(s *Subscription) object {
 		metadata = append(metadata, member{k, v})
 	}
 	slices.SortFunc(metadata, byName)
+	sources := make([]any, len(s.IgnoreSources))
+	for i, source := range s.IgnoreSources {
+		sources[i] = source
+	}
 	return object{
 		{"events", events},
 		{"target_url", s.ShownTarget()},
 		{"resource_id", s.ResourceID},
+		{"ignore_sources", sources},
 		{"delivery", writableDelivery(s.Delivery)},
 		{"name", s.Name},
 		{"description", s.Description},

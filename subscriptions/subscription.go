@@ -26,6 +26,9 @@ type Subscription struct {
 	TargetURL secret.String
 	// ResourceID, when not empty, limits it to the events of this instance.
 	ResourceID string
+	// IgnoreSources are the sources, as the application names them in the context of its transactions, whose events it does
+	// not get: those that it causes itself.
+	IgnoreSources []string
 	// Secrets sign, newest first. Those after the first are being rotated out.
 	Secrets  []SigningSecret
 	Delivery DeliveryOptions
@@ -99,4 +102,6 @@ type Announcement struct {
 	Events     []string `json:"events,omitempty"`
 	ResourceID string   `json:"resource_id,omitempty"`
 	State      State    `json:"state,omitempty"`
+	// IgnoreSources is the subscription's.
+	IgnoreSources []string `json:"ignore_sources,omitempty"`
 }

@@ -14,6 +14,7 @@ type View struct {
 	Events         []string          `json:"events"`
 	TargetURL      string            `json:"target_url"`
 	ResourceID     *string           `json:"resource_id"`
+	IgnoreSources  []string          `json:"ignore_sources"`
 	State          State             `json:"state"`
 	DisabledReason *DisabledReason   `json:"disabled_reason"`
 	Delivery       DeliveryOptions   `json:"delivery"`
@@ -46,6 +47,9 @@ func (s *Subscription) Shown(withSecret bool) View {
 		d := *s.Disabled
 		d.Since = d.Since.UTC()
 		v.DisabledReason = &d
+	}
+	if v.IgnoreSources = slices.Clone(s.IgnoreSources); v.IgnoreSources == nil {
+		v.IgnoreSources = []string{}
 	}
 	if v.Events == nil {
 		v.Events = []string{}

@@ -143,6 +143,7 @@ func (p *program) createCommand(r *remote) *cobra.Command {
 	cmd.Flags().StringSliceVar(&s.Events, "events", nil, "contact.create, or deal.* for all of a resource, or *; several with commas")
 	cmd.Flags().StringVar(&s.TargetURL, "target-url", "", "where hooks are sent to")
 	cmd.Flags().StringVar(&account, "account", "", "the customer that it is for; only with an admin's token")
+	cmd.Flags().StringSliceVar(&s.IgnoreSources, "ignore-source", nil, "leave out events of transactions with this source in their context; several with commas")
 	cmd.Flags().StringVar(&s.Name, "name", "", "a name, for people")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if len(s.Events) == 0 || s.TargetURL == "" {

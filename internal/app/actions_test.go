@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/rowhook/rowhook/client"
@@ -69,5 +70,51 @@ func TestDisabledAndRotated(t *testing.T) {
 		if instance == "note/5" && q[0].Verify(sub.Secret) == nil {
 			t.Error("the secret that was taken away at once still signs")
 		}
+	}
+}
+
+// TestIgnoredSources: who causes a change and listens to it gets no echo; also by a touch, and after a start.
+func TestIgnoredSources(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	stop := r.start()
+	r.subscribe("/all", "note.*")
+	mine, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"note.*"}, TargetURL: r.recv.URL("/mine"), IgnoreSources: []string{"zapier", "sync"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(id, source string) {
+		t.Helper()
+		statements := []string{`insert into notes values (` + id + `, 'x')`}
+		if source != "" {
+			statements = append([]string{say(`{"source": ` + source + `}`)}, statements...)
+		}
+		r.transaction(statements...)
+	}
+	write("1", `"zapier"`)
+	write("2", `"other"`)
+	write("3", "")
+	write("4", `["zapier"]`)
+	write("5", `"sync"`)
+	r.recv.WaitFor(t, arrived("/all", "note/5", 1))
+	r.settled()
+	stop()
+	stop = r.start()
+	defer stop()
+	write("6", `"zapier"`)
+	if _, err := r.admin().Update(t.Context(), mine.ID, client.Patch{"ignore_sources": nil}); err != nil {
+		t.Fatal(err)
+	}
+	write("7", `"zapier"`)
+	all := r.recv.WaitFor(t, func(q []hooktest.Request) bool {
+		return arrived("/all", "note/7", 1)(q) && arrived("/mine", "note/7", 1)(q)
+	})
+	var got []string
+	for _, q := range hooktest.ByPath(all)["/mine"] {
+		got = append(got, q.Instance())
+	}
+	slices.Sort(got)
+	if want := []string{"note/2", "note/3", "note/4", "note/7"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -277,14 +277,14 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 		}
 		letters := len(h.letters)
 		h.mapPlaced(epoch, c, place)
-		said := h.spoken.context(c)
+		said, source := h.spoken.context(c)
 		for _, ev := range h.events {
-			ev.Context = said
+			ev.Context, ev.Source = said, source
 			h.match(ev)
 		}
 		h.toucher.note(c, h.mapper, place, h.events, h.letters[letters:])
 		if b := h.toucher.endsAt(i); b != nil {
-			b.said = said
+			b.said, b.source = said, source
 			if err := h.touch(ctx, b, changes, to); err != nil {
 				return err
 			}

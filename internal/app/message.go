@@ -21,6 +21,8 @@ type message struct {
 	// context is what is sent with the events, compacted; nil for none, and where speaks is false, which says nothing of it.
 	context []byte
 	speaks  bool
+	// source is that of the context, empty where it names none.
+	source string
 }
 
 var (
@@ -57,6 +59,9 @@ func parseMessage(content []byte) (message, error) {
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
 			return message{}, errNoObject
+		}
+		if name == "source" {
+			_ = json.Unmarshal(value, &m.source) // where it is no text, there is none
 		}
 		if name != "mute" {
 			if len(rest) > 1 {

@@ -36,6 +36,7 @@ type placedContext struct {
 	tx             *cdc.Tx
 	block, ordinal uint32
 	json           []byte
+	source         string
 }
 
 // reset forgets everything: transactions that are not over come again.
@@ -102,18 +103,18 @@ func (s *spoken) take(c *cdc.Change, epoch uint32) {
 	if !m.speaks {
 		return
 	}
-	s.contexts = append(s.contexts, placedContext{tx: c.Tx, block: c.Block, ordinal: c.Ordinal, json: m.context})
+	s.contexts = append(s.contexts, placedContext{tx: c.Tx, block: c.Block, ordinal: c.Ordinal, json: m.context, source: m.source})
 }
 
 // context is what holds at a change's place. Changes have to come in the order of their places.
-func (s *spoken) context(c *cdc.Change) []byte {
+func (s *spoken) context(c *cdc.Change) (json []byte, source string) {
 	for len(s.contexts) > 1 && s.contexts[1].holds(c) {
 		s.contexts = s.contexts[1:]
 	}
 	if len(s.contexts) > 0 && s.contexts[0].tx == c.Tx && s.contexts[0].holds(c) {
-		return s.contexts[0].json
+		return s.contexts[0].json, s.contexts[0].source
 	}
-	return nil
+	return nil, ""
 }
 
 // holds says that it was said before the change.

@@ -79,7 +79,8 @@ func (l *listener) flush(open bool) {
 	for part := l.stage.Next(); part != nil; part = l.stage.Next() {
 		for i := range part.Changes {
 			if c := &part.Changes[i]; c.Op != cdc.Message {
-				l.out = append(l.out, string(c.New[0].Data)+string(l.context(c)))
+				said, _ := l.context(c)
+				l.out = append(l.out, string(c.New[0].Data)+string(said))
 			}
 		}
 	}

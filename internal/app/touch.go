@@ -58,7 +58,8 @@ type touchedBlock struct {
 	// recorded says that what came of it may be in the store; resumed that the numbers begin behind that.
 	recorded, resumed bool
 	// said is the context at its last change.
-	said []byte
+	said   []byte
+	source string
 }
 
 // blockTarget is what a block says of a target.
@@ -275,7 +276,7 @@ func (h *handler) touchRow(b *touchedBlock, s *touchStream, number int, row *tou
 		t.events, t.letters = b.mapper.MapTouched(t.events, t.letters, row.of, &b.at, row.row)
 	}
 	for _, ev := range t.events {
-		ev.Context = b.said
+		ev.Context, ev.Source = b.said, b.source
 		p, stored := s.recorded[ev.ID]
 		if stored {
 			ev.Position = p
