@@ -28,6 +28,31 @@ func (c *Client) Disable(ctx context.Context, id, reason string) (*Subscription,
 	return c.act(ctx, id, "disable", map[string]string{"reason": reason})
 }
 
+// Pinged tells how a ping ended.
+type Pinged struct {
+	Delivered bool `json:"delivered"`
+	// Status is the answer's, nil where there was none.
+	Status     *int    `json:"status"`
+	DurationMS float64 `json:"duration_ms"`
+	// Reason is the typed reason of a failure, Detail says more for people.
+	Reason string `json:"reason,omitempty"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Ping sends a message of the type rowhook.ping to the subscription's target at once, and tells how that ended. That it
+// was not delivered is no error.
+func (c *Client) Ping(ctx context.Context, id string) (*Pinged, error) {
+	at, err := c.subscription(id)
+	if err != nil {
+		return nil, err
+	}
+	p := new(Pinged)
+	if _, err := c.do(ctx, http.MethodPost, at+"ping", nil, p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 func (c *Client) act(ctx context.Context, id, what string, body any) (*Subscription, error) {
 	at, err := c.subscription(id)
 	if err != nil {

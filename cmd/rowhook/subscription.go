@@ -36,7 +36,7 @@ func (p *program) subscriptionCommand() *cobra.Command {
 	group(cmd)
 	r.flags(cmd.PersistentFlags())
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.deleteCommand(&r), p.enableCommand(&r), p.disableCommand(&r),
+	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.deleteCommand(&r), p.enableCommand(&r), p.disableCommand(&r), p.pingCommand(&r),
 		p.rotateSecretCommand(&r))
 	return cmd
 }

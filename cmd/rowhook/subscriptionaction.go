@@ -43,6 +43,33 @@ func (p *program) rotateSecretCommand(r *remote) *cobra.Command {
 	return cmd
 }
 
+func (p *program) pingCommand(r *remote) *cobra.Command {
+	return p.actionCommand(r, "ping ID", "Send a message to a subscription's target at once, and tell what came of it", func(cmd *cobra.Command, c *client.Client, id string) error {
+		pinged, err := c.Ping(cmd.Context(), id)
+		if err != nil {
+			return answered(c, err)
+		}
+		if r.output == "json" {
+			if err := p.printJSON(pinged); err != nil {
+				return err
+			}
+		} else if pinged.Delivered {
+			fmt.Fprintf(p.stdout, "delivered: %d in %g ms\n", *pinged.Status, pinged.DurationMS)
+		}
+		if pinged.Delivered {
+			return nil
+		}
+		said := pinged.Reason
+		if pinged.Status != nil {
+			said += fmt.Sprintf(" %d", *pinged.Status)
+		}
+		if pinged.Detail != "" {
+			said += ": " + pinged.Detail
+		}
+		return fmt.Errorf("not delivered after %g ms: %s", pinged.DurationMS, said)
+	})
+}
+
 func (p *program) actionCommand(r *remote, use, short string, do func(*cobra.Command, *client.Client, string) error) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: oneID, RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := r.client()

@@ -12,10 +12,11 @@ var (
 	rotateSecret = route{methods: map[string]action{http.MethodPost: (*Server).rotateSecret}}
 	enable       = route{methods: map[string]action{http.MethodPost: (*Server).enable}}
 	disable      = route{methods: map[string]action{http.MethodPost: (*Server).disable}}
+	ping         = route{methods: map[string]action{http.MethodPost: (*Server).ping}}
 )
 
 // actions are what can be done to a subscription beside changing it, by the last part of the path.
-var actions = map[string]route{"rotate-secret": rotateSecret, "enable": enable, "disable": disable}
+var actions = map[string]route{"rotate-secret": rotateSecret, "enable": enable, "disable": disable, "ping": ping}
 
 func (s *Server) rotateSecret(c call) (answer, error) {
 	body, err := optionalBody(c.r)
@@ -54,6 +55,25 @@ func (s *Server) disable(c call) (answer, error) {
 		sub.Disable(by, reason, time.Now())
 		return nil
 	})
+}
+
+// ping shows whether hooks get through.
+func (s *Server) ping(c call) (answer, error) {
+	if _, err := optionalBody(c.r); err != nil {
+		return answer{}, err
+	}
+	sub, err := s.config.Repository.Get(c.r.Context(), c.scope, c.id)
+	if err != nil {
+		return answer{}, err
+	}
+	if s.config.Ping == nil {
+		return notFound("there is no such route: see the documentation of the API"), nil
+	}
+	pinged, err := s.config.Ping(c.r.Context(), sub)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(pinged)
 }
 
 // act changes a subscription and answers with it, with its secret if that was made just now.

@@ -91,6 +91,9 @@ func start(t testing.TB, changes ...func(*api.Config)) *bench {
 			}
 			return client.Readiness{Role: "active", Reason: "the source is away"}
 		},
+		Ping: func(_ context.Context, s *subscriptions.Subscription) (*client.Pinged, error) {
+			return &client.Pinged{Delivered: true, Detail: s.ID}, nil
+		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "rowhook_up 1\n") }),
 		Log:     slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version: "1.2.3",
@@ -285,6 +288,8 @@ func TestEveryRouteForEveryCaller(t *testing.T) {
 		{"POST", "/api/v1/subscription/{own}/enable", "", "", [5]int{401, 401, 200, 404, 200}},
 		{"POST", "/api/v1/subscription/{own}/disable", plain, `{"reason":"x"}`, [5]int{401, 401, 200, 404, 200}},
 		{"POST", "/api/v1/subscription/{own}/disable", "text/plain", `x`, [5]int{401, 401, 415, 415, 415}},
+		{"POST", "/api/v1/subscription/{own}/ping", "", "", [5]int{401, 401, 200, 404, 200}},
+		{"POST", "/api/v1/subscription/{own}/ping", "text/plain", "x", [5]int{401, 401, 415, 415, 415}},
 		{"POST", "/api/v1/subscription/{own}/rotate-secret", plain, `{}`, [5]int{401, 401, 200, 404, 200}},
 		{"POST", "/api/v1/subscription/{own}/rotate-secret", "", `{}`, [5]int{401, 401, 415, 415, 415}},
 		{"POST", "/api/v1/subscription/sub_none/rotate-secret", "", "", [5]int{401, 401, 404, 404, 404}},

@@ -39,6 +39,8 @@ type Config struct {
 	Resume func(ctx context.Context, acceptGap bool) (*client.Resumed, error)
 	// DeadLetters keeps what could not be mapped. Nil is no such routes.
 	DeadLetters DeadLetters
+	// Ping sends a message to the subscription's target at once, and tells how that ended. Nil is no such route.
+	Ping func(ctx context.Context, s *subscriptions.Subscription) (*client.Pinged, error)
 	// Metrics serves /metrics. Nil is none.
 	Metrics http.Handler
 	// Log gets a line for each request. Nil is none.

@@ -118,3 +118,44 @@ func TestIgnoredSources(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// TestPing is answered with what came of it, and is signed as any other.
+func TestPing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.recv.Handle("/fails", hooktest.Always(hooktest.Status(500)))
+	r.recv.Handle("/gone", hooktest.Always(hooktest.Status(410)))
+	r.start()
+	works := r.subscribe("/works", "note.*")
+	if _, err := r.admin().Disable(t.Context(), works.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.admin().Ping(t.Context(), works.ID)
+	if err != nil || !p.Delivered || p.Status == nil || *p.Status != 200 || p.DurationMS <= 0 {
+		t.Errorf("a ping: %+v, %v", p, err)
+	}
+	q := r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(q) > 0 })[0]
+	if err := q.Verify(works.Secret); err != nil || q.Type != "rowhook.ping" || string(q.Data()) != `{"subscription":"`+works.ID+`"}` {
+		t.Errorf("%s %s: %v", q, q.Body, err)
+	}
+	for path, status := range map[string]int{"/fails": 500, "/gone": 410} {
+		s := r.subscribe(path, "note.*")
+		if p, err := r.admin().Ping(t.Context(), s.ID); err != nil || p.Delivered || p.Status == nil || *p.Status != status || p.Reason != "http_status" {
+			t.Errorf("%s: %+v, %v", path, p, err)
+		}
+		if got, err := r.admin().Get(t.Context(), s.ID); err != nil || got.State != "active" {
+			t.Errorf("%s, after the ping: %+v, %v", path, got, err)
+		}
+	}
+	away, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"note.*"}, TargetURL: "http://127.0.0.1:1/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := r.admin().Ping(t.Context(), away.ID); err != nil || p.Delivered || p.Status != nil || p.Reason != "connection_refused" {
+		t.Errorf("nobody there: %+v, %v", p, err)
+	}
+	var rows int
+	if err := r.conn.QueryRow(t.Context(), `select (select count(*) from rowhook.event) + (select count(*) from rowhook.due) + (select count(*) from rowhook.attempt)`).Scan(&rows); err != nil || rows != 0 {
+		t.Errorf("%d rows are stored of it, %v", rows, err)
+	}
+}

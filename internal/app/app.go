@@ -193,6 +193,7 @@ func (a *App) api(cfg *config.Config) *api.Server {
 		ConfigRetries: len(cfg.Delivery.Retries),
 		Ready:         a.readiness,
 		Resume:        a.resume,
+		Ping:          a.ping,
 		DeadLetters:   deadLetters{a},
 		Metrics:       a.metrics.handler(),
 		Log:           a.log,
