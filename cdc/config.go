@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rowhook/rowhook/internal/secret"
 )
@@ -134,6 +136,13 @@ func (c Config) connectReplication(ctx context.Context) (*pgconn.PgConn, error) 
 	}
 	cfg.RuntimeParams["wal_sender_timeout"] = fmt.Sprintf("%dms", walSenderTimeout.Milliseconds())
 	cfg.Config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { c.notice(n.SeverityUnlocalized, n.Code, n.Message) }
+	most := thinAbove
+	if c.MaxMessage > 0 {
+		most = int(min(thinAbove, c.MaxMessage))
+	}
+	cfg.Config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return pgproto3.NewFrontend(&thinner{r: r, most: most}, w)
+	}
 	conn, err := pgconn.ConnectConfig(ctx, &cfg.Config)
 	if err != nil {
 		return nil, connectError("open a replication connection", &cfg.Config, err)
