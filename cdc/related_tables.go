@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -39,8 +41,51 @@ func RelatedTables(ctx context.Context, url secret.String, names []TableName, li
 	if err := loadIndexes(ctx, conn, tables); err != nil {
 		return nil, relatedTrouble(err)
 	}
+	if err := loadGuarded(ctx, conn, tables); err != nil {
+		return nil, relatedTrouble(err)
+	}
 	return tables, nil
 }
+
+// loadGuarded fills in GuardedFrom: whom the policies of a table count for.
+func loadGuarded(ctx context.Context, conn *pgx.Conn, tables map[TableName]*Table) error {
+	oids := oidsOf(tables)
+	rows, err := conn.Query(ctx, `select o from unnest($1::oid[]) o where row_security_active(o)`, oids)
+	if err != nil {
+		return fmt.Errorf("read whom row-level security counts for: %w", err)
+	}
+	guarded, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
+	if err != nil {
+		return fmt.Errorf("read whom row-level security counts for: %w", err)
+	}
+	for _, t := range tables {
+		if slices.Contains(guarded, t.OID) {
+			t.GuardedFrom = conn.Config().User
+		}
+	}
+	return nil
+}
+
+// Guarded refuses tables whose rows are to be read, and are not told to the role for row-level security: with row_security
+// off, whatever the policies say, Postgres refuses to read them. Nil where there are none.
+func Guarded(tables map[TableName]*Table) error {
+	var names []string
+	role := ""
+	for n, t := range tables {
+		if t.GuardedFrom != "" {
+			names, role = append(names, n.String()), t.GuardedFrom
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	return &Error{Class: Refused, What: fmt.Sprintf("row-level security guards %s from the role %q, and relations read it", strings.Join(names, ", "), role),
+		Mend: SeeAll(role)}
+}
+
+// SeeAll lets a role pass by row-level security.
+func SeeAll(role string) string { return "ALTER ROLE " + QuoteIdent(role) + " BYPASSRLS;" }
 
 func relatedTrouble(err error) error {
 	if errors.Is(err, context.Canceled) {

@@ -90,6 +90,8 @@ type Table struct {
 	Key []int
 	// Indexes are the first columns of the table's indexes that serve every row; nil where they were not asked for.
 	Indexes []string
+	// GuardedFrom is the role that may not read its rows for row-level security, where that was asked for; else empty.
+	GuardedFrom string
 }
 
 // Column is the index of the named column, or -1.

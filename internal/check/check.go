@@ -13,6 +13,8 @@ import (
 	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/finding"
 	"github.com/rowhook/rowhook/internal/problem"
+	"github.com/rowhook/rowhook/internal/seal"
+	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/internal/store"
 	"github.com/rowhook/rowhook/mapping"
 )
@@ -108,6 +110,10 @@ func storeConfig(cfg *config.Config) store.Config {
 	c := store.Config{URL: cfg.Store.URL, Schema: cfg.Store.Schema}
 	if cfg.Store.URL != cfg.Database.URL {
 		c.SourceURL = cfg.Database.URL
+	}
+	if key := cfg.Store.EncryptionKey; key != "" {
+		// The config was refused if one of them were none.
+		c.Keys, _ = seal.New(append([]secret.String{key}, cfg.Store.PreviousKeys...)...)
 	}
 	return c
 }

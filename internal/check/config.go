@@ -22,6 +22,11 @@ func (r *Report) config(cfg *config.Config) {
 				Consequence: "it can be guessed", Mend: "make another one with: openssl rand -hex 24"})
 		}
 	}
+	if cfg.Store.EncryptionKey == "" {
+		r.add(finding.Finding{Level: finding.Info, Place: "store.encryption_key", What: "there is none",
+			Consequence: "signing secrets and targets of subscriptions stand in the store, and in its backups, as they are",
+			Mend:        "make one with: openssl rand -base64 32"})
+	}
 	if !loopback(cfg.API.Listen) {
 		r.add(finding.Finding{Level: finding.Info, Place: "api.listen", What: fmt.Sprintf("the API listens at %s, for other machines too, and without TLS", cfg.API.Listen),
 			Consequence: "whoever is on the way reads tokens and secrets",

@@ -109,8 +109,8 @@ func used(m *mapping.Mapper, t *cdc.Table) []string {
 
 // access is what the role of database.read_url may do with a table.
 type access struct {
-	usage, sel, hidden bool
-	large              []string
+	usage, sel, guarded bool
+	large               []string
 }
 
 // privileges tells which rows rowhook will want to read and may not. The Mapper may be nil.
@@ -143,10 +143,30 @@ func (r *Report) privileges(ctx context.Context, cfg *config.Config, m *mapping.
 		if !a.usage || !a.sel {
 			r.add(finding.Finding{Level: finding.Error, Place: "table " + n.String(), What: fmt.Sprintf("the role %q may not read it, and a relation does", role),
 				Consequence: "events that hold the relation become dead letters", SQL: missingGrants(n, role, a)})
-		} else if a.hidden {
-			r.add(finding.Finding{Level: finding.Error, Place: "table " + n.String(), What: fmt.Sprintf("row-level security hides rows of it from the role %q, and a relation reads it", role),
-				Consequence: "hidden rows are null, or missing from lists, and nobody can tell", Mend: "let the role see all rows", SQL: []finding.Statement{seeAll(n, role)}})
+		} else if a.guarded {
+			r.add(finding.Finding{Level: finding.Error, Place: "table " + n.String(), What: fmt.Sprintf("row-level security guards it from the role %q, and a relation reads it", role),
+				Consequence: "rowhook run refuses to start; while it runs, events that hold the relation become dead letters", SQL: []finding.Statement{seeAll(role)}})
 		}
+	}
+	for _, res := range cfg.Mapping.Resources {
+		if m == nil || res.Account == nil || slices.Contains(related, res.Table) {
+			continue
+		}
+		info, ok := m.Resource(res.Name)
+		a, there := found[res.Table]
+		if !ok || !there || len(info.FromAPI) == 0 || a.usage && a.sel && !a.guarded {
+			continue
+		}
+		f := finding.Finding{Level: finding.Warning, Place: "table " + res.Table.String(),
+			What:        fmt.Sprintf("the role %q may not read it: whose an instance is when the application answers is not known", role),
+			Consequence: fmt.Sprintf("what %s takes from ${api.…} is left out of events of accounts, and named in partial", res.Name)}
+		if !a.usage || !a.sel {
+			f.SQL = missingGrants(res.Table, role, a)
+		}
+		if a.guarded {
+			f.SQL = append(f.SQL, seeAll(role))
+		}
+		r.add(f)
 	}
 	for _, n := range tablesOf(cfg) {
 		a, t := found[n], tables[n]
@@ -168,9 +188,9 @@ func (r *Report) privileges(ctx context.Context, cfg *config.Config, m *mapping.
 		case !a.usage || !a.sel:
 			r.add(finding.Finding{Level: finding.Warning, Place: "table " + n.String(), What: fmt.Sprintf("the role %q may not read it: ", role) + what,
 				Consequence: consequence, SQL: missingGrants(n, role, a)})
-		case a.hidden:
-			r.add(finding.Finding{Level: finding.Warning, Place: "table " + n.String(), What: fmt.Sprintf("row-level security hides rows of it from the role %q: ", role) + what,
-				Consequence: consequence, Mend: "let the role see all rows", SQL: []finding.Statement{seeAll(n, role)}})
+		case a.guarded:
+			r.add(finding.Finding{Level: finding.Warning, Place: "table " + n.String(), What: fmt.Sprintf("row-level security guards it from the role %q: ", role) + what,
+				Consequence: consequence, SQL: []finding.Statement{seeAll(role)}})
 		}
 	}
 	return nil
@@ -188,13 +208,11 @@ func missingGrants(n cdc.TableName, role string, a access) []finding.Statement {
 	return all
 }
 
-// seeAll is a policy that hides nothing from the role.
-func seeAll(n cdc.TableName, role string) finding.Statement {
-	return finding.Statement{Phase: finding.Grant,
-		SQL: fmt.Sprintf("CREATE POLICY rowhook_reads ON %s FOR SELECT TO %s USING (true);", n.Quote(), cdc.QuoteIdent(role)),
-		Unless: fmt.Sprintf("EXISTS (SELECT FROM pg_policies WHERE schemaname = %s AND tablename = %s AND policyname = 'rowhook_reads')",
-			cdc.QuoteLiteral(n.Schema), cdc.QuoteLiteral(n.Name)),
-		Note: "For this role alone. Restrictive policies go on hiding rows."}
+// seeAll lets the role pass by row-level security.
+func seeAll(role string) finding.Statement {
+	return finding.Statement{Phase: finding.Grant, SQL: cdc.SeeAll(role),
+		Note: "Of all tables that it has SELECT on. A policy is not enough: rowhook reads with row_security off, so that no hidden row looks as if it were gone.\n" +
+			"Where nobody may give this, a role that owns the tables, and shares them with rowhook's by GRANT, does the same."}
 }
 
 func readAccess(ctx context.Context, conn *pgx.Conn, tables map[cdc.TableName]*cdc.Table) (map[cdc.TableName]access, error) {
@@ -204,12 +222,7 @@ func readAccess(ctx context.Context, conn *pgx.Conn, tables map[cdc.TableName]*c
 	}
 	rows, err := conn.Query(ctx, `
 		select n.nspname, c.relname, has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT') or has_any_column_privilege(c.oid, 'SELECT'),
-			row_security_active(c.oid) and (
-				exists (select from pg_policy p where p.polrelid = c.oid and not p.polpermissive and p.polcmd in ('r', '*')
-					and (0::oid = any(p.polroles) or exists (select from unnest(p.polroles) u where u <> 0 and pg_has_role(u, 'USAGE'))))
-				or not exists (select from pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polcmd in ('r', '*')
-					and pg_get_expr(p.polqual, p.polrelid) = 'true'
-					and (0::oid = any(p.polroles) or exists (select from unnest(p.polroles) u where u <> 0 and pg_has_role(u, 'USAGE'))))),
+			row_security_active(c.oid),
 			array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attstorage <> 'p'
 				-- a varchar that is short stays in its row
 				and not (a.atttypid in ('varchar'::regtype, 'bpchar'::regtype) and a.atttypmod between 5 and 254)
@@ -224,7 +237,7 @@ func readAccess(ctx context.Context, conn *pgx.Conn, tables map[cdc.TableName]*c
 	found := map[cdc.TableName]access{}
 	var n cdc.TableName
 	var a access
-	_, err = pgx.ForEachRow(rows, []any{&n.Schema, &n.Name, &a.usage, &a.sel, &a.hidden, &a.large}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&n.Schema, &n.Name, &a.usage, &a.sel, &a.guarded, &a.large}, func() error {
 		found[n] = a
 		a.large = nil
 		return nil

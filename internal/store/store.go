@@ -166,6 +166,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := s.ensureSchema(ctx); err != nil {
 		return err
 	}
+	if err := s.refuseLater(ctx); err != nil {
+		return err
+	}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
 	if err != nil {
 		return err
@@ -188,6 +191,30 @@ func (s *Store) migrate(ctx context.Context) error {
 		s.cfg.Log.Info("store migrated", "schema", s.cfg.Schema, "version", r.Source.Version)
 	}
 	return nil
+}
+
+// refuseLater refuses a store that a later version has changed: what is there may mean something else by now, or be gone.
+func (s *Store) refuseLater(ctx context.Context) error {
+	var there bool
+	var have int64
+	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relname = 'migration')`, s.cfg.Schema).Scan(&there)
+	if err == nil && there {
+		err = s.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM migration WHERE is_applied`).Scan(&have)
+	}
+	if err != nil {
+		return s.setupError("read the store's version", err)
+	}
+	if newest := newestMigration(); have > newest {
+		return later(have, newest)
+	}
+	return nil
+}
+
+// later says that the store is a later version's.
+func later(have, newest int64) *cdc.Error {
+	return &cdc.Error{Class: cdc.Refused, What: fmt.Sprintf("the store was brought to version %d by a later rowhook, this one knows %d", have, newest),
+		Mend: "use the later rowhook; there is no way back but a backup"}
 }
 
 func (s *Store) ensureSchema(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,7 +41,31 @@ func Look(ctx context.Context, cfg Config) (*Survey, error) {
 		return v, nil
 	}
 	v.Store = s
+	if err := s.opens(ctx); err != nil {
+		if !errors.Is(err, ErrSealed) {
+			err = s.setupError("read the subscriptions", err)
+		}
+		return v, v.add(ctx, err)
+	}
 	return v, nil
+}
+
+// opens says whether the keys open what is sealed: one of each key is tried.
+func (s *Store) opens(ctx context.Context) error {
+	rows, err := s.pool.Query(ctx, `SELECT DISTINCT ON (split_part(secrets #>> '{}', '.', 3)) id, secrets FROM subscription
+		WHERE deleted_at IS NULL AND jsonb_typeof(secrets) = 'string' ORDER BY split_part(secrets #>> '{}', '.', 3), key`)
+	if err != nil {
+		return err
+	}
+	var id string
+	var secrets []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &secrets}, func() error {
+		if _, err := s.openSecrets(id, secrets); err != nil {
+			return sealError(fmt.Errorf("subscription %s: %w", id, err))
+		}
+		return nil
+	})
+	return err
 }
 
 func (v *Survey) add(ctx context.Context, err error) error {
@@ -63,6 +88,7 @@ func (v *Survey) add(ctx context.Context, err error) error {
 func (s *Store) look(ctx context.Context, v *Survey) (keep bool, err error) {
 	var readable, usable, mayCreate bool
 	var version *string
+	var applied []int64
 	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		var exists, recovery bool
 		err := tx.QueryRow(ctx, `
@@ -95,43 +121,48 @@ func (s *Store) look(ctx context.Context, v *Survey) (keep bool, err error) {
 			v.Good = append(v.Good, fmt.Sprintf("store: schema %s is there, rowhook run makes its tables", s.cfg.Schema))
 			return nil
 		}
-		if err := tx.QueryRow(ctx, `select max(version_id)::text from migration where is_applied`).Scan(&version); err != nil || version == nil {
-			return err
-		}
 		readable = true
-		return nil
+		return tx.QueryRow(ctx, `select coalesce(array_agg(version_id), '{}') from migration where is_applied`).Scan(&applied)
 	})
 	if err != nil || !readable {
 		return false, err
 	}
-	have, _ := strconv.ParseInt(*version, 10, 64)
-	switch newest := newestMigration(); {
+	known := knownMigrations()
+	newest := known[len(known)-1]
+	switch have := slices.Max(append(applied, 0)); {
 	case have > newest:
-		v.Findings = append(v.Findings, finding.Finding{Level: finding.Error, Place: "store",
-			What:        fmt.Sprintf("the store was brought to version %d by a later rowhook, this one knows %d", have, newest),
-			Consequence: "this rowhook may not understand what is there, or spoil it",
-			Mend:        "use the later rowhook; there is no way back but a backup"})
-		return false, nil
-	case have < newest:
-		v.Good = append(v.Good, fmt.Sprintf("store: schema %s, version %d: rowhook run brings it to %d", s.cfg.Schema, have, newest))
+		if err := v.add(ctx, later(have, newest)); err != nil {
+			return false, err
+		}
 		return false, nil
 	}
-	v.Good = append(v.Good, fmt.Sprintf("store: schema %s, version %d", s.cfg.Schema, have))
+	// They may have been applied in another order, so that one in between is missing.
+	for _, n := range known {
+		if !slices.Contains(applied, n) {
+			v.Good = append(v.Good, fmt.Sprintf("store: schema %s, version %d: rowhook run brings it to %d", s.cfg.Schema, n-1, newest))
+			return false, nil
+		}
+	}
+	v.Good = append(v.Good, fmt.Sprintf("store: schema %s, version %d", s.cfg.Schema, newest))
 	return true, nil
 }
 
-// newestMigration is the version that this program brings a store to.
-func newestMigration() int64 {
+// knownMigrations are the versions of the store that this program makes, in their order.
+func knownMigrations() []int64 {
 	files, _ := fs.Glob(migrations, "migrations/*.sql")
-	var newest int64
+	known := []int64{}
 	for _, f := range files {
 		number, _, _ := strings.Cut(strings.TrimPrefix(f, "migrations/"), "_")
 		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
-			newest = max(newest, n)
+			known = append(known, n)
 		}
 	}
-	return newest
+	slices.Sort(known)
+	return known
 }
+
+// newestMigration is the version that this program brings a store to.
+func newestMigration() int64 { return slices.Max(knownMigrations()) }
 
 // refusal is what opening the store would be refused with: for making the schema (42501), for using it, for its tables.
 func (s *Store) refusal(what, code string) *cdc.Error {
