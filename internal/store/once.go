@@ -24,6 +24,12 @@ func (s *Store) CreateOnce(ctx context.Context, x *subscriptions.Subscription, m
 		if errors.As(err, &told) && told.ConstraintName == "subscription_once" {
 			continue
 		}
+		if errors.Is(err, subscriptions.ErrTooMany) {
+			// The last one that there was room for may be this very request's, made meanwhile.
+			if made, again := s.madeOnce(ctx, x, once); made != nil || again != nil {
+				return made, made != nil, again
+			}
+		}
 		return x, false, err
 	}
 }

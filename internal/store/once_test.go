@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -126,5 +127,52 @@ func TestListSelects(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%+v: got %v, want %v", c.q, got, c.want)
 		}
+	}
+}
+
+// TestCreateOnceAtTheBound: of the same request at once, for the last subscription that an account may have, all get it.
+func TestCreateOnceAtTheBound(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.Database(t))
+	for round := range 5 {
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if _, _, err := s.CreateOnce(t.Context(), unmade("1"), round+1, subscriptions.Once{Key: fmt.Sprint(round), Body: [32]byte{1}}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if _, _, err := s.CreateOnce(t.Context(), unmade("1"), 5, subscriptions.Once{Key: "another", Body: [32]byte{1}}); !errors.Is(err, subscriptions.ErrTooMany) {
+		t.Errorf("one too many: %v", err)
+	}
+}
+
+// TestTargetHostsOfOldSubscriptions are those that new ones would have, and nothing of their credentials.
+func TestTargetHostsOfOldSubscriptions(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	conn := connect(t, db)
+	s := open(t, db)
+	var want []string
+	for _, target := range []secret.String{"https://example.com/hooks", "https://user:p@ss@B.example.com:8443/x@y", "HTTPS://c.example.com?x=@",
+		"https://u:p@[2001:db8::1]:8443/", "https://example.com./", "http://10.0.0.1:80"} {
+		x := unmade("1")
+		x.TargetURL = target
+		if err := s.Create(t.Context(), x, 0); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, x.TargetHost())
+	}
+	s.Close()
+	// As it was before version 7.
+	exec(t, conn, `DELETE FROM migration WHERE version_id = 7`)
+	exec(t, conn, `DROP INDEX subscription_once`)
+	exec(t, conn, `ALTER TABLE subscription DROP COLUMN once_key, DROP COLUMN once_body, DROP COLUMN target_host`)
+	open(t, db)
+	if got := value[[]string](t, conn, `SELECT array_agg(target_host ORDER BY key) FROM subscription`); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
