@@ -49,6 +49,12 @@ func (s *Server) login(r *http.Request) (found login, ok bool, err error) {
 	if ok || !given || s.config.Made == nil || !strings.HasPrefix(token, subscriptions.TokenPrefix) {
 		return found, ok && given, nil
 	}
+	select {
+	case s.lookups <- struct{}{}:
+		defer func() { <-s.lookups }()
+	case <-r.Context().Done():
+		return login{}, false, r.Context().Err()
+	}
 	t, err := s.config.Made.FindToken(r.Context(), subscriptions.TokenHash(token))
 	if err != nil {
 		if errors.Is(err, subscriptions.ErrTokenNotFound) {

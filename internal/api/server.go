@@ -65,12 +65,17 @@ type Server struct {
 	logins  []login
 	log     *slog.Logger
 	limiter *limiter
+	// lookups are those of tokens that are under way.
+	lookups chan struct{}
 }
+
+// lookupsAtOnce bounds how many connections of the store whoever is not known may take: deliveries are written by the same.
+const lookupsAtOnce = 2
 
 // New makes a server of the config.
 func New(c Config) *Server {
 	s := &Server{config: c, base: "/" + strings.Trim(c.BasePath, "/"), logins: logins(c.Tokens), log: c.Log,
-		limiter: newLimiter(c.AccountRate)}
+		limiter: newLimiter(c.AccountRate), lookups: make(chan struct{}, lookupsAtOnce)}
 	if s.base == "/" {
 		s.base = ""
 	}
