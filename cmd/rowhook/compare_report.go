@@ -99,7 +99,9 @@ func (r *report) add(x *result) {
 	slices.SortFunc(x.Fields, func(a, b *field) int { return strings.Compare(a.Path, b.Path) })
 	r.results = append(r.results, x)
 	if !r.json {
-		r.text(x)
+		text := *r
+		text.output = plain{r.output}
+		text.text(x)
 	}
 }
 

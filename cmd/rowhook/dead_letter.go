@@ -71,7 +71,7 @@ func (p *program) listLettersCommand(r *remote) *cobra.Command {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "ID\tSTATE\tTYPE\tINSTANCE\tCOMMITTED\tREASON")
 		for _, l := range found {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, stateOf(l), l.Type, l.Instance, l.CommittedAt.Format(time.RFC3339), l.Reason)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, stateOf(l), l.Type, plainText(l.Instance), l.CommittedAt.Format(time.RFC3339), l.Reason)
 		}
 		return w.Flush()
 	}
@@ -104,7 +104,7 @@ func (p *program) getLetterCommand(r *remote) *cobra.Command {
 		}
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintf(w, "id\t%s\nstate\t%s\nresource\t%s\ninstance\t%s\nop\t%s\ntype\t%s\nevent_id\t%s\nreason\t%s\ntries\t%d\ncommitted_at\t%s\n",
-			l.ID, l.State, l.Resource, l.Instance, l.Op, l.Type, l.EventID, l.Reason, l.Tries, l.CommittedAt.Format(time.RFC3339))
+			l.ID, l.State, l.Resource, plainText(l.Instance), l.Op, l.Type, l.EventID, l.Reason, l.Tries, l.CommittedAt.Format(time.RFC3339))
 		if l.RequestedAt != nil {
 			fmt.Fprintf(w, "requested_at\t%s\n", l.RequestedAt.Format(time.RFC3339))
 		}
