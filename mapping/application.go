@@ -3,10 +3,12 @@ package mapping
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
 
+	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/problem"
 )
 
@@ -267,6 +269,62 @@ func (c *Completion) documentOf(w *pending) *document {
 		return nil
 	case !w.locate():
 		return &document{missing: true, failed: w.broken}
+	case w.given:
+		return &document{missing: true}
 	}
 	return c.documents[w.address]
+}
+
+// Owners asks whose the rows are by now that the application has answered for, of events that an account gets. What it says
+// of an instance that was given away is the new account's, so the rows have to be read behind the answers. Each is given to
+// Owned, in the order of the requests.
+func (c *Completion) Owners() []cdc.RowRequest {
+	c.owned = c.owned[:0]
+	var requests []cdc.RowRequest
+	for _, e := range c.events {
+		w := e.pending
+		if w == nil || !e.Accounted || !w.planned.usesAPI || w.planned.relation == nil || len(w.planned.accountColumns) == 0 || !w.locate() {
+			continue
+		}
+		if d := c.documents[w.address]; d == nil || d.missing || d.failed != "" {
+			continue
+		}
+		w.given = true
+		request := cdc.RowRequest{Relation: w.planned.relation, Columns: slices.Sorted(slices.Values(w.planned.accountColumns))}
+		for _, k := range request.Relation.Key {
+			if v := w.value(k); v.Kind == cdc.Text {
+				request.Key = append(request.Key, v.Data)
+			}
+		}
+		if len(request.Key) == len(request.Relation.Key) && len(request.Key) > 0 {
+			requests, c.owned = append(requests, request), append(c.owned, w)
+		}
+	}
+	return requests
+}
+
+// Owned gives the row of a request of Owners; nil where there is none, or it cannot be read.
+func (c *Completion) Owned(request int, row cdc.Row) {
+	w := c.owned[request]
+	columns := slices.Sorted(slices.Values(w.planned.accountColumns))
+	if len(row) < len(columns) {
+		return
+	}
+	for n, i := range columns {
+		if was := w.value(i); row[n].Kind != was.Kind || !bytes.Equal(row[n].Data, was.Data) {
+			return
+		}
+	}
+	w.given = false
+}
+
+// value is a value of the event's row.
+func (w *pending) value(i int) cdc.Value {
+	if i < len(w.row) && w.row[i].Kind != cdc.Unchanged {
+		return w.row[i]
+	}
+	if i < len(w.fallback) {
+		return w.fallback[i]
+	}
+	return cdc.Value{}
 }

@@ -17,6 +17,8 @@ type pending struct {
 	// address is that of the application's answer, once located; broken is why there can be none.
 	address, broken string
 	located         bool
+	// given says that the row has another account by now, or none that can be read: the answer is not this one's.
+	given bool
 }
 
 // pendingOf keeps the row that is being mapped.
@@ -43,6 +45,8 @@ type Completion struct {
 	level   []*link
 	// documents are the application's answers by their path.
 	documents map[string]*document
+	// owned are the rows that Owners has asked for.
+	owned []*pending
 	// failed are the lookups that cannot be answered, and why.
 	failed map[*cdc.Lookup]string
 	// broken is why the event that is being rendered cannot be.

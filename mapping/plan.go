@@ -23,6 +23,8 @@ type plan struct {
 
 // planned is a resource for the columns of a relation.
 type planned struct {
+	// relation is what its columns are counted in; nil for rows that no stream described.
+	relation *cdc.Relation
 	*compiled
 	*bound
 	// broken says why the resource does not fit the relation; its changes are dead letters then.
@@ -86,6 +88,7 @@ func (m *Mapper) bindRelation(r *cdc.Relation) *plan {
 		} else {
 			p.wanted.Net = true
 		}
+		p.resources[i].relation = r
 		m.retarget(&p.resources[i], r)
 		m.fits(&p.resources[i])
 	}

@@ -323,7 +323,7 @@ func (h *handler) replayResource(ctx context.Context, txs []*cdc.Tx, resource st
 		}
 	}
 	for len(jobs) > 0 {
-		c, n, err := h.completer.read(ctx, jobs, txs)
+		c, n, err := h.completionOf(ctx, jobs, txs)
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,9 @@ func withRelated(ctx context.Context, cfg *config.Config, def *mapping.Definitio
 		return tables, nil
 	}
 	related, err := cdc.RelatedTables(ctx, cfg.Database.ReadURL, names, lineage)
+	if err == nil {
+		err = cdc.Guarded(related)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -79,18 +82,9 @@ func (h *handler) submit(ctx context.Context, changes []cdc.Change, receipt *cdc
 
 // submitCompleted completes the first of the jobs, and returns how many they are.
 func (h *handler) submitCompleted(ctx context.Context, jobs []sender.Job, txs []*cdc.Tx, receipt *cdc.Receipt) (int, error) {
-	c, n, err := h.completer.read(ctx, jobs, txs)
+	c, n, err := h.completionOf(ctx, jobs, txs)
 	if err != nil {
 		return 0, err
-	}
-	if err := h.asker.ask(ctx, c, txs); err != nil {
-		return 0, err
-	}
-	for i := range jobs[:n] {
-		if c.Lacks(jobs[i].Event) {
-			n = i // the answers of those before it are enough for now
-			break
-		}
 	}
 	from, size := 0, 0
 	for i := range jobs[:n] {
@@ -111,6 +105,35 @@ func (h *handler) submitCompleted(ctx context.Context, jobs []sender.Job, txs []
 		}
 	}
 	return n, h.dispatcher.Submit(ctx, jobs[from:n], receipt)
+}
+
+// completionOf has what the first of the jobs' events wait for, and returns how many they are. The error is the context's.
+func (h *handler) completionOf(ctx context.Context, jobs []sender.Job, txs []*cdc.Tx) (*mapping.Completion, int, error) {
+	c, n, err := h.completer.read(ctx, jobs, txs)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := h.asker.ask(ctx, c, txs); err != nil {
+		return nil, 0, err
+	}
+	for i := range jobs[:n] {
+		if c.Lacks(jobs[i].Event) {
+			n = i // the answers of those before it are enough for now
+			break
+		}
+	}
+	// Where the changes come from: a standby may not know yet what the application does.
+	for owners, at := c.Owners(), 0; at < len(owners); {
+		rows, err := h.app.rows.Read(ctx, txs, owners[at:], relatedBytes)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, row := range rows {
+			c.Owned(at, row)
+			at++
+		}
+	}
+	return c, n, nil
 }
 
 // read reads the rows of the first events, and returns how many they are. The error is the context's.
