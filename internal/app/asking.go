@@ -31,9 +31,10 @@ type asker struct {
 	observe func(result string)
 	limits  askLimits
 
-	// witness is a path that was answered, by the client asked: it tells whether the application is there.
-	witness string
-	asked   *application.Client
+	// witnesses are paths that were answered last, by the client asked, the newest last: they tell whether the application is
+	// there. Several, since one may be what fails now.
+	witnesses []string
+	asked     *application.Client
 	// missing says when it was last told of a resource that the application does not know an instance.
 	missing map[string]time.Time
 	waiting atomic.Pointer[string]
@@ -44,8 +45,8 @@ type askLimits struct {
 	// An instance is given up after so many tries within so long, in each of which the application was there.
 	tries  int
 	within time.Duration
-	// unproven is the same where the application has failed by itself (500), and has never answered: nobody can tell
-	// whether it ever will.
+	// unproven is the same where the application has failed by itself (500), and has answered for no other instance: nobody
+	// can tell whether it ever will.
 	unproven time.Duration
 	// pauses between two rounds grow from the one to the other.
 	pauseMin, pauseMax time.Duration
@@ -69,6 +70,9 @@ const (
 
 // calmer is by how much pauses grow further where only some instances fail.
 const calmer = 4
+
+// witnessesMax is how many paths that were answered are known.
+const witnessesMax = 8
 
 // maxRetryAfter is how long the application can ask to be left alone.
 const maxRetryAfter = time.Minute
@@ -129,7 +133,7 @@ func (a *asker) ask(ctx context.Context, events wanting, txs []*cdc.Tx) error {
 	for {
 		client := a.client()
 		if client != a.asked {
-			a.asked, a.witness = client, ""
+			a.asked, a.witnesses = client, nil
 		}
 		tried := a.round(ctx, client, todo, a.limits.bytes-size, there)
 		cut := len(tried) < len(todo)
@@ -141,7 +145,8 @@ func (a *asker) ask(ctx context.Context, events wanting, txs []*cdc.Tx) error {
 		for _, q := range tried {
 			if q.err == nil {
 				size += len(q.answer)
-				a.witness, there = q.Path, true
+				there = true
+				a.note(q.Path)
 				events.Answer(q.Path, q.answer)
 				a.observe(askedOK)
 				continue
@@ -234,9 +239,13 @@ func (a *asker) judge(ctx context.Context, client *application.Client, events wa
 	if len(failed) == 0 {
 		return nil, there, 0
 	}
-	if !there && a.witness != "" && !slices.ContainsFunc(failed, func(q *question) bool { return q.Path == a.witness }) {
-		_, err := client.Get(ctx, a.witness)
-		there = err == nil || refusal(err).Missing()
+	witness := a.witnessOf(failed)
+	if !there && witness != "" {
+		_, err := client.Get(ctx, witness)
+		if there = err == nil || refusal(err).Missing(); !there && ctx.Err() == nil && len(a.witnesses) > 1 {
+			// It may be what fails: the next time another one is asked.
+			a.witnesses = append([]string{witness}, slices.DeleteFunc(a.witnesses, func(p string) bool { return p == witness })...)
+		}
 	}
 	now := time.Now()
 	for _, q := range failed {
@@ -250,13 +259,31 @@ func (a *asker) judge(ctx context.Context, client *application.Client, events wa
 		switch waited := now.Sub(q.first); {
 		case q.proven >= a.limits.tries && waited >= a.limits.within:
 			events.FailDocument(q.Path, a.reason(client, q)+"; it answers for others")
-		case a.witness == "" && refused.Own() && waited >= a.limits.unproven:
+		case witness == "" && refused.Own() && waited >= a.limits.unproven:
 			events.FailDocument(q.Path, a.reason(client, q))
 		default:
 			rest, wait = append(rest, q), max(wait, min(refused.RetryAfter, maxRetryAfter))
 		}
 	}
 	return rest, there, wait
+}
+
+// note takes a path that was answered.
+func (a *asker) note(path string) {
+	a.witnesses = append(slices.DeleteFunc(a.witnesses, func(p string) bool { return p == path }), path)
+	if over := len(a.witnesses) - witnessesMax; over > 0 {
+		a.witnesses = slices.Delete(a.witnesses, 0, over)
+	}
+}
+
+// witnessOf is the newest path that was answered and is not among those that have failed; empty where there is none.
+func (a *asker) witnessOf(failed []*question) string {
+	for i := len(a.witnesses) - 1; i >= 0; i-- {
+		if !slices.ContainsFunc(failed, func(q *question) bool { return q.Path == a.witnesses[i] }) {
+			return a.witnesses[i]
+		}
+	}
+	return ""
 }
 
 // refusal is what the application's client says; a context that ended says nothing.
