@@ -106,16 +106,16 @@ func (m *Mapper) mapTransfer(o *output, p *planned, t transfer, was state) {
 	c, old := o.change, m.old
 	defer func() { m.audience = ToAll }()
 	if was == there && t.from != "" && m.hasKey(p, old) {
-		m.audience, m.old, m.told, m.updates = ToAccount, nil, nil, false
+		m.audience, m.owner, m.old, m.told, m.updates = ToAccount, t.from, nil, nil, false
 		m.one(o, p, p.deleted, old, nil)
 	}
 	if t.to != "" {
-		m.audience, m.old, m.told, m.updates = ToAccount, nil, nil, false
-		if !m.one(o, p, p.created, c.New, c.Old) {
-			return // the admin's would fail too
+		m.audience, m.owner, m.old, m.told, m.updates = ToAccount, t.to, nil, nil, false
+		if m.one(o, p, p.created, c.New, c.Old) {
+			m.named(o, p, true)
 		}
-		m.named(o, p, true)
 	}
+	// Where that fails, so may this: each has a dead letter of its own.
 	m.audience, m.old, m.told, m.updates = ToAdmin, old, old, was == there
 	update := changed(c, p.shown, p.ignored)
 	if !update || m.one(o, p, p.updated, c.New, c.Old) {
@@ -129,7 +129,7 @@ func (m *Mapper) namedOfTransfer(o *output, p *planned, t transfer) {
 	old := m.old
 	defer func() { m.audience = ToAll }()
 	if t.to != "" {
-		m.audience, m.old, m.told = ToAccount, nil, nil
+		m.audience, m.owner, m.old, m.told = ToAccount, t.to, nil, nil
 		m.named(o, p, true)
 	}
 	m.audience, m.old, m.told = ToAdmin, old, old

@@ -42,7 +42,9 @@ type Mapper struct {
 	old, told cdc.Row
 	updates   bool
 	audience  Audience
-	transfer  transfer
+	// owner is the account that events are for while the audience is ToAccount.
+	owner    string
+	transfer transfer
 	// compared says that was, what the update has changed, is known: its named events have the same.
 	compared bool
 	was      []byte

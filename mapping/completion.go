@@ -199,8 +199,12 @@ func (c *Completion) Complete(e *Event) (letter DeadLetter, dead bool) {
 	if reason == "" {
 		return DeadLetter{}, false
 	}
-	return DeadLetter{Resource: p.Name, Op: w.op, Instance: e.Instance, Position: e.Position, Time: e.Time, Reason: reason,
-		EventID: e.ID, Type: e.Type, Key: p.keyNames()}, true
+	letter = DeadLetter{Resource: p.Name, Op: w.op, Instance: e.Instance, Position: e.Position, Time: e.Time, Reason: reason,
+		EventID: e.ID, Type: e.Type, Key: p.keyNames(), Audience: e.Audience, Context: e.Context}
+	if e.Audience == ToAccount {
+		letter.Account = e.Account
+	}
+	return letter, true
 }
 
 func (m *Mapper) complete(e *Event, c *Completion) (reason string) {

@@ -25,8 +25,8 @@ type Event struct {
 	// Source is who caused the transaction, as the application names it in its Context; empty where it does not. It is not
 	// stored.
 	Source string
-	// Audience says who of the account and the admin the event is for. It is not stored: of a stored event only the
-	// account is known.
+	// Audience says who of the account and the admin the event is for. It is not stored but with a dead letter: of a stored
+	// event only the account is known.
 	Audience Audience
 	Position cdc.Position
 	// Time is the commit's, UTC.
@@ -69,6 +69,12 @@ type DeadLetter struct {
 	// Known is what the log told of a row that is gone, by column, as far as it is small; nil is a null. It is for the
 	// event's data and never shown.
 	Known map[string]*string
+	// Audience is that of the event that was to be made. Account is the account that it is for where that is ToAccount: its
+	// row may be another one's by the time of a replay. It is empty where it is not known.
+	Audience Audience
+	Account  string
+	// Context is the event's, as Event has it.
+	Context []byte
 	// Refused says that the event was made, and the store did not take it.
 	Refused bool
 	// Tries counts the replays that were tried.

@@ -53,7 +53,10 @@ func (o *output) event(e *Event) {
 // deadLetter makes the dead letter of an event. Its instance may be empty, where it is not known.
 func (m *Mapper) deadLetter(o *output, p *planned, event, instance, reason string) *DeadLetter {
 	l := DeadLetter{Resource: p.Name, Op: o.change.Op, Instance: instance, Position: o.position, Time: o.change.Tx.Time.UTC(), Reason: reason,
-		EventID: m.eventID(o, p, event, instance), Type: event}
+		EventID: m.eventID(o, p, event, instance), Type: event, Audience: m.audience}
+	if m.audience == ToAccount {
+		l.Account = m.owner
+	}
 	if instance != "" {
 		l.Key = p.keyNames()
 	}

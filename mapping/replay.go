@@ -76,12 +76,13 @@ func (m *Mapper) Replay(l *DeadLetter, rel *cdc.Relation, row cdc.Row) (out Repl
 		return Replayed{Reason: p.broken}
 	}
 	defer func() {
+		m.audience = ToAll
 		m.letGo()
 		if r := recover(); r != nil {
 			out = Replayed{Reason: panicked(r)}
 		}
 	}()
-	m.old, m.told, m.updates = nil, nil, false
+	m.old, m.told, m.updates, m.audience = nil, nil, false, l.Audience
 	x := replay{Mapper: m, planned: p, letter: l, relation: rel}
 	return x.run(row)
 }
@@ -110,7 +111,10 @@ func (x *replay) run(row cdc.Row) Replayed {
 		return x.event(event, nil)
 	case event == x.deleted:
 		if is == there {
-			return Replayed{} // it is there again, and what made it so is told by itself
+			moved, reason := x.moved(row)
+			if !moved {
+				return Replayed{Reason: reason} // it is there again, and what made it so is told by itself
+			}
 		}
 		return x.delete()
 	case event == "" || event == x.updated:
@@ -121,6 +125,29 @@ func (x *replay) run(row cdc.Row) Replayed {
 		return x.event(event, row)
 	}
 	return x.named(event, row)
+}
+
+// moved says whether the row, which is there, is not the account's for which it went.
+func (x *replay) moved(row cdc.Row) (moved bool, reason string) {
+	if x.letter.Audience != ToAccount || x.bound.account == nil {
+		return false, ""
+	}
+	var accounts [2]string
+	for i, row := range [2]cdc.Row{x.before(), row} {
+		if accounts[i] = x.letter.Account; i == 0 && accounts[i] != "" {
+			continue
+		}
+		r := &x.renderer
+		r.row, r.fallback, r.old, r.failed, r.err = row, nil, nil, nil, nil
+		text, k := r.accountText(nil, x.bound.account)
+		if r.err != nil {
+			return false, r.reason(x.Name)
+		}
+		if accounts[i] = string(text); k != known {
+			return false, ""
+		}
+	}
+	return accounts[0] != "" && accounts[0] != accounts[1], ""
 }
 
 // before is the row before the change, as far as the letter has it.
@@ -191,7 +218,8 @@ func (x *replay) named(event string, row cdc.Row) Replayed {
 		return x.event(event, row)
 	}
 	e := &x.conditions.events[i]
-	if len(e.old) > 0 {
+	// For an account to which the row has come there was none before.
+	if len(e.old) > 0 && x.letter.Audience != ToAccount {
 		return Replayed{Reason: fmt.Sprintf("%s asks for the row before the change, which is not there any more: discard it", event)}
 	}
 	r := &x.renderer
@@ -216,14 +244,21 @@ func (x *replay) event(name string, row cdc.Row) Replayed {
 	o := output{position: l.Position, change: &cdc.Change{Op: op, Tx: &cdc.Tx{Commit: l.Position.Commit, Time: l.Time}, Ordinal: l.Position.Ordinal,
 		Relation: x.relation, New: row}}
 	if name == x.truncated {
-		return Replayed{Event: &Event{ID: x.idOf(name), Type: name, Resource: x.Name, Time: l.Time.UTC(), Position: l.Position, Data: []byte("null")}}
+		return Replayed{Event: &Event{ID: x.idOf(name), Type: name, Resource: x.Name, Time: l.Time.UTC(), Position: l.Position, Data: []byte("null"), Context: l.Context}}
 	}
 	x.one(&o, x.planned, name, row, nil)
 	if len(o.dead) > 0 {
 		return Replayed{Reason: o.dead[0].Reason}
 	}
 	e := o.events[0]
-	e.ID = x.idOf(name)
+	e.ID, e.Context = x.idOf(name), l.Context
+	switch {
+	case l.Audience != ToAccount || l.Account == "" || e.Accounted && e.Account == l.Account:
+	case name == x.deleted:
+		e.Account, e.Accounted = l.Account, true
+	default:
+		return Replayed{} // it is another one's by now, and that it went is told by itself
+	}
 	return Replayed{Event: e}
 }
 

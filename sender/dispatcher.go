@@ -165,7 +165,7 @@ func (d *Dispatcher) Bury(letter mapping.DeadLetter, receipt *cdc.Receipt) {
 func (d *Dispatcher) keep(r Record, receipt *cdc.Receipt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	price := int64(len(r.DeadLetter.Reason)+len(r.DeadLetter.Instance)) + eventOverhead
+	price := int64(len(r.DeadLetter.Reason)+len(r.DeadLetter.Instance)+len(r.DeadLetter.Context)) + eventOverhead
 	for name, value := range r.DeadLetter.Known {
 		price += int64(len(name)) + knownOverhead
 		if value != nil {

@@ -82,12 +82,20 @@ func letterOf(r *Record, refused *RefusedError) *mapping.DeadLetter {
 	if r.Op == Bury || r.Op == Amend {
 		l := *r.DeadLetter
 		l.Resource, l.Instance, l.Reason = inASCII(l.Resource), inASCII(l.Instance), inASCII(l.Reason)
-		l.Type, l.Key, l.Known = inASCII(l.Type), nil, nil
+		l.Type, l.Key, l.Known, l.Context = inASCII(l.Type), nil, nil, nil
+		if account := inASCII(l.Account); account != l.Account {
+			l.Account = ""
+		}
 		return &l
 	}
 	ev := r.Event
-	return &mapping.DeadLetter{Resource: inASCII(ev.Resource), Op: opOf(ev), Instance: inASCII(ev.Instance), Position: ev.Position, Time: ev.Time,
-		Reason: "the store refuses the event: " + inASCII(refused.Reason), EventID: ev.ID, Type: inASCII(ev.Type), Refused: true}
+	l := &mapping.DeadLetter{Resource: inASCII(ev.Resource), Op: opOf(ev), Instance: inASCII(ev.Instance), Position: ev.Position, Time: ev.Time,
+		Reason: "the store refuses the event: " + inASCII(refused.Reason), EventID: ev.ID, Type: inASCII(ev.Type), Refused: true,
+		Audience: ev.Audience}
+	if account := inASCII(ev.Account); ev.Audience == mapping.ToAccount && account == ev.Account {
+		l.Account = account
+	}
+	return l
 }
 
 // inASCII is the text with \u escapes in place of what is not printable ASCII, bounded.

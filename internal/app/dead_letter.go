@@ -105,21 +105,40 @@ type fate struct {
 	reason string
 }
 
-// replayLetters replays letters, in the order of their positions, and returns when what became of them is durable. It is
-// false when the store is not ours any more.
+// replayLetters replays letters, those of a resource in the order of their positions, and returns when what became of them is
+// durable. It is false when the store is not ours any more. Where their events are large, some are handed on before others
+// are made.
 func (h *handler) replayLetters(ctx context.Context, txs []*cdc.Tx, letters []*store.DeadLetter, told *tally) (durable bool, err error) {
-	fates, err := h.fatesOf(ctx, txs, letters)
-	if err != nil {
-		return false, err
+	repeated, byResource := fatesOf(letters)
+	if durable, err := h.endReplay(ctx, repeated, told); err != nil || !durable {
+		return durable, err
 	}
+	for _, fates := range byResource {
+		for len(fates) > 0 {
+			n, err := h.replayResource(ctx, txs, fates[0].letter.Resource, fates)
+			if err != nil {
+				return false, err
+			}
+			if durable, err := h.endReplay(ctx, fates[:n], told); err != nil || !durable {
+				return durable, err
+			}
+			clear(fates[:n])
+			fates = fates[n:]
+		}
+	}
+	return true, nil
+}
+
+// endReplay hands on what dead letters have come to, and returns when that is durable.
+func (h *handler) endReplay(ctx context.Context, fates []*fate, told *tally) (durable bool, err error) {
 	jobs, err := h.replayedJobs(ctx, fates)
 	if err != nil {
 		return false, err
 	}
 	// One more, so that it is not settled before all have been handed on.
-	receipt := cdc.NewReceipt(len(letters) + 1)
-	for i := range fates {
-		f, j := &fates[i], &jobs[i]
+	receipt := cdc.NewReceipt(len(fates) + 1)
+	for i, f := range fates {
+		j := &jobs[i]
 		closed := store.Replayed
 		switch {
 		case f.reason != "":
@@ -141,7 +160,7 @@ func (h *handler) replayLetters(ctx context.Context, txs []*cdc.Tx, letters []*s
 			h.app.metrics.matched([]sender.Job{j.Job})
 		}
 		l := f.letter.DeadLetter
-		l.Reason, l.Known = f.reason, nil
+		l.Reason, l.Known, l.Context = f.reason, nil, nil
 		h.dispatcher.Amend(l, closed, receipt)
 	}
 	receipt.Done()
@@ -160,7 +179,7 @@ type replayedJob struct {
 }
 
 // replayedJobs finds out who is to get the events that have been made: one for each fate.
-func (h *handler) replayedJobs(ctx context.Context, fates []fate) ([]replayedJob, error) {
+func (h *handler) replayedJobs(ctx context.Context, fates []*fate) ([]replayedJob, error) {
 	var events []*mapping.Event
 	var changes []cdc.Position
 	for i := range fates {
@@ -236,43 +255,45 @@ func (h *handler) replayedJobs(ctx context.Context, fates []fate) ([]replayedJob
 	return jobs, nil
 }
 
-// fatesOf makes the events of dead letters, of their rows as they are now.
-func (h *handler) fatesOf(ctx context.Context, txs []*cdc.Tx, letters []*store.DeadLetter) ([]fate, error) {
-	fates := make([]fate, len(letters))
-	last := map[[3]string]int{}
+// fatesOf sorts dead letters by their resources, in their order, apart from those of which a later one says the same.
+func fatesOf(letters []*store.DeadLetter) (repeated []*fate, byResource [][]*fate) {
+	type told struct {
+		resource, instance, event, account string
+		to                                 mapping.Audience
+	}
+	toldBy := func(l *store.DeadLetter) told { return told{l.Resource, l.Instance, l.Type, l.Account, l.Audience} }
+	last := map[told]int{}
 	for i, l := range letters {
-		fates[i].letter = l
 		if l.Instance != "" {
-			last[[3]string{l.Resource, l.Instance, l.Type}] = i
+			last[toldBy(l)] = i
 		}
 	}
-	byResource := map[string][]*fate{}
-	var resources []string
+	number := map[string]int{}
 	for i, l := range letters {
-		if n, ok := last[[3]string{l.Resource, l.Instance, l.Type}]; ok && n != i {
-			continue // a later one says the same
+		f := &fate{letter: l}
+		if n, ok := last[toldBy(l)]; ok && n != i {
+			repeated = append(repeated, f)
+			continue
 		}
-		if byResource[l.Resource] == nil {
-			resources = append(resources, l.Resource)
+		n, ok := number[l.Resource]
+		if !ok {
+			n = len(byResource)
+			number[l.Resource], byResource = n, append(byResource, nil)
 		}
-		byResource[l.Resource] = append(byResource[l.Resource], &fates[i])
+		byResource[n] = append(byResource[n], f)
 	}
-	for _, resource := range resources {
-		if err := h.replayResource(ctx, txs, resource, byResource[resource]); err != nil {
-			return nil, err
-		}
-	}
-	return fates, nil
+	return repeated, byResource
 }
 
-// replayResource makes the events of dead letters of one resource.
-func (h *handler) replayResource(ctx context.Context, txs []*cdc.Tx, resource string, fates []*fate) error {
+// replayResource makes the events of the first dead letters of one resource, and returns how many they are: all, unless their
+// rows are large.
+func (h *handler) replayResource(ctx context.Context, txs []*cdc.Tx, resource string, fates []*fate) (int, error) {
 	m := h.fresh
-	fail := func(reason string) error {
+	fail := func(reason string) (int, error) {
 		for _, f := range fates {
 			f.event, f.reason = nil, reason
 		}
-		return nil
+		return len(fates), nil
 	}
 	info, ok := m.Resource(resource)
 	if !ok {
@@ -280,7 +301,7 @@ func (h *handler) replayResource(ctx context.Context, txs []*cdc.Tx, resource st
 	}
 	table, reason, err := h.tableNow(ctx, info.Table.TableName)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if reason != "" {
 		return fail(reason)
@@ -298,57 +319,66 @@ func (h *handler) replayResource(ctx context.Context, txs []*cdc.Tx, resource st
 	}
 	refused, err := h.readRows(ctx, txs, asked, len(fates) == 1)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if refused != "" {
-		if len(fates) == 1 {
-			return fail(refused)
+	if refused != nil {
+		if len(fates) == 1 || refused.Slow {
+			return fail(refused.Reason) // the others would take as long
 		}
 		// Too much at once, or one of them is not to be had.
-		half := len(fates) / 2
-		if err := h.replayResource(ctx, txs, resource, fates[:half]); err != nil {
-			return err
-		}
-		return h.replayResource(ctx, txs, resource, fates[half:])
+		return h.replayResource(ctx, txs, resource, fates[:len(fates)/2])
 	}
 	var jobs []sender.Job
-	var waiting []*fate
+	var waiting []int
 	for i, f := range fates {
 		if f.reason != "" {
 			continue
 		}
 		out := m.Replay(&f.letter.DeadLetter, rel, asked.rows[i])
+		if out.Event != nil {
+			said, _ := parseMessage(out.Event.Context)
+			out.Event.Source = said.source
+		}
 		if f.event, f.reason = out.Event, out.Reason; f.event != nil && f.event.Incomplete() {
-			jobs, waiting = append(jobs, sender.Job{Event: f.event}), append(waiting, f)
+			jobs, waiting = append(jobs, sender.Job{Event: f.event}), append(waiting, i)
 		}
 	}
-	for len(jobs) > 0 {
+	for size := 0; len(jobs) > 0; {
+		if size >= relatedBytes {
+			return waiting[0], nil
+		}
 		c, n, err := h.completionOf(ctx, jobs, txs)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		for _, f := range waiting[:n] {
+		for i, at := range waiting[:n] {
+			f := fates[at]
+			if size >= relatedBytes {
+				n = i // those before it are enough for now
+				break
+			}
 			if letter, dead := c.Complete(f.event); dead {
 				f.event, f.reason = nil, letter.Reason
+				continue
 			}
+			size += f.event.Size()
 		}
 		jobs, waiting = jobs[n:], waiting[n:]
 	}
-	return nil
+	return len(fates), nil
 }
 
 // readRows reads the rows of letters. What cannot be had says why.
-func (h *handler) readRows(ctx context.Context, txs []*cdc.Tx, asked *rowsByKey, single bool) (refused string, err error) {
+func (h *handler) readRows(ctx context.Context, txs []*cdc.Tx, asked *rowsByKey, single bool) (refused *cdc.LookupError, err error) {
 	limit := min(relatedBytes, h.completer.maxRow)
 	if single {
 		limit = h.completer.maxRow
 	}
 	err = h.completer.rows.ReadRelated(ctx, txs, asked, limit)
-	var no *cdc.LookupError
-	if errors.As(err, &no) {
-		return no.Reason, nil
+	if errors.As(err, &refused) {
+		return refused, nil
 	}
-	return "", err
+	return nil, err
 }
 
 // tableNow is the table as the catalog has it now, or the reason why there is none. The error is the context's.

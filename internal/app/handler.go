@@ -282,6 +282,9 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 			ev.Context, ev.Source = said, source
 			h.match(ev)
 		}
+		for i := range h.letters[letters:] {
+			h.letters[letters+i].Context = said
+		}
 		h.toucher.note(c, h.mapper, place, h.events, h.letters[letters:])
 		if b := h.toucher.endsAt(i); b != nil {
 			b.said, b.source = said, source

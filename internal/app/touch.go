@@ -271,13 +271,19 @@ func (h *handler) touchRow(b *touchedBlock, s *touchStream, number int, row *tou
 	t.events, t.letters = t.events[:0], t.letters[:0]
 	switch {
 	case row.failed != "":
-		t.letters = append(t.letters, b.at.DeadLetter(s.target, row.instance, s.target.Resource()+": "+row.failed))
+		l := b.at.DeadLetter(s.target, row.instance, s.target.Resource()+": "+row.failed)
+		l.EventID = b.mapper.TouchedID(s.target, &b.at, row.instance)
+		t.letters = append(t.letters, l)
 	case row.row != nil:
 		t.events, t.letters = b.mapper.MapTouched(t.events, t.letters, row.of, &b.at, row.row)
 	}
 	for _, ev := range t.events {
 		ev.Context, ev.Source = b.said, b.source
 		p, stored := s.recorded[ev.ID]
+		if !stored && b.recorded {
+			// It had a dead letter: the same one, if it cannot be completed now either.
+			p, stored = s.buried[buriedAt{number, ev.Instance}]
+		}
 		if stored {
 			ev.Position = p
 		}
@@ -309,10 +315,10 @@ func (h *handler) touchFailed(ctx context.Context, b *touchedBlock, of *blockTar
 
 // bury keeps a dead letter that is not in the store already.
 func (h *handler) bury(b *touchedBlock, s *touchStream, number int, l mapping.DeadLetter) {
-	if b.recorded && s.buried[buriedAt{number, l.Instance}] {
+	if _, again := s.buried[buriedAt{number, l.Instance}]; again && b.recorded {
 		return
 	}
-	l.Position.Sub = b.at.Sub
+	l.Position.Sub, l.Context = b.at.Sub, b.said
 	b.at.Sub++
 	h.letters = append(h.letters, l)
 }

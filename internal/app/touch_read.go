@@ -31,7 +31,7 @@ type touchStream struct {
 	done int
 	// recorded are the positions of the events that are in the store, by id, of the keys; buried the dead letters.
 	recorded map[string]cdc.Position
-	buried   map[buriedAt]bool
+	buried   map[buriedAt]cdc.Position
 }
 
 type buriedAt struct {
@@ -222,7 +222,7 @@ func (s *touchStream) findRecorded(ctx context.Context, h *handler) error {
 func (s *touchStream) askStore(ctx context.Context, h *handler, number int, ids, instances []string) error {
 	type answer struct {
 		events  map[string]cdc.Position
-		buried  map[string]bool
+		buried  map[string]cdc.Position
 		highest uint32
 	}
 	b := s.blocks[number]
@@ -234,11 +234,11 @@ func (s *touchStream) askStore(ctx context.Context, h *handler, number int, ids,
 		return err
 	}
 	if s.recorded == nil {
-		s.recorded, s.buried = map[string]cdc.Position{}, map[buriedAt]bool{}
+		s.recorded, s.buried = map[string]cdc.Position{}, map[buriedAt]cdc.Position{}
 	}
 	maps.Copy(s.recorded, found.events)
-	for instance := range found.buried {
-		s.buried[buriedAt{number, instance}] = true
+	for instance, p := range found.buried {
+		s.buried[buriedAt{number, instance}] = p
 	}
 	if !b.resumed && found.highest > 0 {
 		b.at.Sub = max(b.at.Sub, found.highest+unstored)

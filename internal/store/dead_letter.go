@@ -64,11 +64,12 @@ func (r *rows) queueLetters(b *pgx.Batch) {
 			text, _ := json.Marshal(l.Known)
 			known = string(text)
 		}
-		b.Queue(`INSERT INTO dead_letter AS d (position, resource, committed_at, op, instance, reason, event_id, type, key, known, undecided)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		b.Queue(`INSERT INTO dead_letter AS d (position, resource, committed_at, op, instance, reason, event_id, type, key, known, undecided, audience, account, context)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13, $14, $15)
 			ON CONFLICT (position, resource) DO UPDATE SET reason = excluded.reason, tries = d.tries + 1, requested_at = NULL
 			WHERE $12 AND d.closed_at IS NULL AND d.requested_at IS NOT NULL`,
-			bytesOf(l.Position), l.Resource, l.Time, l.Op.String(), l.Instance, l.Reason, l.EventID, l.Type, l.Key, known, l.Undecided, l.Refused)
+			bytesOf(l.Position), l.Resource, l.Time, l.Op.String(), l.Instance, l.Reason, l.EventID, l.Type, l.Key, known, l.Undecided, l.Refused,
+			l.Audience.String(), l.Account, l.Context)
 	}
 	for _, x := range r.amended {
 		l := x.DeadLetter
@@ -78,7 +79,7 @@ func (r *rows) queueLetters(b *pgx.Batch) {
 				WHERE position = $1 AND resource = $2 AND closed_at IS NULL AND tries = $3`, bytesOf(l.Position), l.Resource, l.Tries, l.Reason)
 			continue
 		}
-		b.Queue(`UPDATE dead_letter SET closed_at = now(), closed_reason = $4, tries = tries + 1, requested_at = NULL, known = NULL
+		b.Queue(`UPDATE dead_letter SET closed_at = now(), closed_reason = $4, tries = tries + 1, requested_at = NULL, known = NULL, context = NULL
 			WHERE position = $1 AND resource = $2 AND closed_at IS NULL AND tries = $3`, bytesOf(l.Position), l.Resource, l.Tries, x.Closed)
 	}
 }
@@ -115,7 +116,7 @@ func (q *DeadLetters) where() (string, []any) {
 	return strings.Join(conditions, " AND "), args
 }
 
-const letterColumns = `position, resource, committed_at, op, instance, reason, event_id, type, coalesce(key, '{}'), known, undecided, tries, created_at,
+const letterColumns = `position, resource, committed_at, op, instance, reason, event_id, type, coalesce(key, '{}'), known, undecided, audience, account, context, tries, created_at,
 	requested_at, closed_at, coalesce(closed_reason, ''), coalesce(closed_by, '')`
 
 func scanLetter(row pgx.CollectableRow) (*DeadLetter, error) {
@@ -123,10 +124,11 @@ func scanLetter(row pgx.CollectableRow) (*DeadLetter, error) {
 		l                   DeadLetter
 		position            []byte
 		op                  string
+		audience            string
 		known               []byte
 		requested, closedAt *time.Time
 	)
-	if err := row.Scan(&position, &l.Resource, &l.Time, &op, &l.Instance, &l.Reason, &l.EventID, &l.Type, &l.Key, &known, &l.Undecided, &l.Tries,
+	if err := row.Scan(&position, &l.Resource, &l.Time, &op, &l.Instance, &l.Reason, &l.EventID, &l.Type, &l.Key, &known, &l.Undecided, &audience, &l.Account, &l.Context, &l.Tries,
 		&l.CreatedAt, &requested, &closedAt, &l.ClosedReason, &l.ClosedBy); err != nil {
 		return nil, err
 	}
@@ -137,6 +139,11 @@ func scanLetter(row pgx.CollectableRow) (*DeadLetter, error) {
 	if len(known) > 0 {
 		if err := json.Unmarshal(known, &l.Known); err != nil {
 			return nil, err
+		}
+	}
+	for a := mapping.ToAll; a <= mapping.ToAdmin; a++ {
+		if a.String() == audience {
+			l.Audience = a
 		}
 	}
 	for o := cdc.Insert; o <= cdc.Truncate; o++ {
@@ -262,7 +269,7 @@ func (s *Store) RequestedLetters(ctx context.Context, after cdc.Position, limit 
 
 // Discard closes an open dead letter. It returns ErrNoDeadLetter when there is none, and ErrClosed when it is closed.
 func (s *Store) Discard(ctx context.Context, at cdc.Position, by string) error {
-	tag, err := s.pool.Exec(ctx, `UPDATE dead_letter SET closed_at = now(), closed_reason = $2, closed_by = $3, requested_at = NULL, known = NULL
+	tag, err := s.pool.Exec(ctx, `UPDATE dead_letter SET closed_at = now(), closed_reason = $2, closed_by = $3, requested_at = NULL, known = NULL, context = NULL
 		WHERE position = $1 AND closed_at IS NULL`, bytesOf(at), Discarded, by)
 	switch {
 	case err != nil:

@@ -34,6 +34,7 @@ func TestDeadLetters(t *testing.T) {
 		l.Reason = fmt.Sprint("Reason ", n+1)
 		l.EventID, l.Type, l.Undecided = fmt.Sprint("evt_", n+1), l.Resource+".update", n == 0
 		l.Key, l.Known = []string{"id", "x,y"}, map[string]*string{"id": &text, "gone": nil}
+		l.Audience, l.Account, l.Context = mapping.Audience(n%3), fmt.Sprint("account ", n), []byte(`{"source":"app"}`)
 		records = append(records, bury(l))
 	}
 	write(t, s, records...)
@@ -85,6 +86,11 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("the first is %+v, %v", one, err)
 	}
 
+	two, err := s.DeadLetter(t.Context(), letter(2).Position)
+	if err != nil || two.Audience != mapping.ToAccount || two.Account != "account 1" || string(two.Context) != `{"source":"app"}` {
+		t.Errorf("the second is %+v, %v", two, err)
+	}
+
 	// Asked for, in the order of the log; twice is once.
 	for range 2 {
 		if n, err := s.RequestReplay(t.Context(), DeadLetters{Resource: "contact"}); err != nil || n != 3 {
@@ -126,7 +132,7 @@ func TestDeadLetters(t *testing.T) {
 	if n, err := s.RequestReplay(t.Context(), DeadLetters{Resource: "deal"}); err != nil || n != 2 {
 		t.Fatalf("%d are asked for: %v", n, err)
 	}
-	two, _ := s.DeadLetter(t.Context(), letter(2).Position)
+	two, _ = s.DeadLetter(t.Context(), letter(2).Position)
 	refused := *letter(2)
 	refused.Resource, refused.Reason, refused.Refused = "deal", "refused", true
 	write(t, s, bury(&refused), amend(two, Replayed, ""))

@@ -105,14 +105,14 @@ func (s *Store) EventsOf(ctx context.Context, changes []cdc.Position) (map[strin
 }
 
 // TouchedOf returns what is stored of the events that touches made at a change, a position whose Sub does not matter: the
-// positions of those that have the ids, which of the resource's instances have a dead letter there, and the highest Sub
+// positions of those that have the ids, those of the dead letters there of the resource's instances, and the highest Sub
 // that is taken, zero where there is none.
-func (s *Store) TouchedOf(ctx context.Context, change cdc.Position, resource string, ids, instances []string) (events map[string]cdc.Position, buried map[string]bool, highest uint32, err error) {
+func (s *Store) TouchedOf(ctx context.Context, change cdc.Position, resource string, ids, instances []string) (events map[string]cdc.Position, buried map[string]cdc.Position, highest uint32, err error) {
 	change.Sub = mapping.TouchedFrom
 	low := bytesOf(change)
 	change.Sub = math.MaxUint32
 	high := bytesOf(change)
-	events, buried = map[string]cdc.Position{}, map[string]bool{}
+	events, buried = map[string]cdc.Position{}, map[string]cdc.Position{}
 	err = s.transact(ctx, func(tx pgx.Tx) error {
 		// Of ten thousand ids each would be compared with each event.
 		if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
@@ -142,7 +142,7 @@ func (s *Store) TouchedOf(ctx context.Context, change cdc.Position, resource str
 			case 1:
 				events[name] = p
 			case 2:
-				buried[name] = true
+				buried[name] = p
 			}
 			return err
 		})
