@@ -306,7 +306,7 @@ func (x *surveying) published(ctx context.Context) error {
 		return err
 	}
 	if len(missing) == 0 {
-		x.good("publication %s: has %s", name, count(len(fit.tables), "mapped table"))
+		x.good("publication %s: has %s", name, count(len(fit.tables), "table"))
 	}
 	return nil
 }

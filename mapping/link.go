@@ -262,8 +262,10 @@ func (b *binder) typeOf(n *node) types.Type {
 
 // MissingIndex is an index without which a relation is slow.
 type MissingIndex struct {
-	// Relation is its path: contact.tags. At is where the config names it.
+	// Relation is its path: contact.tags. At is where the config names it. Touch says that the index is for a touch of it:
+	// it is one of the rows that a related row belongs to.
 	Relation string
+	Touch    bool
 	At       problem.Place
 	Table    *cdc.Table
 	Columns  []string
@@ -271,6 +273,10 @@ type MissingIndex struct {
 
 // What says what is missing.
 func (i MissingIndex) What() string {
+	if i.Touch {
+		return fmt.Sprintf("relation %s touches by %s of %s, which no index begins with: every change of its rows goes through the whole table",
+			i.Relation, list(i.Columns), i.Table.TableName)
+	}
 	return fmt.Sprintf("relation %s is looked up by %s of %s, which no index begins with: every read goes through the whole table",
 		i.Relation, list(i.Columns), i.Table.TableName)
 }
@@ -320,6 +326,9 @@ func (m *Mapper) MissingIndexes() []MissingIndex {
 			all = l.missing(all)
 		}
 	}
+	for _, t := range m.targets {
+		all = t.missing(all, m.tables)
+	}
 	return all
 }
 
@@ -331,10 +340,10 @@ func (m *Mapper) Advice() []string {
 		for _, c := range i.Columns {
 			quoted = append(quoted, cdc.QuoteIdent(c))
 		}
-		advice = append(advice, fmt.Sprintf("%s. Mend: CREATE INDEX CONCURRENTLY ON %s (%s);", i.What(), i.Table.Quote(), strings.Join(quoted, ", ")))
-	}
-	for _, t := range m.targets {
-		advice = t.advice(advice, m.tables)
+		told := fmt.Sprintf("%s. Mend: CREATE INDEX CONCURRENTLY ON %s (%s);", i.What(), i.Table.Quote(), strings.Join(quoted, ", "))
+		if !slices.Contains(advice, told) {
+			advice = append(advice, told)
+		}
 	}
 	return advice
 }

@@ -307,9 +307,9 @@ func newValue(c *cdc.Change, i int) cdc.Value {
 	return cdc.Value{}
 }
 
-// Untold tells which touches the log does not tell, and the cheapest mend of each.
-func (m *Mapper) Untold() []string {
-	var untold []string
+// TouchLacks are the replica identities that are too small to tell whom every change touches.
+func (m *Mapper) TouchLacks() []*Lack {
+	var all []*Lack
 	for _, table := range slices.SortedFunc(maps.Keys(m.touches), func(a, b cdc.TableName) int { return strings.Compare(a.String(), b.String()) }) {
 		for _, t := range m.touches[table] {
 			if t.link.table == nil {
@@ -319,31 +319,39 @@ func (m *Mapper) Untold() []string {
 			for _, p := range t.link.pairs {
 				columns = append(columns, t.link.table.Column(p.Theirs.Name))
 			}
-			if reason := lackOf(t.link.table, "a delete or a move", columns, "touch of "+t.link.path).reason(); reason != "" {
-				untold = append(untold, reason)
+			if l := lackOf(t.link.table, "a delete or a move", columns, "touch of "+t.link.path); l != nil {
+				l.Resource, l.At, l.Event, l.Offered = t.target.compiled.Name, t.link.At, t.target.Event(), true
+				l.Consequence = "there is no " + l.Event + " for what such a row belonged to"
+				all = append(all, l)
 			}
 		}
+	}
+	return all
+}
+
+// Untold tells the TouchLacks, and the cheapest mend of each.
+func (m *Mapper) Untold() []string {
+	var untold []string
+	for _, l := range m.TouchLacks() {
+		untold = append(untold, l.reason())
 	}
 	return untold
 }
 
-// advice says which indexes would make it faster to find the target's rows.
-func (t *Target) advice(into []string, tables map[cdc.TableName]*cdc.Table) []string {
-	for _, a := range t.Roots.Ascents {
+// missing are the indexes that would make it faster to find the target's rows.
+func (t *Target) missing(into []MissingIndex, tables map[cdc.TableName]*cdc.Table) []MissingIndex {
+	for i, a := range t.Roots.Ascents {
+		chain := t.compiled.bound.touches[i]
 		for _, step := range a.Steps {
 			table := tables[step.Table]
 			if table == nil || table.Indexes == nil || slices.ContainsFunc(step.On, func(p cdc.JoinPair) bool { return slices.Contains(table.Indexes, p.Ours.Name) }) {
 				continue
 			}
-			var quoted, names []string
+			m := MissingIndex{Relation: a.Name, Touch: true, At: chain[len(chain)-1].At, Table: table}
 			for _, p := range step.On {
-				quoted, names = append(quoted, cdc.QuoteIdent(p.Ours.Name)), append(names, p.Ours.Name)
+				m.Columns = append(m.Columns, p.Ours.Name)
 			}
-			told := fmt.Sprintf("relation %s touches by %s of %s, which no index begins with: every change of its rows goes through the whole table. Mend: CREATE INDEX CONCURRENTLY ON %s (%s);",
-				a.Name, list(names), step.Table, step.Table.Quote(), strings.Join(quoted, ", "))
-			if !slices.Contains(into, told) {
-				into = append(into, told)
-			}
+			into = append(into, m)
 		}
 	}
 	return into

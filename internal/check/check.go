@@ -78,7 +78,7 @@ func Run(ctx context.Context, cfg *config.Config) (*Report, error) {
 		checkpoints = kept.Store
 	}
 	src, err := cdc.New(cdc.Config{URL: cfg.Database.URL, Slot: cfg.Database.Slot, Publication: cfg.Database.Publication,
-		Environment: cfg.Database.Environment, Tables: tablesOf(cfg), ReadOnly: true}, nil, checkpoints)
+		Environment: cfg.Database.Environment, Tables: publishedOf(cfg, def), ReadOnly: true}, nil, checkpoints)
 	if err != nil {
 		r.add(finding.Finding{Level: finding.Error, Place: "config", What: err.Error()})
 		return r, nil
@@ -129,6 +129,17 @@ func tablesOf(cfg *config.Config) []cdc.TableName {
 	return tables
 }
 
+// publishedOf are the tables whose changes are needed: those that are mapped, then those of relations that touch.
+func publishedOf(cfg *config.Config, def *mapping.Definition) []cdc.TableName {
+	tables := tablesOf(cfg)
+	for _, t := range def.TouchedTables() {
+		if t.Name != "" && !slices.Contains(tables, t) {
+			tables = append(tables, t)
+		}
+	}
+	return tables
+}
+
 // mapped looks at the mapped tables, and at those of relations.
 func (r *Report) mapped(ctx context.Context, cfg *config.Config, def *mapping.Definition, parsed bool, s *cdc.Survey) error {
 	// What is wrong with a table is told once, at the first resource that names it.
@@ -149,6 +160,13 @@ func (r *Report) mapped(ctx context.Context, cfg *config.Config, def *mapping.De
 				f.Place = at
 			}
 			r.add(f)
+		}
+	}
+	for _, n := range def.TouchedTables() {
+		// What is no table, or not there, is told where the relation names it.
+		if t := s.Catalog.Tables[n]; t != nil && (t.Kind == 'r' || t.Kind == 'p') && !done[n] {
+			done[n] = true
+			r.add(s.Tables[n]...)
 		}
 	}
 	if !parsed {

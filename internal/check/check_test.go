@@ -400,6 +400,44 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// TestTouch looks at tables as rowhook run does that are in the stream for the sake of relations that touch.
+func TestTouch(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, pgtest.Database(t), `
+		create table companies (id bigint primary key, name text);
+		create table contacts (id bigint primary key, company_id bigint not null, name text);
+		create table notes (id bigint primary key, contact_id bigint not null, body text);
+		create table bare (contact_id bigint not null, body text);
+		create publication rowhook for table contacts;`)
+	s.login()
+	s.resource = `  contact:
+    table: contacts
+    representation: {id: '${id}', company: '${company}', notes: '${notes}'}
+    relations:
+      company: {table: companies, foreign_key: company_id, columns: [name], touch: true}
+      notes: {table: notes, foreign_key: contact_id, many: true, columns: [body], touch: true}
+      bare: {table: bare, foreign_key: contact_id, many: true, columns: [body], touch: true}
+`
+	r := s.check()
+	want(t, r, finding.Error, "table public.bare", "no primary key")
+	s.exec("drop table bare")
+	want(t, s.check(), finding.Error, "config.yaml:", "public.bare of relation contact.bare does not exist")
+	if n := strings.Count(text(t, s.check()), "public.bare"); n != 1 {
+		t.Errorf("what is not there is told %d times:\n%s", n, text(t, s.check()))
+	}
+	s.resource = s.resource[:strings.Index(s.resource, "      bare:")]
+	r = s.check()
+	want(t, r, finding.Error, "publication rowhook", "does not have", "public.companies", `ADD TABLE "public"."notes";`)
+	want(t, r, finding.Warning, "config.yaml:", "contact_id, which touch of contact.notes needs", "there is no contact.update for what such a row belonged to", "USING INDEX")
+	want(t, r, finding.Warning, "config.yaml:", "contact.company touches by company_id of public.contacts", "CREATE INDEX CONCURRENTLY")
+	s.script(r)
+	r = s.check()
+	if n := r.Count(finding.Error) + r.Count(finding.Warning); n != 0 {
+		t.Errorf("%d are left:\n%s", n, text(t, r))
+	}
+	s.run(func() {})
+}
+
 // TestRefusedConnections tells why nothing could be looked at, and what of the config is wrong all the same.
 func TestRefusedConnections(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,7 @@ import (
 func (r *Report) identities(m *mapping.Mapper) {
 	var tables []*cdc.Table
 	byTable := map[*cdc.Table][]*mapping.Lack{}
-	for _, l := range m.Lacks() {
+	for _, l := range append(m.Lacks(), m.TouchLacks()...) {
 		if byTable[l.Table] == nil {
 			tables = append(tables, l.Table)
 		}
@@ -51,7 +51,12 @@ func (r *Report) relations(m *mapping.Mapper) {
 	for _, i := range m.MissingIndexes() {
 		s := i.SQL()
 		f := finding.Finding{Level: finding.Warning, Place: i.At.String(), What: i.What(), Consequence: "events that hold it are slow, and so is all behind them"}
-		if !told[s.SQL] {
+		if i.Touch {
+			f.Consequence = "its updates are slow, and so is all behind them"
+		}
+		if told[s.SQL] {
+			f.Mend = "the index above is enough for both"
+		} else {
 			f.SQL = []finding.Statement{s}
 		}
 		told[s.SQL] = true
