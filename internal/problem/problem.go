@@ -96,6 +96,9 @@ func (l List) Error() string {
 // Nearest is the candidate that name was probably meant to be, or "" when none is near enough.
 func Nearest(name string, candidates []string) string {
 	best, bestDistance := "", len(name)/3+2
+	if len(name) < 4 {
+		bestDistance = 2 // two letters of three make another word
+	}
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(name), strings.ToLower(c), bestDistance); d < bestDistance {
 			best, bestDistance = c, d

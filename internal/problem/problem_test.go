@@ -11,7 +11,7 @@ func TestNearest(t *testing.T) {
 	columns := []string{"first_name", "last_name", "email", "id"}
 	for name, want := range map[string]string{
 		"first_nmae": "first_name", "firstname": "first_name", "Email": "email", "mail": "email",
-		"created_at": "", "": "", "di": "id",
+		"created_at": "", "": "", "di": "id", "bio": "", "sub": "",
 	} {
 		if got := problem.Nearest(name, columns); got != want {
 			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
