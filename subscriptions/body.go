@@ -336,7 +336,7 @@ func duration(m *mistakes, at string, v any, least, most time.Duration) (Duratio
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		m.add(at, `is %s: give a duration such as "15s" or "5m"`, quote(text))
+		m.add(at, `is %s: give a duration such as "15s", "5m" or "720h"`, quote(text))
 	case d < least || d > most:
 		m.add(at, "is %s: give %s to %s", quote(text), least, most)
 	default:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/subscriptions"
@@ -110,7 +111,7 @@ func failure(err error) answer {
 	case errors.As(err, &r):
 		return r.answer
 	case errors.As(err, &invalid):
-		return invalidAnswer(invalid)
+		return invalidAnswer(invalid, "subscription")
 	case errors.Is(err, subscriptions.ErrNotFound):
 		return notFound("there is no such subscription")
 	case errors.Is(err, subscriptions.ErrTokenNotFound):
@@ -128,13 +129,13 @@ func failure(err error) answer {
 	return internalError(err)
 }
 
-// invalidAnswer is 400 for what is not JSON, else 422 with each field.
-func invalidAnswer(e *subscriptions.Invalid) answer {
+// invalidAnswer is 400 for what is not JSON, else 422 with each field. Of is what the body is to be.
+func invalidAnswer(e *subscriptions.Invalid, of string) answer {
 	if e.Malformed {
 		return problem(http.StatusBadRequest, e.Error())
 	}
 	p := client.Problem{
-		Type: "invalid-subscription", Title: "Invalid subscription", Status: http.StatusUnprocessableEntity,
+		Type: "invalid-" + strings.ReplaceAll(of, " ", "-"), Title: "Invalid " + of, Status: http.StatusUnprocessableEntity,
 		Detail: "the body has 1 mistake",
 	}
 	if n := len(e.Mistakes); n > 1 {

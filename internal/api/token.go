@@ -25,6 +25,10 @@ func (s *Server) createToken(c call) (answer, error) {
 		return answer{}, err
 	}
 	t, text, err := subscriptions.NewToken(body, time.Now())
+	var invalid *subscriptions.Invalid
+	if errors.As(err, &invalid) {
+		return answer{}, refusal{invalidAnswer(invalid, "token request")}
+	}
 	if err != nil {
 		return answer{}, err
 	}
