@@ -65,7 +65,11 @@ func (p *program) listLettersCommand(r *remote) *cobra.Command {
 			return p.printJSON(found)
 		}
 		if len(found) == 0 {
-			fmt.Fprintln(p.stderr, "there are no dead letters")
+			if f.State == client.DeadLetterOpen {
+				fmt.Fprintln(p.stderr, "there are no open dead letters; --all lists closed ones too")
+			} else {
+				fmt.Fprintln(p.stderr, "there are no dead letters")
+			}
 			return nil
 		}
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
@@ -157,11 +161,11 @@ func (p *program) replayLettersCommand(r *remote) *cobra.Command {
 				return err
 			}
 		} else {
-			what := "are to be replayed"
+			what := "to be replayed"
 			if want.DryRun {
 				what = "would be replayed"
 			}
-			fmt.Fprintf(p.stdout, "%d dead letters %s\n", done.Count, what)
+			fmt.Fprintf(p.stdout, "%s %s\n", count(done.Count, "dead letter"), what)
 		}
 		if !waits || done.Count == 0 {
 			return nil
@@ -216,7 +220,11 @@ func (p *program) awaitReplay(ctx context.Context, c *client.Client, resource st
 			fmt.Fprintln(p.stderr, "done: none of them is open")
 			return nil
 		case pending == 0:
-			return fmt.Errorf("%d dead letters stay open, such as %s: %s\n  hint: mend it, reload the config, and replay again; or rowhook dead-letter discard", open, first.ID, first.Reason)
+			stay := "stays"
+			if open > 1 {
+				stay = "stay"
+			}
+			return fmt.Errorf("%s %s open, such as %s: %s\n  hint: mend it, reload the config, and replay again; or give it up: rowhook dead-letter discard ID", count(open, "dead letter"), stay, first.ID, first.Reason)
 		case time.Now().After(deadline):
 			return fmt.Errorf("they were not replayed within %s\n  hint: it goes on; is the replication streaming? see /readyz, and rowhook dead-letter list", wait)
 		}

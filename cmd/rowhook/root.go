@@ -77,7 +77,11 @@ func group(cmd *cobra.Command) {
 // explainFlag names the flag that was probably meant.
 func explainFlag(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	var wrong *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &wrong) && wrong.GetFlag().Value.Type() == "duration":
+		return usage(fmt.Sprintf("--%s %q is not a duration", wrong.GetFlag().Name, wrong.GetValue()), "write a number and a unit: 500ms, 15s, 5m, 720h")
+	case !errors.As(err, &unknown):
 		return usage(err.Error(), "")
 	}
 	var names []string

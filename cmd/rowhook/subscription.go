@@ -186,7 +186,11 @@ func (p *program) getCommand(r *remote) *cobra.Command {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintf(w, "id\t%s\nstate\t%s\naccount\t%s\nevents\t%s\ntarget_url\t%s\n", s.ID, s.State, account(s), strings.Join(s.Events, ", "), s.TargetURL)
 		if d := s.DisabledReason; d != nil {
-			fmt.Fprintf(w, "disabled\tby %s since %s: %s\n", d.By, d.Since.Format(time.RFC3339), d.Reason)
+			why := ""
+			if d.Reason != "" {
+				why = ": " + d.Reason
+			}
+			fmt.Fprintf(w, "disabled\tby %s since %s%s\n", d.By, d.Since.Format(time.RFC3339), why)
 		}
 		if s.ResourceID != nil {
 			fmt.Fprintf(w, "resource_id\t%s\n", *s.ResourceID)

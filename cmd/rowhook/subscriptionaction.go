@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ func (p *program) rotateSecretCommand(r *remote) *cobra.Command {
 		s, err := c.RotateSecret(cmd.Context(), id, rotation)
 		return p.acted(r, c, s, err, func() {
 			fmt.Fprintf(p.stdout, "secret  %s\n", s.Secret)
-			fmt.Fprintf(p.stderr, "the old one signs beside it for %s\n", keep)
+			fmt.Fprintf(p.stderr, "the old one signs beside it for %s\n", strings.NewReplacer("m0s", "m", "h0m0s", "h").Replace(keep.String()))
 		})
 	})
 	cmd.Flags().DurationVar(&keep, "keep-old", 24*time.Hour, "how long the old secret goes on signing: 0s to 720h")

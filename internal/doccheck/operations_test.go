@@ -75,7 +75,7 @@ func TestOperations(t *testing.T) {
 			exec("alter table contacts rename column city to town;\nupdate contacts set first_name = 'Replayed' where id = 1;\n")
 			exec(`do $$ begin for i in 1..2000 loop exit when exists (select from rowhook.dead_letter); perform pg_sleep(0.01); end loop; end $$`)
 			exec("alter table contacts rename column town to city;\n")
-			if out := s.run(b); !strings.Contains(out, "contact.update") || !strings.Contains(out, "1 dead letters are to be replayed") {
+			if out := s.run(b); !strings.Contains(out, "contact.update") || !strings.Contains(out, "1 dead letter to be replayed") {
 				t.Errorf("%s printed %q", b, out)
 			}
 			recv.WaitFor(t, func(got []hooktest.Request) bool {
