@@ -217,6 +217,8 @@ func (s *scope) hint(name string) string {
 			return "of the rows of a relation there are no old ones"
 		}
 		return "name one column of the old row, as in old." + firstName(s.names())
+	case "env", "file":
+		return fmt.Sprintf("what stands elsewhere is written with a colon: ${%s:…}", name)
 	}
 	if hint := problem.DidYouMean(name, s.names()); hint != "" {
 		return hint
