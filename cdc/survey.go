@@ -46,6 +46,7 @@ func (s *Source) Survey(ctx context.Context) (*Survey, error) {
 		var e *Error
 		if state := SQLState(err); errors.As(err, &e) && (state == "28P01" || state == "28000") {
 			// The server does not tell a wrong password from a role that is not there.
+			e.Mend += "; or, if there is no such role, let a superuser run"
 			e.SQL = []finding.Statement{CreateRole(v.Role)}
 		}
 		return v, v.add(ctx, "database.url", refusesToStart, err)

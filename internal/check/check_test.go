@@ -197,7 +197,7 @@ func TestScriptMendsAll(t *testing.T) {
 	s.resource = crmResources
 
 	r := s.check()
-	want(t, r, finding.Error, "database.url", "password of role", "CREATE ROLE")
+	want(t, r, finding.Error, "database.url", "password of role", "if there is no such role", "CREATE ROLE")
 	if n := r.Count(finding.Error); n != 1 {
 		t.Errorf("%d errors:\n%s", n, text(t, r))
 	}
