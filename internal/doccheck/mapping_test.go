@@ -134,7 +134,7 @@ func TestMappingCases(t *testing.T) {
 		switch {
 		case b.lang == "yaml":
 			s.write(b)
-		case b.lang == "sh" && strings.Contains(b.text, "rowhook test"):
+		case b.lang == "sh" && b.under == "Test your mapping":
 			ran = true
 			if out := s.run(b); strings.TrimSpace(out) != strings.TrimSpace(all[i+1].text) {
 				t.Errorf("%s printed\n%s", b, out)
