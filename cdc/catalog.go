@@ -41,6 +41,9 @@ func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[Tab
 	if err := loadColumns(ctx, conn, oids, byOID); err != nil {
 		return nil, err
 	}
+	if err := loadUnique(ctx, conn, oids, byOID); err != nil {
+		return nil, err
+	}
 	if err := completeTypes(ctx, conn, byOID); err != nil {
 		return nil, err
 	}
@@ -96,6 +99,33 @@ func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[u
 		}
 	}
 	return nil
+}
+
+// loadUnique fills in Unique.
+func loadUnique(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[uint32]*Table) error {
+	rows, err := conn.Query(ctx, `
+		select i.indrelid, array_agg(a.attname::text order by k.n)
+		from pg_index i
+		cross join lateral unnest(i.indkey::int2[]) with ordinality as k(attnum, n)
+		join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+		where i.indrelid = any($1::oid[]) and i.indisunique and i.indisvalid and i.indimmediate
+			and i.indpred is null and i.indexprs is null and k.n <= i.indnkeyatts
+		group by i.indexrelid, i.indrelid
+		order by i.indexrelid`, oids)
+	if err != nil {
+		return err
+	}
+	var oid uint32
+	var names []string
+	_, err = pgx.ForEachRow(rows, []any{&oid, &names}, func() error {
+		columns := make([]int, len(names))
+		for i, name := range names {
+			columns[i] = byOID[oid].Column(name)
+		}
+		byOID[oid].Unique = append(byOID[oid].Unique, columns)
+		return nil
+	})
+	return err
 }
 
 // completeTypes puts in what is known of the columns' types.

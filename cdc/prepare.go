@@ -285,10 +285,10 @@ func tableTrouble(n TableName, t *Table) *Error {
 	}
 	switch {
 	case len(t.Key) == 0 && identity:
-		// Enough for a table whose changes touch others; a resource's is told by who maps it.
+		// Enough for a table whose changes touch others, or whose instances have another key: who maps it knows.
 	case len(t.Key) == 0:
 		return refuse(fmt.Sprintf("table %s has no primary key, so its rows cannot be told apart", n),
-			fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…);", n.Quote()))
+			fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…);  (or, where a unique index over NOT NULL columns names its rows, ALTER TABLE %s REPLICA IDENTITY USING INDEX …; and key: with these columns in the config)", n.Quote(), n.Quote()))
 	case !identity && t.Identity == IdentityDefault:
 		// The primary key can be deferred, and so is none.
 		e := refuse(fmt.Sprintf("table %s has no usable replica identity: publishing it would make the application's updates fail", n),
@@ -298,12 +298,6 @@ func tableTrouble(n TableName, t *Table) *Error {
 	case !identity:
 		return asDefault(refuse(fmt.Sprintf("table %s has no usable replica identity: publishing it would make the application's updates fail", n),
 			fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;  (a deferrable primary key needs FULL or a unique index)", n.Quote())))
-	}
-	for _, k := range t.Key {
-		if !t.Columns[k].Identity {
-			return asDefault(refuse(fmt.Sprintf("the replica identity of table %s lacks %q of its primary key", n, t.Columns[k].Name),
-				fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;", n.Quote())))
-		}
 	}
 	return nil
 }

@@ -88,6 +88,9 @@ type Table struct {
 	Columns           []Column
 	// Key holds the indexes into Columns of the primary key, in its order; empty when there is none.
 	Key []int
+	// Unique are the columns, by their indexes, of each unique index whose word can be taken for all rows: valid, neither
+	// partial nor deferrable, and over columns alone. They may be nullable.
+	Unique [][]int
 	// Indexes are the first columns of the table's indexes that serve every row; nil where they were not asked for.
 	Indexes []string
 	// GuardedFrom is the role that may not read its rows for row-level security, where that was asked for; else empty.

@@ -6,7 +6,7 @@ type Roots struct {
 	// Name is what errors call it: contact.
 	Name  string
 	Table TableName
-	// Key is the primary key.
+	// Key names a row: NOT NULL columns of which no two rows have the same.
 	Key     []Column
 	Ascents []Ascent
 }

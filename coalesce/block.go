@@ -40,6 +40,9 @@ type block struct {
 type table struct {
 	relation *cdc.Relation
 	from     uint32
+	// by and key are those of the net changes: see Place.
+	by  int
+	key []int
 }
 
 type filledValue struct {
@@ -87,15 +90,20 @@ func (b *block) shrink() {
 // add takes a change of a row, or a TRUNCATE.
 func (b *block) add(c *cdc.Change, w Wanted) {
 	b.last = c.Ordinal
-	if !w.Net && !w.Each {
+	if !w.Net && !w.Each && w.By == nil {
 		return
 	}
 	i := int32(len(b.changes))
 	b.changes = append(room(b.changes), *c)
-	t := b.tableOf(c)
+	t := b.tableOf(c, 0, c.Relation.Key)
 	if c.Op == cdc.Truncate {
 		b.items = append(b.items, item{ordinal: c.Ordinal, table: t, now: i, was: none})
-		b.tables = append(b.tables, table{c.Relation, c.Ordinal})
+		b.tables = append(b.tables, table{c.Relation, c.Ordinal, 0, c.Relation.Key})
+		if w.By != nil {
+			for n, key := range *w.By {
+				b.tables = append(b.tables, table{c.Relation, c.Ordinal, n + 1, key})
+			}
+		}
 		return
 	}
 	if w.Each {
@@ -104,6 +112,14 @@ func (b *block) add(c *cdc.Change, w Wanted) {
 	}
 	if w.Net && !b.gather(i, t) {
 		b.items = append(b.items, item{ordinal: c.Ordinal, only: Net, table: t, now: i, was: none})
+	}
+	if w.By == nil {
+		return
+	}
+	for n, key := range *w.By {
+		if t := b.tableOf(c, n+1, key); !b.gather(i, t) {
+			b.items = append(b.items, item{ordinal: c.Ordinal, only: Net, table: t, now: i, was: none})
+		}
 	}
 }
 
@@ -115,11 +131,13 @@ func room[T any](s []T) []T {
 	return s
 }
 
-// tableOf finds the table as it is defined now.
-func (b *block) tableOf(c *cdc.Change) int32 {
+// tableOf finds the table as it is defined now, for net changes of a key of it.
+func (b *block) tableOf(c *cdc.Change, by int, key []int) int32 {
 	for i := len(b.tables) - 1; i >= 0; i-- {
 		t := &b.tables[i]
 		switch {
+		case t.by != by:
+			continue
 		case t.relation == c.Relation:
 			return int32(i)
 		case t.relation.Table != c.Relation.Table:
@@ -128,10 +146,10 @@ func (b *block) tableOf(c *cdc.Change) int32 {
 			t.relation = c.Relation
 			return int32(i)
 		}
-		b.tables = append(b.tables, table{c.Relation, c.Ordinal})
+		b.tables = append(b.tables, table{c.Relation, c.Ordinal, by, key})
 		return int32(len(b.tables) - 1)
 	}
-	b.tables = append(b.tables, table{relation: c.Relation})
+	b.tables = append(b.tables, table{c.Relation, 0, by, key})
 	return int32(len(b.tables) - 1)
 }
 
@@ -146,22 +164,22 @@ func sameDefinition(a, b *cdc.Relation) bool {
 
 // gather notes what a change does to the spots of its keys. It is false where the change does not tell its key.
 func (b *block) gather(i, t int32) bool {
-	c := &b.changes[i]
+	c, columns := &b.changes[i], b.tables[t].key
 	var ok bool
 	if c.Op == cdc.Insert {
-		if b.key, ok = appendKey(b.key[:0], c.Relation, c.New, nil); ok {
+		if b.key, ok = appendKey(b.key[:0], columns, c.New, nil); ok {
 			b.arrive(i, t, b.key, none)
 		}
 		return ok
 	}
-	if b.key, ok = appendKey(b.key[:0], c.Relation, c.Old, c.New); !ok {
+	if b.key, ok = appendKey(b.key[:0], columns, c.Old, c.New); !ok {
 		return false
 	}
 	if c.Op == cdc.Delete {
 		b.leave(i, t, b.key)
 		return true
 	}
-	if b.key2, ok = appendKey(b.key2[:0], c.Relation, c.New, c.Old); !ok {
+	if b.key2, ok = appendKey(b.key2[:0], columns, c.New, c.Old); !ok {
 		return false
 	}
 	if !bytes.Equal(b.key, b.key2) {
@@ -338,7 +356,7 @@ func (b *block) net(items []item) []item {
 
 // change makes the change of an item.
 func (b *block) change(it *item) (cdc.Change, Place) {
-	p := Place{Only: it.only, From: b.tables[it.table].from, Cut: b.cut}
+	p := Place{Only: it.only, By: b.tables[it.table].by, From: b.tables[it.table].from, Cut: b.cut}
 	relation := b.tables[it.table].relation
 	if it.op == 0 {
 		b.image(it.now)

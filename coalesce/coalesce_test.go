@@ -602,3 +602,44 @@ func TestRest(t *testing.T) {
 		}
 	}
 }
+
+// TestByAnotherKey gathers by several keys at once: what exchanges the one does not exchange the other, and a TRUNCATE ends
+// what was gathered by each.
+func TestByAnotherKey(t *testing.T) {
+	t.Parallel()
+	def, full := relation(cdc.IdentityDefault), relation(cdc.IdentityFull)
+	for _, c := range []struct {
+		name     string
+		relation *cdc.Relation
+		changes  []string
+		want     [3][]string // by the relation's key, by a, by a and id
+	}{
+		{"Exchange", full, []string{"update 1,x,p -> 1,t,p", "update 2,y,q -> 2,x,q", "update 1,t,p -> 1,y,p"}, [3][]string{
+			{"2 update 2,y,q -> 2,x,q", "3 update 1,x,p -> 1,y,p"},
+			{"2 update 1,x,p -> 2,x,q", "3 update 2,y,q -> 1,y,p"},
+			{"2 update 2,y,q -> 2,x,q", "3 update 1,x,p -> 1,y,p"}}},
+		{"Another", full, []string{"delete 1,x,p", "insert 2,x,q"}, [3][]string{
+			{"1 delete 1,x,p", "2 insert 2,x,q"}, {"2 update 1,x,p -> 2,x,q"}, {"1 delete 1,x,p", "2 insert 2,x,q"}}},
+		{"Truncate", full, []string{"insert 1,x,p", "truncate", "insert 1,x,q", "update 1,x,q -> 1,x,r"}, [3][]string{
+			{"1 insert 1,x,p", "2 truncate", "4 insert 1,x,r"}, {"1 insert 1,x,p", "4 insert 1,x,r"}, {"1 insert 1,x,p", "4 insert 1,x,r"}}},
+		{"NotTold", def, []string{"insert 1,x,p", "delete 1,,"}, [3][]string{nil, {"1 insert 1,x,p", "2 delete 1,,"}, {"1 insert 1,x,p", "2 delete 1,,"}}},
+	} {
+		for _, n := range []int{1, 2, 100} {
+			tx := &cdc.Tx{XID: 1}
+			var changes []cdc.Change
+			for i, s := range c.changes {
+				changes = append(changes, change(c.relation, tx, uint32(i+1), s))
+			}
+			out, places := run(t, newStage(coalesce.Wanted{Net: true, By: &coalesce.Keys{{1}, {1, 0}}}), changes, func() int { return n })
+			var got [3][]string
+			for i := range out {
+				got[places[i].By] = append(got[places[i].By], showChange(&out[i]))
+			}
+			for by := range got {
+				if !slices.Equal(got[by], c.want[by]) {
+					t.Errorf("%s in batches of %d, by key %d:\n%s\nwant\n%s", c.name, n, by, strings.Join(got[by], "\n"), strings.Join(c.want[by], "\n"))
+				}
+			}
+		}
+	}
+}

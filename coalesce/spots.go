@@ -94,8 +94,8 @@ func (s *spots) grow() {
 
 // appendKey appends the primary key of a row, each of whose values is taken from the first image that has it. It is false
 // where one is not known.
-func appendKey(dst []byte, r *cdc.Relation, row, otherwise cdc.Row) ([]byte, bool) {
-	for _, i := range r.Key {
+func appendKey(dst []byte, key []int, row, otherwise cdc.Row) ([]byte, bool) {
+	for _, i := range key {
 		v := cdc.Value{}
 		if i < len(row) {
 			v = row[i]
@@ -109,5 +109,5 @@ func appendKey(dst []byte, r *cdc.Relation, row, otherwise cdc.Row) ([]byte, boo
 		dst = binary.AppendUvarint(dst, uint64(len(v.Data)))
 		dst = append(dst, v.Data...)
 	}
-	return dst, len(r.Key) > 0
+	return dst, len(key) > 0
 }

@@ -3,7 +3,15 @@ package coalesce
 import "github.com/rowhook/rowhook/cdc"
 
 // Wanted says what is made of a table's changes: net ones, each of them, both, or neither.
-type Wanted struct{ Net, Each bool }
+type Wanted struct {
+	Net, Each bool
+	// By are further keys by which net changes are wanted; nil is none. What is the same for one key may be something else
+	// for another: two rows can exchange one of them.
+	By *Keys
+}
+
+// Keys are keys of a table, each the indexes of its columns.
+type Keys [][]int
 
 // Only says which of the two a change in a Part is.
 type Only uint8
@@ -20,6 +28,8 @@ const (
 // Place says which change of a Part it is.
 type Place struct {
 	Only Only
+	// By is zero for a net change of the relation's own key, else the number of its key in Wanted.By, from 1.
+	By int
 	// From is zero, or the ordinal from which the net changes of the table are gathered: of a TRUNCATE, or of the first
 	// change under another definition of the table. What was before it is told by itself.
 	From uint32

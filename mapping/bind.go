@@ -79,12 +79,12 @@ type shape struct {
 	at              problem.Place
 }
 
-// bind resolves every name of the resource in the columns and checks the types. Key is the primary key, tables those of
-// relations.
-func (r *resource) bind(columns []cdc.Column, key []int, tables map[cdc.TableName]*cdc.Table, e *evaluator) (*bound, problem.List) {
+// bind resolves every name of the resource in the columns and checks the types. Key names an instance, primary is the
+// primary key, which other tables hold, tables are those of relations.
+func (r *resource) bind(columns []cdc.Column, key, primary []int, tables map[cdc.TableName]*cdc.Table, e *evaluator) (*bound, problem.List) {
 	b := binder{scope: newScope(r.Table, columns), format: r.format, evaluator: e, tables: tables}
 	out := &bound{key: key}
-	b.links, b.api = b.link(r.relations, key), apiUseOf(r)
+	b.links, b.api = b.link(r.relations, primary), apiUseOf(r)
 	out.touches = touching(nil, nil, r.relations, b.links)
 	out.root = b.root(&shape{root: r.root, columns: r.Columns, except: r.Except, relations: r.relations, at: r.At})
 	out.links, out.usesAPI = out.root.linksOf(nil), out.root.usesAPI()

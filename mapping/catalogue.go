@@ -40,7 +40,7 @@ func (c *compiled) eventTypes() []EventType {
 	types := []EventType{
 		{Name: c.created, Resource: c.Name, Accounted: accounted, AccountReason: none},
 		{Name: c.updated, Resource: c.Name, Accounted: accounted, AccountReason: none},
-		{Name: c.deleted, Resource: c.Name, Accounted: accounted, AccountReason: deleteNone, Reason: firstOf(c.lack("a delete", c.table.Key, "the key").reason(), stateReason)},
+		{Name: c.deleted, Resource: c.Name, Accounted: accounted, AccountReason: deleteNone, Reason: firstOf(c.lack("a delete", c.keyColumns, "the key").reason(), stateReason)},
 		{Name: c.truncated, Resource: c.Name, Accounted: accounted, AccountReason: truncateNone},
 	}
 	for _, e := range c.bound.conditions.events {

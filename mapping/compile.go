@@ -55,7 +55,9 @@ type Mapper struct {
 type compiled struct {
 	*resource
 	table *cdc.Table
-	bound *bound
+	// keyColumns are the columns of the table that name an instance.
+	keyColumns []int
+	bound      *bound
 	// The names of its events.
 	created, updated, deleted, truncated string
 }
@@ -88,18 +90,14 @@ func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string
 				"table %s does not exist, or the role may not see it", r.Table)
 			continue
 		}
-		if len(table.Key) == 0 {
-			problems.Add(place(r.TableAt, r.At),
-				"an instance needs a name: ALTER TABLE "+r.Table.Quote()+" ADD PRIMARY KEY (…)",
-				"table %s has no primary key", r.Table)
-		}
-		b, found := r.bind(table.Columns, table.Key, tables, m.evaluator)
+		key := r.keyOf(table, &problems)
+		b, found := r.bind(table.Columns, key, table.Key, tables, m.evaluator)
 		problems = append(problems, found...)
 		if b == nil {
 			continue
 		}
 		c := &compiled{
-			resource: r, table: table, bound: b,
+			resource: r, table: table, keyColumns: key, bound: b,
 			created: r.Name + ".create", updated: r.Name + ".update", deleted: r.Name + ".delete",
 			truncated: r.Name + ".truncate",
 		}
@@ -118,10 +116,10 @@ func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string
 	return m, nil
 }
 
-// keyNames are the columns of the primary key, in its order.
+// keyNames are the columns of the key, in its order.
 func (c *compiled) keyNames() []string {
-	names := make([]string, len(c.table.Key))
-	for i, k := range c.table.Key {
+	names := make([]string, len(c.keyColumns))
+	for i, k := range c.keyColumns {
 		names[i] = c.table.Columns[k].Name
 	}
 	return names

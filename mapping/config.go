@@ -26,6 +26,8 @@ type Resource struct {
 	// Table is the table with its schema; TableAt where it is named.
 	Table   cdc.TableName
 	TableAt problem.Place
+	// Key are the columns that name an instance, in this order; empty for the primary key.
+	Key []Source
 	// Account is the expression that gives the customer whom an instance belongs to. Nil: events are the admin's only.
 	Account *Source
 	// Path is the resource's address under the application's URL, with ${…} for the row's values: /contacts/${id}.

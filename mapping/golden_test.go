@@ -173,6 +173,13 @@ func loadConfig(t testing.TB, text string) Config {
 			case "table":
 				schema, table, _ := strings.Cut(value.Value, ".")
 				r.Table, r.TableAt = cdc.TableName{Schema: schema, Name: table}, at(value)
+			case "key":
+				for _, c := range value.Content {
+					r.Key = append(r.Key, *source(c))
+				}
+				if value.Kind == yaml.ScalarNode {
+					r.Key = []Source{*source(value)}
+				}
 			case "account":
 				r.Account = source(value)
 			case "path":

@@ -100,14 +100,6 @@ func (l *Lack) reason() string {
 	return reason + mend + full
 }
 
-func namesOf(t *cdc.Table, columns []int) []string {
-	names := make([]string, len(columns))
-	for n, i := range columns {
-		names[n] = t.Columns[i].Name
-	}
-	return names
-}
-
 // quoted are columns as SQL lists them.
 func quoted(t *cdc.Table, columns []int) string {
 	names := namesOf(t, columns)
@@ -140,7 +132,7 @@ func (c *compiled) lacks() (all []*Lack) {
 		}
 		all = append(all, l)
 	}
-	add(c.lack("a delete", c.table.Key, "the key"), nil, c.deleted, nil)
+	add(c.lack("a delete", c.keyColumns, "the key"), nil, c.deleted, nil)
 	state := c.Where
 	if state == nil {
 		state = c.DeleteWhen

@@ -25,7 +25,8 @@ func (m *Mapper) MapPlaced(dst []*Event, dead []DeadLetter, epoch uint32, c *cdc
 		position: cdc.Position{Epoch: epoch, Commit: c.Tx.Commit, Ordinal: c.Ordinal, Sub: sub}}
 	resources := m.planOf(c.Relation).resources
 	for i := range resources {
-		if r := &resources[i]; p.Only == coalesce.Both || r.EachChange == (p.Only == coalesce.Each) {
+		r := &resources[i]
+		if p.Only == coalesce.Both || r.EachChange && p.Only == coalesce.Each || !r.EachChange && p.Only == coalesce.Net && r.by == p.By {
 			m.mapResource(&out, r)
 		}
 	}

@@ -102,6 +102,7 @@ func parseResource(r Resource, problems *problem.List) *resource {
 		problems.Add(place(r.Except[0].At, r.At), "write columns: all beside it, or leave it out",
 			"except of resource %s goes with columns: all only", r.Name)
 	}
+	checkDuplicates("key", r.Key, problems)
 	checkDuplicates("columns", r.Columns, problems)
 	checkDuplicates("except", r.Except, problems)
 	if r.Representation != nil {

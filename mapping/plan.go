@@ -31,6 +31,8 @@ type planned struct {
 	broken string
 	// instance is the key, also where the rest does not fit; nil where it is not there.
 	instance []int
+	// by is the number of its key among those by which net changes are made; 0 is the relation's own.
+	by int
 }
 
 // Columns are the indexes of the relation's columns that the mapping of its rows uses: key, account, conditions and
@@ -83,11 +85,7 @@ func (m *Mapper) bindRelation(r *cdc.Relation) *plan {
 		if b := p.resources[i].bound; b != nil && b.account != nil {
 			p.accounts = b.account.columnsOf(p.accounts)
 		}
-		if p.resources[i].EachChange {
-			p.wanted.Each = true
-		} else {
-			p.wanted.Net = true
-		}
+		p.want(&p.resources[i], r)
 		p.resources[i].relation = r
 		m.retarget(&p.resources[i], r)
 		m.fits(&p.resources[i])
@@ -96,12 +94,37 @@ func (m *Mapper) bindRelation(r *cdc.Relation) *plan {
 	return p
 }
 
+// want adds what a resource wants of the relation's changes: net ones are those of its key.
+func (p *plan) want(x *planned, r *cdc.Relation) {
+	switch {
+	case x.EachChange:
+		p.wanted.Each = true
+	case len(x.Key) == 0 || x.instance == nil || slices.Equal(x.instance, r.Key):
+		p.wanted.Net = true
+	default:
+		if p.wanted.By == nil {
+			p.wanted.By = &coalesce.Keys{}
+		}
+		keys := p.wanted.By
+		at := slices.IndexFunc(*keys, func(key []int) bool { return slices.Equal(key, x.instance) })
+		if at < 0 {
+			at = len(*keys)
+			*keys = append(*keys, x.instance)
+		}
+		x.by = at + 1
+	}
+}
+
 func (m *Mapper) bindResource(c *compiled, r *cdc.Relation) planned {
 	key, ok := relationKey(c, r)
 	if !ok {
 		return planned{compiled: c, broken: fmt.Sprintf("table %s has no longer the key %s", r.Table, list(c.keyNames()))}
 	}
-	b, problems := c.bind(r.Columns, key, m.tables, m.evaluator)
+	primary := key
+	if len(c.Key) > 0 {
+		primary = columnsNamed(r, namesOf(c.table, c.table.Key))
+	}
+	b, problems := c.bind(r.Columns, key, primary, m.tables, m.evaluator)
 	if len(problems) > 0 {
 		return planned{compiled: c, broken: reasonOf(problems), instance: key}
 	}
@@ -132,18 +155,23 @@ func (p *planned) columnsOf(into []int) []int {
 // relationKey finds the key by its columns' names: an instance keeps its name while these are there, whatever becomes
 // of the constraint. Renamed columns are found by the relation's own key.
 func relationKey(c *compiled, r *cdc.Relation) ([]int, bool) {
-	key := make([]int, 0, len(c.table.Key))
-	for _, name := range c.keyNames() {
-		for i := range r.Columns {
-			if r.Columns[i].Name == name {
-				key = append(key, i)
-			}
+	if key := columnsNamed(r, c.keyNames()); key != nil || len(c.Key) > 0 {
+		return key, key != nil
+	}
+	return r.Key, len(r.Key) == len(c.keyColumns)
+}
+
+// columnsNamed are the columns of the names, nil where one is not there.
+func columnsNamed(r *cdc.Relation, names []string) []int {
+	columns := make([]int, 0, len(names))
+	for _, name := range names {
+		i := slices.IndexFunc(r.Columns, func(c cdc.Column) bool { return c.Name == name })
+		if i < 0 {
+			return nil
 		}
+		columns = append(columns, i)
 	}
-	if len(key) == len(c.table.Key) {
-		return key, true
-	}
-	return r.Key, len(r.Key) == len(c.table.Key)
+	return columns
 }
 
 // reasonOf tells problems in one line.

@@ -12,7 +12,7 @@ type ResourceInfo struct {
 	Name string
 	// Table is the table as it was when the Mapper was made.
 	Table *cdc.Table
-	// Key are the columns of the primary key, in its order: an Event's Instance is made of them.
+	// Key are the columns that name a row, in their order: an Event's Instance is made of them.
 	Key []string
 	// Path is the config's, with its ${…}; empty where there is none.
 	Path string
@@ -101,7 +101,7 @@ func (m *Mapper) apart(resource string, row cdc.Row, f func(own *Mapper, p *plan
 		}()
 		own := &Mapper{evaluator: newEvaluator()}
 		own.renderer = renderer{evaluator: own.evaluator, row: row}
-		b, problems := c.bind(c.table.Columns, c.table.Key, m.tables, own.evaluator)
+		b, problems := c.bind(c.table.Columns, c.keyColumns, c.table.Key, m.tables, own.evaluator)
 		if err := problems.Err(); err != nil {
 			return err
 		}

@@ -256,7 +256,8 @@ func (m *Mapper) mapRow(o *output, p *planned) {
 		}
 	}
 	rekeyed := c.Op == cdc.Update && keyChanged(p, c)
-	if was == there && (is == gone || rekeyed) {
+	// A key of the config may not be in the identity: then deletes are offered to nobody.
+	if was == there && (is == gone || rekeyed) && (len(p.Key) == 0 || told(p.key, c.Relation.Columns, c.Relation.Identity)) {
 		m.one(o, p, p.deleted, old, nil)
 	}
 	if is == gone {

@@ -19,7 +19,7 @@ type Target struct {
 // new ones.
 type TargetRows struct {
 	target *Target
-	// Lookup reads rows by their primary keys; nil where Broken says why they cannot be mapped.
+	// Lookup reads rows by what names them; nil where Broken says why they cannot be mapped.
 	Lookup  *cdc.Lookup
 	Broken  string
 	planned *planned

@@ -34,7 +34,7 @@ type boundTouch struct {
 type Touch struct {
 	Target *Target
 	// Ascent is the number of the Ascent of Target.Roots that finds them, Values the texts of its Values, which are the
-	// change's own. Key is the primary key itself where the values are that.
+	// change's own. Key is what names the row itself where the values are that.
 	Ascent      int
 	Values, Key [][]byte
 	// Broken says why that is not known; all but Target is empty then.
@@ -97,7 +97,7 @@ func (m *Mapper) addTarget(c *compiled) {
 		return
 	}
 	t := &Target{compiled: c, Roots: &cdc.Roots{Name: c.Name, Table: c.Table}}
-	for _, k := range c.table.Key {
+	for _, k := range c.keyColumns {
 		t.Roots.Key = append(t.Roots.Key, c.table.Columns[k])
 	}
 	t.rows = t.rowsOf(&planned{compiled: c, bound: c.bound}, c.table.Columns)
@@ -224,7 +224,8 @@ func (m *Mapper) Touching(r *cdc.Relation) []string {
 // Touched appends what the change of a row says of the rows that it belongs to, and belonged to before. Like Map it is for
 // one goroutine at a time.
 func (m *Mapper) Touched(dst []Touch, c *cdc.Change, p coalesce.Place) []Touch {
-	if c.Relation == nil || p.Only == coalesce.Each || c.Op != cdc.Insert && c.Op != cdc.Update && c.Op != cdc.Delete {
+	// Of what is told by several keys, the rows of the relation's own do.
+	if c.Relation == nil || p.Only == coalesce.Each || p.By != 0 || c.Op != cdc.Insert && c.Op != cdc.Update && c.Op != cdc.Delete {
 		return dst
 	}
 	touches := m.planOf(c.Relation).touches

@@ -27,6 +27,20 @@ func Describe(tables map[cdc.TableName]*cdc.Table) ([]byte, error) {
 			}
 			add(body, "key", sequence(key))
 		}
+		unique := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		for _, index := range t.Unique {
+			if slices.Equal(index, t.Key) {
+				continue
+			}
+			names := make([]string, len(index))
+			for i, k := range index {
+				names[i] = t.Columns[k].Name
+			}
+			unique.Content = append(unique.Content, sequence(names))
+		}
+		if len(unique.Content) > 0 {
+			add(body, "unique", unique)
+		}
 		switch t.Identity {
 		case cdc.IdentityFull:
 			add(body, "identity", text("full"))

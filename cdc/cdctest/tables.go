@@ -60,10 +60,11 @@ func (t *Tables) Relation(name string) *cdc.Relation {
 // identities are the words of identity.
 var identities = map[string]cdc.IdentityKind{"default": cdc.IdentityDefault, "full": cdc.IdentityFull, "nothing": cdc.IdentityNothing, "index": cdc.IdentityIndex}
 
-var tableKeys = []string{"columns", "key", "identity", "kind", "indexes", "oid"}
+var tableKeys = []string{"columns", "key", "unique", "identity", "kind", "indexes", "oid"}
 
 // Add reads tables: contacts: {identity: full, key: id, columns: {id: bigint, name: text not null}}. The key is id unless it
-// says another one, identity the key, or a list of columns. Words after a column's type: not null, generated, identity. A
+// says another one, identity the key, or a list of columns. Beside it there may be unique indexes: unique: slug, or
+// [[tenant, number], slug]. Words after a column's type: not null, generated, identity. A
 // second definition of a table, under its name and a suffix (contacts@2), is what an ALTER TABLE has made of it.
 func (t *Tables) Add(file string, n *yaml.Node) problem.List {
 	r := &reader{file: file}
@@ -87,7 +88,7 @@ func (t *Tables) Add(file string, n *yaml.Node) problem.List {
 
 func (r *reader) table(tab *cdc.Table, name, body *yaml.Node) {
 	var key, identity []string
-	var keyNode, identityNode *yaml.Node
+	var keyNode, identityNode, uniqueNode *yaml.Node
 	r.entries(body, "table "+name.Value, func(k, v *yaml.Node) {
 		switch k.Value {
 		case "identity":
@@ -105,6 +106,8 @@ func (r *reader) table(tab *cdc.Table, name, body *yaml.Node) {
 			_ = v.Decode(&tab.OID)
 		case "key":
 			keyNode, key = v, r.names(v)
+		case "unique":
+			uniqueNode = v
 		case "indexes":
 			tab.Indexes = append([]string{}, r.names(v)...)
 		case "columns":
@@ -136,6 +139,18 @@ func (r *reader) table(tab *cdc.Table, name, body *yaml.Node) {
 			tab.Columns[i].Identity = true
 		}
 	}
+	if len(tab.Key) > 0 {
+		tab.Unique = append(tab.Unique, slices.Clone(tab.Key))
+	}
+	for _, index := range indexesOf(uniqueNode) {
+		var columns []int
+		for _, name := range r.names(index) {
+			if i := at(index, name); i >= 0 {
+				columns = append(columns, i)
+			}
+		}
+		tab.Unique = append(tab.Unique, columns)
+	}
 	for _, c := range identity {
 		if i := at(identityNode, c); i >= 0 {
 			tab.Columns[i].Identity = true
@@ -146,6 +161,17 @@ func (r *reader) table(tab *cdc.Table, name, body *yaml.Node) {
 			tab.Columns[i].Identity = true
 		}
 	}
+}
+
+// indexesOf are the indexes of unique: each a column or a list of columns.
+func indexesOf(n *yaml.Node) []*yaml.Node {
+	switch {
+	case n == nil:
+		return nil
+	case n.Kind == yaml.SequenceNode:
+		return n.Content
+	}
+	return []*yaml.Node{n}
 }
 
 func columnNames(columns []cdc.Column) []string {

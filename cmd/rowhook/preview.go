@@ -32,8 +32,8 @@ func (p *program) previewCommand() *cobra.Command {
 		Use:   "preview --config FILE RESOURCE KEY…",
 		Short: "Print the request that would be sent for a row",
 		Long: "preview reads a row and prints the body of its event, byte for byte as it would be sent. It changes nothing, and needs\n" +
-			"no more than SELECT on the table. KEY is the primary key; the values of a composite one are joined by commas. Several\n" +
-			"keys give a line each.\n\n" +
+			"no more than SELECT on the table. KEY is the primary key, or what the config has under key; the values of a composite one\n" +
+			"are joined by commas. Several keys give a line each.\n\n" +
 			"What would not be sent is printed all the same, and stderr says why: the row fails where, counts as deleted, the event is\n" +
 			"not offered. It also says whose subscriptions would get it.\n\n" +
 			"An update has no row before it unless --old tells what was different there: it decides about events of your own, and about\n" +

@@ -71,21 +71,7 @@ func (e *noRowError) Error() string {
 // splitKey cuts a key into the values of n columns. A comma or a \ in a value of a composite key has a \ before it, as in
 // the events' instances.
 func splitKey(key string, n int) ([]string, error) {
-	if n == 1 {
-		return []string{key}, nil
-	}
-	values := []string{""}
-	for i := 0; i < len(key); i++ {
-		switch {
-		case key[i] == '\\' && i+1 < len(key):
-			i++
-			values[len(values)-1] += string(key[i])
-		case key[i] == ',':
-			values = append(values, "")
-		default:
-			values[len(values)-1] += string(key[i])
-		}
-	}
+	values := mapping.SplitInstance(key, n)
 	if len(values) != n {
 		return nil, fmt.Errorf("give %d values, joined by commas; %q has %d", n, key, len(values))
 	}

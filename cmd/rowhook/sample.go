@@ -20,7 +20,7 @@ import (
 // are counted through in their order, which reads the whole index.
 func sampleKeys(ctx context.Context, conn *pgx.Conn, info mapping.ResourceInfo, n int) ([][]string, error) {
 	if len(info.Key) == 1 {
-		switch typ := info.Table.Columns[info.Table.Key[0]].Type; typ.OID {
+		switch typ := info.Table.Columns[info.Table.Column(info.Key[0])].Type; typ.OID {
 		case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID:
 			return spreadKeys(ctx, conn, info, n, typ.Name, parseInteger, (*big.Int).String)
 		case pgtype.UUIDOID:

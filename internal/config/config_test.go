@@ -222,6 +222,9 @@ func dump(c *config.Config) string {
 	}
 	for _, r := range c.Mapping.Resources {
 		fmt.Fprintf(&b, "%v resource %s\n  %v table %v\n", r.At, r.Name, r.TableAt, r.Table)
+		for _, c := range r.Key {
+			dumpSource(&b, "key", &c)
+		}
 		dumpSource(&b, "account", r.Account)
 		dumpSource(&b, "path", r.Path)
 		for _, c := range r.Columns {

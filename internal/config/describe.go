@@ -176,11 +176,12 @@ var limitsObject = object[Limits]{
 
 var resourceObject = object[mapping.Resource]{
 	closed: true,
-	later:  []string{"key"},
 	check:  checkResource,
 	members: []member[mapping.Resource]{
 		must(key("table", kind[mapping.Resource](tableKind{tableName()}), itself[mapping.Resource],
 			"The table: contacts (in the schema public), app.contacts, or '\"My Schema\".\"My Table\"'."), "table: contacts"),
+		key("key", kind[[]mapping.Source](keyKind{orderKind{columnText()}}), func(r *mapping.Resource) *[]mapping.Source { return &r.Key },
+			"The columns that name an instance, instead of the primary key: one, or a list in the order of the name. They are NOT NULL, and a unique index is over them. Deletes need them in the replica identity."),
 		key("account", kind[*mapping.Source](expressionKind{hint: "name the column that holds the customer's id", examples: []any{"account_id", "string(tenant_id)"}}),
 			func(r *mapping.Resource) **mapping.Source { return &r.Account },
 			"Expression over the row that gives the customer whom an instance belongs to, most often just a column. Without it, the events are the admin's only."),

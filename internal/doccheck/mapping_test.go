@@ -74,9 +74,13 @@ func TestMapping(t *testing.T) {
 			if err := yaml.Unmarshal([]byte(b.text), &parts); err != nil || len(parts.Resources) == 0 {
 				t.Errorf("%s has no resources: %v", b, err)
 			}
-			for name := range parts.Resources {
-				if data := preview(t, url, config, name, "1"); len(data) < 10 || strings.Contains(b.text, "${api.") && !bytes.Contains(data, []byte("cdn.example")) {
-					t.Errorf("%s: %s 1 is %s", b, name, data)
+			for name, r := range parts.Resources {
+				row := "1"
+				if fields, ok := r.(map[string]any); ok && fields["key"] == "domain" {
+					row = "lumen-optics.example"
+				}
+				if data := preview(t, url, config, name, row); len(data) < 10 || strings.Contains(b.text, "${api.") && !bytes.Contains(data, []byte("cdn.example")) {
+					t.Errorf("%s: %s %s is %s", b, name, row, data)
 				}
 			}
 		case "json":

@@ -1,0 +1,85 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/problem"
+)
+
+// keyOf are the columns that name an instance: those of key, else the primary key. A name is of one row, always.
+func (r *resource) keyOf(t *cdc.Table, problems *problem.List) []int {
+	if len(r.Key) == 0 {
+		r.checkPrimary(t, problems)
+		return t.Key
+	}
+	var key []int
+	var nullable []string
+	for _, c := range r.Key {
+		i := t.Column(c.Text)
+		switch {
+		case i < 0:
+			var names []string
+			for _, column := range t.Columns {
+				names = append(names, column.Name)
+			}
+			problems.Add(c.At, problem.DidYouMean(c.Text, names), "table %s has no column %q", t.TableName, c.Text)
+			return nil
+		case t.Columns[i].Generated:
+			problems.Add(c.At, "name the columns that it is made of", "column %q is generated, and generated columns are not in Postgres' stream", c.Text)
+			return nil
+		case !t.Columns[i].NotNull:
+			nullable = append(nullable, c.Text)
+		}
+		key = append(key, i)
+	}
+	at := r.Key[0].At
+	if len(nullable) > 0 {
+		var mend []string
+		for _, name := range nullable {
+			mend = append(mend, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL;", t.Quote(), cdc.QuoteIdent(name)))
+		}
+		problems.Add(at, strings.Join(mend, " "), "key of resource %s: %s of %s can be null, so a row may have no name", r.Name, list(nullable), t.TableName)
+	}
+	// A unique index over some of its columns does too: what has further ones is unique as well.
+	if !slices.ContainsFunc(t.Unique, func(columns []int) bool {
+		return !slices.ContainsFunc(columns, func(i int) bool { return !slices.Contains(key, i) })
+	}) {
+		var quoted []string
+		for _, i := range key {
+			quoted = append(quoted, cdc.QuoteIdent(t.Columns[i].Name))
+		}
+		problems.Add(at, fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);", cdc.QuoteIdent(t.Name+"_rowhook_key"), t.Quote(), list(quoted)),
+			"key of resource %s: no unique index of %s says that %s is of one row: it has to be valid, and neither partial, deferrable nor over expressions",
+			r.Name, t.TableName, list(namesOf(t, key)))
+	}
+	return key
+}
+
+// checkPrimary looks whether the primary key names instances: the log has to tell it of old rows, or a change of it is not seen.
+func (r *resource) checkPrimary(t *cdc.Table, problems *problem.List) {
+	if len(t.Key) == 0 {
+		problems.Add(place(r.TableAt, r.At),
+			"an instance needs a name: ALTER TABLE "+r.Table.Quote()+" ADD PRIMARY KEY (…); or name its NOT NULL columns under a unique index in key",
+			"table %s has no primary key", r.Table)
+	}
+	for _, k := range t.Key {
+		if !t.Columns[k].Identity && t.Identity == cdc.IdentityIndex {
+			problems.Add(place(r.TableAt, r.At),
+				fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;  (or name the instances by columns of the identity: key)", t.Quote()),
+				"the replica identity of table %s lacks %q of its primary key", t.TableName, t.Columns[k].Name)
+			return
+		}
+	}
+}
+
+// namesOf are the names of columns.
+func namesOf(t *cdc.Table, columns []int) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = t.Columns[c].Name
+	}
+	return names
+}
