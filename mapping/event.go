@@ -64,7 +64,8 @@ type DeadLetter struct {
 	EventID   string
 	Type      string
 	Undecided bool
-	// Key are the names of the columns that Instance holds; empty where it is not known.
+	// Key are the names of the columns that Instance holds. Nil are those of the resource, as far as they are known; empty
+	// says that Instance is not the key's text.
 	Key []string
 	// Known is what the log told of a row that is gone, by column, as far as it is small; nil is a null. It is for the
 	// event's data and never shown.

@@ -20,14 +20,14 @@ type Replayed struct {
 // and their values. The reason says why it cannot be.
 func (m *Mapper) ReplayKey(l *DeadLetter, t *cdc.Table) (columns []int, values [][]byte, reason string) {
 	names := l.Key
-	if len(names) == 0 {
-		// A letter of a version that did not keep them.
+	if names == nil {
+		// A letter of a version that did not keep them, or of an event.
 		if r, ok := m.Resource(l.Resource); ok {
 			names = r.Key
 		}
 	}
 	if l.Instance == "" || len(names) == 0 {
-		return nil, nil, "the key of its row is not known, so the row cannot be looked at: discard it"
+		return nil, nil, "the key of its row is not known, or cannot be stored, so the row cannot be looked at: discard it"
 	}
 	parts := SplitInstance(l.Instance, len(names))
 	if len(parts) != len(names) {
@@ -161,12 +161,14 @@ func (x *replay) before() cdc.Row {
 			}
 		}
 	}
-	parts := SplitInstance(x.letter.Instance, len(x.letter.Key))
-	for n, name := range x.letter.Key {
-		for i, c := range x.relation.Columns {
-			if c.Name == name && row[i].Kind == cdc.Absent && len(parts) == len(x.letter.Key) {
-				row[i] = cdc.Value{Kind: cdc.Text, Data: []byte(parts[n])}
-			}
+	names := x.letter.Key
+	if names == nil {
+		names = x.keyNames()
+	}
+	parts := SplitInstance(x.letter.Instance, len(names))
+	for n, i := range columnsNamed(x.relation, names) {
+		if row[i].Kind == cdc.Absent && len(parts) == len(names) {
+			row[i] = cdc.Value{Kind: cdc.Text, Data: []byte(parts[n])}
 		}
 	}
 	return row

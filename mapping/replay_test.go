@@ -118,6 +118,20 @@ contact:
 	}
 }
 
+// TestReplayOfADeleteWithItsKeyAlone: of a row that the log told much of, or an older version kept nothing of, its key is
+// what is known.
+func TestReplayOfADeleteWithItsKeyAlone(t *testing.T) {
+	t.Parallel()
+	m, relations := newMapper(t, "contact: {table: public.t, columns: [a, b, n]}", "public.t: {key: [b, a], columns: {a: text, b: text, n: int8}}")
+	for _, key := range [][]string{nil, {"b", "a"}} {
+		l := DeadLetter{Resource: "contact", Op: cdc.Delete, Instance: `x\,y,z`, Type: "contact.delete", EventID: "evt_1", Key: key}
+		out := m.Replay(&l, relations["public.t"], nil)
+		if out.Event == nil || string(out.Event.Data) != `{"a":"z","b":"x,y"}` || out.Event.Instance != l.Instance || out.Event.ID != l.EventID {
+			t.Errorf("with the key %v: %+v %s", key, out.Event, out.Reason)
+		}
+	}
+}
+
 // TestReplayKey: a row is found by what its name is made of, also where the config names rows otherwise by now.
 func TestReplayKey(t *testing.T) {
 	t.Parallel()
@@ -132,7 +146,8 @@ func TestReplayKey(t *testing.T) {
 		{DeadLetter{Resource: "contact", Instance: `x\,y,z`, Key: []string{"b", "a"}}, "[2 1] x,y|z"},
 		{DeadLetter{Resource: "contact", Instance: "x", Key: []string{"b", "a"}}, "its instance is not a key of b, a: discard it"},
 		{DeadLetter{Resource: "contact", Instance: "x", Key: []string{"gone"}}, "table public.t has no column gone any more, by which its row was named: discard it"},
-		{DeadLetter{Resource: "contact"}, "the key of its row is not known, so the row cannot be looked at: discard it"},
+		{DeadLetter{Resource: "contact", Instance: `\u00e9`, Key: []string{}}, "the key of its row is not known, or cannot be stored, so the row cannot be looked at: discard it"},
+		{DeadLetter{Resource: "contact"}, "the key of its row is not known, or cannot be stored, so the row cannot be looked at: discard it"},
 	} {
 		columns, values, reason := m.ReplayKey(&c.letter, info.Table)
 		got := reason

@@ -81,8 +81,8 @@ func overOf(r *Record) Record {
 func letterOf(r *Record, refused *RefusedError) *mapping.DeadLetter {
 	if r.Op == Bury || r.Op == Amend {
 		l := *r.DeadLetter
-		l.Resource, l.Instance, l.Reason = inASCII(l.Resource), inASCII(l.Instance), inASCII(l.Reason)
-		l.Type, l.Key, l.Known, l.Context = inASCII(l.Type), nil, nil, nil
+		l.Key, l.Known, l.Context = keyOf(l.Instance), nil, nil
+		l.Resource, l.Type, l.Instance, l.Reason = inASCII(l.Resource), inASCII(l.Type), inASCII(l.Instance), inASCII(l.Reason)
 		if account := inASCII(l.Account); account != l.Account {
 			l.Account = ""
 		}
@@ -90,12 +90,21 @@ func letterOf(r *Record, refused *RefusedError) *mapping.DeadLetter {
 	}
 	ev := r.Event
 	l := &mapping.DeadLetter{Resource: inASCII(ev.Resource), Op: opOf(ev), Instance: inASCII(ev.Instance), Position: ev.Position, Time: ev.Time,
-		Reason: "the store refuses the event: " + inASCII(refused.Reason), EventID: ev.ID, Type: inASCII(ev.Type), Refused: true,
+		Reason: "the store refuses the event: " + inASCII(refused.Reason), EventID: ev.ID, Type: inASCII(ev.Type), Key: keyOf(ev.Instance), Refused: true,
 		Audience: ev.Audience}
 	if account := inASCII(ev.Account); ev.Audience == mapping.ToAccount && account == ev.Account {
 		l.Account = account
 	}
 	return l
+}
+
+// keyOf is the key of a letter whose instance is written in ASCII: none where its row cannot be found by that, else that
+// of its resource.
+func keyOf(instance string) []string {
+	if inASCII(instance) == instance {
+		return nil
+	}
+	return []string{}
 }
 
 // inASCII is the text with \u escapes in place of what is not printable ASCII, bounded.

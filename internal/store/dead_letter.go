@@ -116,7 +116,7 @@ func (q *DeadLetters) where() (string, []any) {
 	return strings.Join(conditions, " AND "), args
 }
 
-const letterColumns = `position, resource, committed_at, op, instance, reason, event_id, type, coalesce(key, '{}'), known, undecided, audience, account, context, tries, created_at,
+const letterColumns = `position, resource, committed_at, op, instance, reason, event_id, type, key, known, undecided, audience, account, context, tries, created_at,
 	requested_at, closed_at, coalesce(closed_reason, ''), coalesce(closed_by, '')`
 
 func scanLetter(row pgx.CollectableRow) (*DeadLetter, error) {

@@ -33,7 +33,13 @@ func TestDeadLetters(t *testing.T) {
 		l.Resource = []string{"contact", "deal"}[n%2]
 		l.Reason = fmt.Sprint("Reason ", n+1)
 		l.EventID, l.Type, l.Undecided = fmt.Sprint("evt_", n+1), l.Resource+".update", n == 0
-		l.Key, l.Known = []string{"id", "x,y"}, map[string]*string{"id": &text, "gone": nil}
+		if l.Key = nil; n == 3 {
+			l.Key = []string{}
+		}
+		if n == 0 {
+			l.Key = []string{"id", "x,y"}
+		}
+		l.Known = map[string]*string{"id": &text, "gone": nil}
 		l.Audience, l.Account, l.Context = mapping.Audience(n%3), fmt.Sprint("account ", n), []byte(`{"source":"app"}`)
 		records = append(records, bury(l))
 	}
@@ -89,6 +95,11 @@ func TestDeadLetters(t *testing.T) {
 	two, err := s.DeadLetter(t.Context(), letter(2).Position)
 	if err != nil || two.Audience != mapping.ToAccount || two.Account != "account 1" || string(two.Context) != `{"source":"app"}` {
 		t.Errorf("the second is %+v, %v", two, err)
+	}
+	for n, unusable := range map[int]bool{2: false, 4: true} {
+		if l, err := s.DeadLetter(t.Context(), letter(n).Position); err != nil || len(l.Key) > 0 || (l.Key != nil) != unusable {
+			t.Errorf("%d has the key %#v, %v", n, l.Key, err)
+		}
 	}
 
 	// Asked for, in the order of the log; twice is once.
