@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/finding"
 	"github.com/rowhook/rowhook/internal/problem"
 )
 
@@ -65,14 +66,37 @@ func (r *resource) checkPrimary(t *cdc.Table, problems *problem.List) {
 			"an instance needs a name: ALTER TABLE "+r.Table.Quote()+" ADD PRIMARY KEY (…); or name its NOT NULL columns under a unique index in key",
 			"table %s has no primary key", r.Table)
 	}
+	if k := untoldKey(t); k >= 0 {
+		problems.Add(place(r.TableAt, r.At),
+			defaultIdentity(t)+"  (or name the instances by columns of the identity: key)",
+			"the replica identity of table %s lacks %q of its primary key", t.TableName, t.Columns[k].Name)
+	}
+}
+
+// untoldKey is a column of the primary key that an index that is the identity lacks, or -1.
+func untoldKey(t *cdc.Table) int {
 	for _, k := range t.Key {
 		if !t.Columns[k].Identity && t.Identity == cdc.IdentityIndex {
-			problems.Add(place(r.TableAt, r.At),
-				fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;  (or name the instances by columns of the identity: key)", t.Quote()),
-				"the replica identity of table %s lacks %q of its primary key", t.TableName, t.Columns[k].Name)
-			return
+			return k
 		}
 	}
+	return -1
+}
+
+func defaultIdentity(t *cdc.Table) string {
+	return fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;", t.Quote())
+}
+
+// MendKeys are the statements that mend what Compile refuses of primary keys, by the places where it does.
+func (d *Definition) MendKeys(tables map[cdc.TableName]*cdc.Table) map[problem.Place][]finding.Statement {
+	mends := map[problem.Place][]finding.Statement{}
+	for _, r := range d.resources {
+		if t := tables[r.Table]; t != nil && len(r.Key) == 0 && untoldKey(t) >= 0 {
+			mends[place(r.TableAt, r.At)] = []finding.Statement{{Phase: finding.Repair, SQL: defaultIdentity(t),
+				Note: "Old rows are told by the primary key. Costs nothing."}}
+		}
+	}
+	return mends
 }
 
 // namesOf are the names of columns.

@@ -211,13 +211,28 @@ func (a *applying) row(c *cdc.Change, tab *cdc.Table, n *yaml.Node, m members) {
 	}
 }
 
+// keyOf are the columns that a row is found by: the primary key, or where there is none, another unique index, that of the
+// identity if there is one.
+func keyOf(tab *cdc.Table) []int {
+	switch {
+	case len(tab.Key) > 0:
+		return tab.Key
+	case tab.Identity == cdc.IdentityIndex:
+		return identityOf(tab.Columns)
+	case len(tab.Unique) > 0:
+		return tab.Unique[0]
+	}
+	return nil
+}
+
 // find is the place of the row with the key, or -1.
 func (s *State) find(tab *cdc.Table, row cdc.Row) int {
-	if len(tab.Key) == 0 {
+	key := keyOf(tab)
+	if len(key) == 0 {
 		return -1
 	}
 	return slices.IndexFunc(s.Rows[tab.TableName], func(other cdc.Row) bool {
-		for _, k := range tab.Key {
+		for _, k := range key {
 			if row[k].Kind != cdc.Text || other[k].Kind != cdc.Text || !bytes.Equal(row[k].Data, other[k].Data) {
 				return false
 			}

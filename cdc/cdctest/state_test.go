@@ -193,11 +193,14 @@ func TestDescribe(t *testing.T) {
 	_, err = conn.Exec(t.Context(), `create type mood as enum ('sad'); create domain cents as numeric(12,2); create schema "My";
 		create table "My"."T" (a int not null, b mood, c cents[], d text[], e varchar(3), f int generated always as (a) stored, primary key (b, a));
 		create table plain (id int primary key, t timestamp);
-		create table bare (id int, x int); alter table bare replica identity full`)
+		create table bare (id int, x int); alter table bare replica identity full;
+		create table posts (slug text not null, tenant int not null, number int not null, unique (number, tenant), id int unique);
+		create unique index posts_slug on posts (slug); create unique index posts_some on posts (tenant) where number > 1;
+		alter table posts replica identity using index posts_slug`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := []cdc.TableName{{Schema: "My", Name: "T"}, cdctest.Name("plain"), cdctest.Name("bare")}
+	names := []cdc.TableName{{Schema: "My", Name: "T"}, cdctest.Name("plain"), cdctest.Name("bare"), cdctest.Name("posts")}
 	found, err := cdc.LoadTables(t.Context(), conn, names)
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +215,7 @@ func TestDescribe(t *testing.T) {
 	}
 	for _, n := range names {
 		a, b := found[n], again.ByName[n]
-		if b == nil || a.Identity != b.Identity || fmt.Sprint(a.Key) != fmt.Sprint(b.Key) || len(a.Columns) != len(b.Columns) {
+		if b == nil || a.Identity != b.Identity || fmt.Sprint(a.Key) != fmt.Sprint(b.Key) || fmt.Sprint(a.Unique) != fmt.Sprint(b.Unique) || len(a.Columns) != len(b.Columns) {
 			t.Errorf("%s is another table:\n%s", n, text)
 			continue
 		}

@@ -208,7 +208,8 @@ func (r *reader) column(k, v *yaml.Node) cdc.Column {
 		Identity: strings.Contains(words, "identity"), Generated: strings.Contains(words, "generated")}
 }
 
-// RelationOf is the relation that the stream would send of a table: without generated columns.
+// RelationOf is the relation that the stream would send of a table: without generated columns. Without a primary key the
+// identity is the key.
 func RelationOf(tab *cdc.Table) *cdc.Relation {
 	r := &cdc.Relation{OID: tab.OID, Table: tab.TableName, Identity: tab.Identity, Key: make([]int, len(tab.Key))}
 	for i, c := range tab.Columns {
@@ -220,5 +221,17 @@ func RelationOf(tab *cdc.Table) *cdc.Relation {
 		}
 		r.Columns = append(r.Columns, c)
 	}
+	if len(tab.Key) == 0 {
+		r.Key = identityOf(r.Columns)
+	}
 	return r
+}
+
+func identityOf(columns []cdc.Column) (identity []int) {
+	for i, c := range columns {
+		if c.Identity {
+			identity = append(identity, i)
+		}
+	}
+	return identity
 }

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,10 +20,14 @@ func TestConfiguredKey(t *testing.T) {
 		alter table posts alter body set storage external;
 		create table lines (doc int not null, number int not null, text text, unique (number, doc)); alter table lines replica identity full;
 		create table items (id int primary key, code text not null unique, n int); alter table items replica identity full;
-		create table hidden (id int primary key, code text not null unique)`)
-	r.replace("  note:\n", `  post: {table: posts, key: slug, representation: {id: '${slug}', body: '${body}', n: '${n}'}}
+		create table hidden (id int primary key, code text not null unique);
+		create table remarks (id int primary key, post text, text text); alter table remarks replica identity full;
+		create table item_parts (id int primary key, item int references items, name text)`)
+	r.replace("  note:\n", `  post: {table: posts, key: slug, representation: {id: '${slug}', body: '${body}', n: '${n}', remarks: '${remarks}'},
+    relations: {remarks: {table: remarks, join: {post: slug}, many: true, touch: true, representation: '${text}'}}}
   line: {table: lines, key: [doc, number], representation: {id: '${doc},${number}', text: '${text}'}}
-  item: {table: items, key: code, representation: {id: '${code}', n: '${n}', of: '${id}'}}
+  item: {table: items, key: code, representation: {id: '${code}', n: '${n}', of: '${id}', parts: '${parts}'},
+    relations: {parts: {table: item_parts, foreign_key: item, many: true, touch: true, representation: '${name}'}}}
   item_by_id: {table: items, columns: all}
   hidden: {table: hidden, key: code, representation: {id: '${code}'}}
   note:
@@ -82,6 +87,43 @@ func TestConfiguredKey(t *testing.T) {
 	}
 	if n := len(r.letters(client.DeadLetterFilter{})); n != 0 {
 		t.Errorf("%d dead letters", n)
+	}
+
+	// Changes of related rows are updates under this name: of a table without a primary key, by the primary key of another, and
+	// once, whether the row itself has changed or not.
+	r.recv.Forget()
+	for _, step := range []struct {
+		sql string
+		all int
+	}{
+		{`insert into posts values ('p', 'x', 1)`, 1},
+		{`insert into remarks values (1, 'p', 'one'), (2, 'p', 'two'), (3, 'nobody', 'three')`, 2},
+		{`delete from remarks where id = 1`, 3},
+		{`insert into item_parts values (1, 2, 'a'), (2, 3, 'b'), (3, 3, 'c')`, 5},
+		{`begin; update items set n = 9 where id = 3; update items set code = 'z' where id = 2; update item_parts set name = 'd'; commit`, 10},
+		{`insert into notes values (2, 'last')`, 11},
+	} {
+		// What is read is as it is then.
+		r.exec(step.sql)
+		requests = r.recv.WaitFor(t, func(q []hooktest.Request) bool { return len(q) >= step.all })
+	}
+	var touched []string
+	for _, q := range requests {
+		touched = append(touched, q.Type+" "+string(q.Data()))
+	}
+	slices.Sort(touched)
+	if got, want := strings.Join(touched, "\n"), `item.create {"id":"z","n":0,"of":2,"parts":["d"]}
+item.delete {"id":"x","n":0,"of":2}
+item.update {"id":"x","n":0,"of":2,"parts":["a"]}
+item.update {"id":"y","n":1,"of":3,"parts":["b","c"]}
+item.update {"id":"y","n":9,"of":3,"parts":["d","d"]}
+item_by_id.update {"id":2,"code":"z","n":0}
+item_by_id.update {"id":3,"code":"y","n":9}
+note.create {"id":2,"body":"last"}
+post.create {"id":"p","body":"x","n":1,"remarks":[]}
+post.update {"id":"p","body":"x","n":1,"remarks":["one","two"]}
+post.update {"id":"p","body":"x","n":1,"remarks":["two"]}`; got != want {
+		t.Errorf("touched:\n%s\nwant:\n%s", got, want)
 	}
 
 	// What fails is found by the key again.

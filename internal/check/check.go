@@ -40,21 +40,21 @@ func (r *Report) good(format string, args ...any) {
 	r.Good = append(r.Good, fmt.Sprintf(format, args...))
 }
 
-// problems adds mistakes of the config.
-func (r *Report) problems(list problem.List) {
+// problems adds mistakes of the config. Those that SQL mends have it by their places.
+func (r *Report) problems(list problem.List, sql map[problem.Place][]finding.Statement) {
 	sorted := list
 	if errors.As(list.Err(), &sorted) {
 		list = sorted
 	}
 	for _, p := range list {
-		r.add(finding.Finding{Level: finding.Error, Place: p.Place.String(), What: p.Message, Consequence: "rowhook run refuses to start", Mend: p.Hint})
+		r.add(finding.Finding{Level: finding.Error, Place: p.Place.String(), What: p.Message, Consequence: "rowhook run refuses to start", Mend: p.Hint, SQL: sql[p.Place]})
 	}
 }
 
 // Mistakes is the report on a config that could not be loaded: nothing else is known then.
 func Mistakes(list problem.List) *Report {
 	r := &Report{}
-	r.problems(list)
+	r.problems(list, nil)
 	return r
 }
 
@@ -62,7 +62,7 @@ func Mistakes(list problem.List) *Report {
 func Run(ctx context.Context, cfg *config.Config) (*Report, error) {
 	r := &Report{slot: cfg.Database.Slot}
 	def, problems := mapping.Parse(cfg.Mapping)
-	r.problems(problems)
+	r.problems(problems, nil)
 	r.config(cfg)
 	if len(problems) == 0 {
 		r.good("config: %s", plural(len(cfg.Mapping.Resources), "resource"))
@@ -199,7 +199,7 @@ func (r *Report) mapped(ctx context.Context, cfg *config.Config, def *mapping.De
 			left = append(left, p)
 		}
 	}
-	r.problems(left)
+	r.problems(left, def.MendKeys(tables))
 	if err := r.privileges(ctx, cfg, m, tables, related); err != nil {
 		return err
 	}

@@ -305,6 +305,8 @@ func TestFindings(t *testing.T) {
 		create table prices (id bigint primary key, price money, label text);
 		create table halves (id bigint primary key, a text, b text);
 		create table private (id bigint primary key, owner text);
+		create table codes (id bigint primary key, code text not null unique);
+		alter table codes replica identity using index codes_code_key;
 		create publication rowhook for table deals with (publish = 'insert');
 		create schema rowhook;`)
 	s.login()
@@ -318,6 +320,8 @@ func TestFindings(t *testing.T) {
   deal: {table: dealz, columns: all}
   half: {table: halves, columns: all, ignore_changes: [a]}
   typo: {table: private, columns: [id, ownr]}
+  code: {table: codes, columns: all}
+  named: {table: codes, key: code, columns: all}
 `
 	s.exec("select pg_create_logical_replication_slot('" + s.slot + "', 'test_decoding')")
 	r := s.check()
@@ -331,6 +335,7 @@ func TestFindings(t *testing.T) {
 		{finding.Error, []string{"config.yaml:9:17", "seen is not a table"}},
 		{finding.Error, []string{"config.yaml:11:17", "dealz does not exist", "did you mean public.deals?"}},
 		{finding.Error, []string{"config.yaml:13:40", `"ownr"`, `did you mean "owner"?`}},
+		{finding.Error, []string{"config.yaml:14:17", `lacks "id" of its primary key`, `ALTER TABLE "public"."codes" REPLICA IDENTITY DEFAULT;`}},
 		{finding.Error, []string{"publication rowhook", "every kind of change", "insert, update, delete, truncate"}},
 		{finding.Error, []string{"publication rowhook", "does not have", "public.prices", "the role may not add to it", "ADD TABLE"}},
 		{finding.Error, []string{"slot " + s.slot, "test_decoding", "pg_drop_replication_slot"}},
@@ -340,6 +345,9 @@ func TestFindings(t *testing.T) {
 		{finding.Info, []string{"max_slot_wal_keep_size"}},
 	} {
 		want(t, r, c.level, c.parts...)
+	}
+	if n := strings.Count(text(t, r), "codes lacks"); n != 1 {
+		t.Errorf("what is wrong with codes is told %d times:\n%s", n, text(t, r))
 	}
 	if n := strings.Count(text(t, r), "dealz"); n != 1 {
 		t.Errorf("dealz is told %d times:\n%s", n, text(t, r))
