@@ -9,6 +9,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// identitySQL is the replica identity of the table c. Of a partitioned one it is what its partitions have: their rows are
+// what is logged, and a partition does not inherit it.
+const identitySQL = `case when c.relkind = 'p' and c.relreplident in ('f', 'i') and exists (
+	with recursive l(oid) as (
+		select inhrelid from pg_inherits where inhparent = c.oid
+		union all
+		select i.inhrelid from pg_inherits i join l on i.inhparent = l.oid)
+	select from l join pg_class x on x.oid = l.oid and x.relkind <> 'p' and x.relreplident <> c.relreplident)
+	then 'd' else c.relreplident end`
+
 // LoadTables reads what the catalog says of the named tables now, and changes nothing. Names that are not there are
 // missing from the result.
 func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[TableName]*Table, error) {
@@ -17,7 +27,7 @@ func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[Tab
 		schemas[i], tables[i] = n.Schema, n.Name
 	}
 	rows, err := conn.Query(ctx, `
-		select c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident
+		select c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, `+identitySQL+`
 		from unnest($1::text[], $2::text[]) as w(s, t)
 		join pg_namespace n on n.nspname = w.s
 		join pg_class c on c.relnamespace = n.oid and c.relname = w.t and c.relkind in ('r', 'p', 'v', 'm', 'f')`, schemas, tables)
@@ -61,7 +71,7 @@ func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[u
 			coalesce(a.attnum = any(k.indkey::int2[]), false) or c.relreplident = 'f',
 			coalesce(array_position(p.indkey::int2[], a.attnum), -1)
 		from pg_attribute a
-		join pg_class c on c.oid = a.attrelid
+		join lateral (select c.oid, (`+identitySQL+`) as relreplident from pg_class c where c.oid = a.attrelid) c on true
 		-- not by pg_get_replica_identity_index, which waits for the lock of whoever alters the table
 		left join pg_index k on k.indrelid = a.attrelid and case c.relreplident
 			when 'd' then k.indisprimary and k.indimmediate when 'i' then k.indisreplident else false end

@@ -1,6 +1,9 @@
 package cdc
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // TableName is a table with its schema, both as they are in the catalog (unquoted).
 type TableName struct {
@@ -95,6 +98,13 @@ type Table struct {
 	Indexes []string
 	// GuardedFrom is the role that may not read its rows for row-level security, where that was asked for; else empty.
 	GuardedFrom string
+}
+
+// NamesRows says whether no two rows have the same values of the columns: a unique index is over them, or some of them.
+func (t *Table) NamesRows(columns []int) bool {
+	return slices.ContainsFunc(t.Unique, func(unique []int) bool {
+		return !slices.ContainsFunc(unique, func(i int) bool { return !slices.Contains(columns, i) })
+	})
 }
 
 // Column is the index of the named column, or -1.

@@ -28,26 +28,31 @@ func (c *compiled) eventTypes() []EventType {
 	if !accounted {
 		none = fmt.Sprintf("resource %s has no account; add account: with the column that holds the customer", c.Name)
 	}
-	deleteNone := none
-	if accounted {
-		deleteNone = c.lack("a delete", c.bound.account.columnsOf(nil), accountWords).reason()
-	}
 	truncateNone := "a truncate empties the whole table, of all accounts"
 	if !accounted {
 		truncateNone = none
 	}
-	stateReason := c.lack("a delete", c.bound.conditions.stateColumns(), c.stateWords()).reason()
 	types := []EventType{
 		{Name: c.created, Resource: c.Name, Accounted: accounted, AccountReason: none},
 		{Name: c.updated, Resource: c.Name, Accounted: accounted, AccountReason: none},
-		{Name: c.deleted, Resource: c.Name, Accounted: accounted, AccountReason: deleteNone, Reason: firstOf(c.lack("a delete", c.keyColumns, "the key").reason(), stateReason)},
+		{Name: c.deleted, Resource: c.Name, Accounted: accounted, AccountReason: firstOf(none, c.reason(c.deleted, true)), Reason: c.reason(c.deleted, false)},
 		{Name: c.truncated, Resource: c.Name, Accounted: accounted, AccountReason: truncateNone},
 	}
 	for _, e := range c.bound.conditions.events {
 		types = append(types, EventType{Name: e.name, Resource: c.Name, Accounted: accounted, AccountReason: none,
-			Reason: c.lack("an update", e.old, e.name).reason()})
+			Reason: c.reason(e.name, false)})
 	}
 	return types
+}
+
+// reason is why an event is not offered, to accounts or to anybody; empty where it is.
+func (c *compiled) reason(event string, toAccounts bool) string {
+	for _, l := range c.lacks() {
+		if l.Event == event && l.ToAccounts == toAccounts && !l.Offered {
+			return l.reason()
+		}
+	}
+	return ""
 }
 
 // stateWords are the keys that say whether a row is an instance.

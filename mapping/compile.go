@@ -21,6 +21,8 @@ type Mapper struct {
 	targets      []*Target
 	touches      map[cdc.TableName][]*touch
 	touchesByOID map[uint32][]*touch
+	// touchAsks are what these want to know of old rows.
+	touchAsks []*Lack
 
 	plans     map[*cdc.Relation]*plan
 	last      *cdc.Relation
@@ -58,6 +60,8 @@ type compiled struct {
 	// keyColumns are the columns of the table that name an instance.
 	keyColumns []int
 	bound      *bound
+	// asks are what it wants to know of old rows.
+	asks []*Lack
 	// The names of its events.
 	created, updated, deleted, truncated string
 }
@@ -107,11 +111,14 @@ func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string
 		if table.OID != 0 {
 			m.byOID[table.OID] = append(m.byOID[table.OID], c)
 		}
-		m.types = append(m.types, c.eventTypes()...)
 		m.addTarget(c)
 	}
 	if len(problems) > 0 {
 		return nil, problems
+	}
+	m.ask()
+	for _, c := range m.resources {
+		m.types = append(m.types, c.eventTypes()...)
 	}
 	return m, nil
 }

@@ -89,6 +89,9 @@ func goldenRun(t *testing.T, sections map[string]string) string {
 				fmt.Fprintf(&out, "  all: %s\n", et.Reason)
 			}
 		}
+		for _, line := range append(m.Ineffective(), m.Untold()...) {
+			fmt.Fprintln(&out, line)
+		}
 		return out.String()
 	}
 	for _, line := range m.Advice() {

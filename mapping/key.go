@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -44,15 +43,8 @@ func (r *resource) keyOf(t *cdc.Table, problems *problem.List) []int {
 		}
 		problems.Add(at, strings.Join(mend, " "), "key of resource %s: %s of %s can be null, so a row may have no name", r.Name, list(nullable), t.TableName)
 	}
-	// A unique index over some of its columns does too: what has further ones is unique as well.
-	if !slices.ContainsFunc(t.Unique, func(columns []int) bool {
-		return !slices.ContainsFunc(columns, func(i int) bool { return !slices.Contains(key, i) })
-	}) {
-		var quoted []string
-		for _, i := range key {
-			quoted = append(quoted, cdc.QuoteIdent(t.Columns[i].Name))
-		}
-		problems.Add(at, fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);", cdc.QuoteIdent(t.Name+"_rowhook_key"), t.Quote(), list(quoted)),
+	if !t.NamesRows(key) {
+		problems.Add(at, fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);", cdc.QuoteIdent(t.Name+"_rowhook_key"), t.Quote(), quoted(t, key)),
 			"key of resource %s: no unique index of %s says that %s is of one row: it has to be valid, and neither partial, deferrable nor over expressions",
 			r.Name, t.TableName, list(namesOf(t, key)))
 	}

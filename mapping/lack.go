@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/rowhook/rowhook/internal/problem"
 )
 
-// Lack is something of a resource that the replica identity of its table is too small for.
+// Lack is something of a resource that the replica identity of its table, or of one that touches it, is too small for.
 type Lack struct {
 	Resource string
 	// At is what asks for it, in the config.
@@ -23,47 +24,39 @@ type Lack struct {
 	Table               *cdc.Table
 	// change is what does not carry the columns, why what needs them.
 	change, why string
-	// missing are the columns that are not told, wanted these and the others that the old row is asked for, nullable those
-	// of wanted that an index cannot serve for an identity. whole says that only a whole old row helps.
-	missing, wanted, nullable []int
-	whole                     bool
+	// columns are what is asked for; whole says that only a whole old row will do.
+	columns []int
+	whole   bool
+	// asks says what the columns are for.
+	asks asking
+	// identity is what all that is asked for of the table comes to.
+	identity *identity
 }
 
-const accountWords = "the account"
+// asking is what the columns of an old row are for.
+type asking uint8
 
-// lack tells which of the key and the given columns the log does not tell of the old row of a change; nil where it tells
-// them all.
-func (c *compiled) lack(change string, columns []int, why string) *Lack {
-	l := lackOf(c.table, change, columns, why)
-	if l != nil {
-		l.Resource, l.At = c.Name, c.At
+const (
+	// forKey and forCondition are what their names say. A column of a condition may be null, and often has to.
+	forKey asking = iota
+	forCondition
+	// forOwner tells whose a row is, by an account or the join of a touch: where that may be null, it most often is not.
+	forOwner
+)
+
+// missing are the columns that are not told.
+func (l *Lack) missing() (missing []int) {
+	for _, i := range l.columns {
+		if !l.Table.Columns[i].Identity && !slices.Contains(missing, i) {
+			missing = append(missing, i)
+		}
 	}
-	return l
+	return missing
 }
 
-// lackOf is lack for a table.
-func lackOf(t *cdc.Table, change string, columns []int, why string) *Lack {
-	if t.Identity == cdc.IdentityFull {
-		return nil
-	}
-	l := &Lack{Table: t, change: change, why: why, wanted: slices.Clone(t.Key)}
-	for _, i := range columns {
-		if !slices.Contains(l.wanted, i) {
-			l.wanted = append(l.wanted, i)
-		}
-	}
-	for _, i := range l.wanted {
-		if !t.Columns[i].Identity && slices.Contains(columns, i) {
-			l.missing = append(l.missing, i)
-		}
-		if !t.Columns[i].NotNull {
-			l.nullable = append(l.nullable, i)
-		}
-	}
-	if len(l.missing) == 0 {
-		return nil
-	}
-	return l
+// lacking says whether it is one, or only asked for.
+func (l *Lack) lacking() bool {
+	return l.Table.Identity != cdc.IdentityFull && (l.whole || len(l.missing()) > 0)
 }
 
 // What says what is missing, and what for.
@@ -72,90 +65,132 @@ func (l *Lack) What() string {
 		return fmt.Sprintf("%s in %s does not carry the old row, which %s needs", l.change, l.Table.TableName, l.why)
 	}
 	return fmt.Sprintf("%s in %s does not carry %s, which %s needs: it is not in the replica identity",
-		l.change, l.Table.TableName, list(namesOf(l.Table, l.missing)), l.why)
+		l.change, l.Table.TableName, list(namesOf(l.Table, l.missing())), l.why)
 }
 
-// reason is why something is not offered, and how to make that it is; empty where nothing is lacking.
-func (l *Lack) reason() string {
-	if l == nil {
-		return ""
-	}
-	t := l.Table
-	full := fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL; (which writes whole old rows to the WAL)", t.Quote())
-	reason := l.What() + ". "
-	if t.Kind == 'p' {
-		return reason + "Mend: on the table and each partition, " + full
-	}
-	if l.why != accountWords && len(l.nullable) > 0 {
-		// A key or an account is never null, but a deleted_at is.
-		return reason + "Mend: " + full
-	}
-	index := t.Name + "_rowhook_identity"
-	mend := "Mend: "
-	for _, i := range l.nullable {
-		mend += fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL; ", t.Quote(), cdc.QuoteIdent(t.Columns[i].Name))
-	}
-	mend += fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s); ALTER TABLE %s REPLICA IDENTITY USING INDEX %s; or ",
-		cdc.QuoteIdent(index), t.Quote(), quoted(t, l.wanted), t.Quote(), cdc.QuoteIdent(index))
-	return reason + mend + full
-}
+// Mend is the cheapest replica identity with which nothing is lacking, and what to say of it. It is the same for all lacks of a
+// table: a table has one identity, whatever its resources need.
+func (l *Lack) Mend() (sql []finding.Statement, text string) { return l.identity.mend() }
 
-// quoted are columns as SQL lists them.
-func quoted(t *cdc.Table, columns []int) string {
-	names := namesOf(t, columns)
-	for i := range names {
-		names[i] = cdc.QuoteIdent(names[i])
-	}
-	return list(names)
-}
+// reason is why something is not as the config asks for, and how to make it so.
+func (l *Lack) reason() string { return l.What() + ". Mend: " + l.identity.told() }
 
-// Lacks are all that the tables' replica identities are too small for, in the order of the file.
+// Lacks are all that the tables' replica identities are too small for: of the resources, in the order of the file, and of the
+// relations that touch them.
 func (m *Mapper) Lacks() []*Lack {
-	var all []*Lack
+	var lacks []*Lack
 	for _, c := range m.resources {
-		all = append(all, c.lacks()...)
+		lacks = append(lacks, c.lacks()...)
 	}
-	return all
+	for _, l := range m.touchAsks {
+		if l.lacking() {
+			lacks = append(lacks, l)
+		}
+	}
+	return lacks
 }
 
-func (c *compiled) lacks() (all []*Lack) {
-	add := func(l *Lack, at *Source, event string, more func(*Lack)) {
-		if l == nil {
-			return
+func (c *compiled) lacks() (lacks []*Lack) {
+	for _, l := range c.asks {
+		if l.lacking() {
+			lacks = append(lacks, l)
 		}
+	}
+	return lacks
+}
+
+// Ineffective tells what of the resources the replica identities make less of than the config asks for, beside the events that
+// are not offered, each with the mend.
+func (m *Mapper) Ineffective() (told []string) {
+	for _, c := range m.resources {
+		for _, l := range c.lacks() {
+			if l.Offered {
+				told = append(told, l.What()+"; "+l.Consequence+". Mend: "+l.identity.told())
+			}
+		}
+	}
+	return told
+}
+
+// Untold tells which touches the log does not tell, and the mend of each.
+func (m *Mapper) Untold() (untold []string) {
+	for _, l := range m.touchAsks {
+		if l.lacking() {
+			untold = append(untold, l.reason())
+		}
+	}
+	return untold
+}
+
+// ask finds out what all resources and touches want to know of old rows, and what that comes to for each table.
+func (m *Mapper) ask() {
+	identities := map[*cdc.Table]*identity{}
+	note := func(l *Lack) {
+		if identities[l.Table] == nil {
+			identities[l.Table] = &identity{table: l.Table}
+		}
+		l.identity = identities[l.Table]
+		l.identity.asks = append(l.identity.asks, l)
+	}
+	for _, c := range m.resources {
+		c.asks = c.asked()
+		for _, l := range c.asks {
+			note(l)
+		}
+	}
+	for _, table := range slices.SortedFunc(maps.Keys(m.touches), func(a, b cdc.TableName) int { return strings.Compare(a.String(), b.String()) }) {
+		for _, t := range m.touches[table] {
+			if t.link.table == nil {
+				continue
+			}
+			l := &Lack{Resource: t.target.Resource(), At: t.link.At, Event: t.target.Event(), Offered: true, Table: t.link.table,
+				Consequence: "whom a row belonged to that is deleted or moved is not updated",
+				change:      "a delete or a move", why: "touch of " + t.link.path, asks: forOwner}
+			for _, p := range t.link.pairs {
+				l.columns = append(l.columns, t.link.table.Column(p.Theirs.Name))
+			}
+			m.touchAsks = append(m.touchAsks, l)
+			note(l)
+		}
+	}
+	for _, i := range identities {
+		i.decide()
+	}
+}
+
+// asked are what the resource wants to know of old rows.
+func (c *compiled) asked() (asks []*Lack) {
+	add := func(l Lack, at *Source) {
+		l.Resource, l.At, l.Table = c.Name, c.At, c.table
 		if at != nil {
 			l.At = at.At
 		}
-		l.Event = event
-		if more != nil {
-			more(l)
-		}
-		all = append(all, l)
+		asks = append(asks, &l)
 	}
-	add(c.lack("a delete", c.keyColumns, "the key"), nil, c.deleted, nil)
+	add(Lack{Event: c.deleted, change: "a delete", why: "the key", columns: c.keyColumns}, nil)
+	if c.account != nil {
+		add(Lack{Event: c.deleted, ToAccounts: true, change: "a delete", why: "the account", columns: c.bound.accountColumns, asks: forOwner}, c.Account)
+	}
 	state := c.Where
 	if state == nil {
 		state = c.DeleteWhen
 	}
-	add(c.lack("a delete", c.bound.conditions.stateColumns(), c.stateWords()), state, c.deleted, nil)
-	if c.account != nil {
-		add(c.lack("a delete", c.bound.account.columnsOf(nil), accountWords), c.Account, c.deleted, func(l *Lack) { l.ToAccounts = true })
-	}
+	add(Lack{Event: c.deleted, change: "a delete", why: c.stateWords(), columns: c.bound.conditions.stateColumns(), asks: forCondition}, state)
 	for i, e := range c.bound.conditions.events {
-		add(c.lack("an update", e.old, e.name), c.Resource.Events[i].When, e.name, nil)
+		add(Lack{Event: e.name, change: "an update", why: e.name, columns: e.old, asks: forCondition}, c.Resource.Events[i].When)
 	}
-	if len(c.bound.conditions.ignored) > 0 && c.table.Identity != cdc.IdentityFull {
-		l := &Lack{Resource: c.Name, Table: c.table, change: "an update", why: "ignore_changes", whole: true}
-		add(l, &c.IgnoreChanges[0], c.updated, func(l *Lack) {
-			l.Offered, l.Consequence = true, "every update of a row is "+c.updated+", also one of ignored columns alone"
-		})
+	if len(c.bound.conditions.ignored) > 0 {
+		add(Lack{Event: c.updated, Offered: true, Consequence: "every update of a row is " + c.updated + ", also one of ignored columns alone",
+			change: "an update", why: "ignore_changes", whole: true}, &c.IgnoreChanges[0])
 	}
-	if c.bound.conditions.showsOld {
-		add(c.lack("an update", c.bound.root.oldColumns(nil), "the representation"), nil, c.updated, func(l *Lack) {
-			l.Offered, l.Consequence = true, "old."+l.Table.Columns[l.missing[0]].Name+" is null there"
-		})
+	if l := (Lack{Event: c.updated, Offered: true, Table: c.table, change: "an update", why: "the representation",
+		columns: c.bound.root.oldColumns(nil), asks: forCondition}); len(l.columns) > 0 {
+		if missing := l.missing(); len(missing) > 0 {
+			l.Consequence = "old." + c.table.Columns[missing[0]].Name + " is null there"
+		}
+		add(l, nil)
 	}
-	return all
+	return asks
 }
 
 // oldColumns are those of the old row that the node's expressions use.
@@ -167,60 +202,4 @@ func (n *node) oldColumns(into []int) []int {
 		into = n.nodes[i].oldColumns(into)
 	}
 	return into
-}
-
-// MendIdentity is the cheapest replica identity with which nothing of the lacks, which are of one table, is lacking, and
-// what to say of it: a table has one identity, whatever its resources need.
-func MendIdentity(lacks []*Lack) (sql []finding.Statement, text string) {
-	t := lacks[0].Table
-	full := finding.Statement{Phase: finding.Table, SQL: fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL;", t.Quote()), Note: cdc.FullPrice}
-	if t.Kind == 'p' {
-		full.SQL = "DO $rowhook$ DECLARE part regclass; BEGIN\n" +
-			"    FOR part IN SELECT relid FROM pg_partition_tree(" + cdc.QuoteLiteral(t.Quote()) + ") LOOP\n" +
-			"        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', part);\n    END LOOP;\nEND $rowhook$;"
-		full.Note += " Partitions that are made later need it too."
-		return []finding.Statement{full}, "give the table and its partitions whole old rows"
-	}
-	var columns, nullable []int
-	whole := false
-	add := func(to *[]int, from []int) {
-		for _, i := range from {
-			if !slices.Contains(*to, i) {
-				*to = append(*to, i)
-			}
-		}
-	}
-	add(&columns, t.Key)
-	for i, c := range t.Columns {
-		if c.Identity {
-			add(&columns, []int{i}) // others may need it
-		}
-	}
-	for _, l := range lacks {
-		add(&columns, l.wanted)
-		whole = whole || l.whole
-	}
-	for _, i := range columns {
-		if !t.Columns[i].NotNull {
-			nullable = append(nullable, i)
-		}
-	}
-	switch {
-	case whole:
-		return []finding.Statement{full}, "give the table whole old rows"
-	case len(nullable) > 0:
-		names := list(namesOf(t, nullable))
-		full.Note += fmt.Sprintf("\nCheaper, if %s is never null: ALTER TABLE … ALTER COLUMN … SET NOT NULL, then check again.", names)
-		return []finding.Statement{full}, fmt.Sprintf("give the table whole old rows, or make %s NOT NULL, if it is never null, so that a unique index will do", names)
-	}
-	index := t.Name + "_rowhook_identity"
-	if t.Identity == cdc.IdentityIndex {
-		index += "_" + strings.Join(namesOf(t, columns[len(t.Key):]), "_") // the one that it has may be called so
-	}
-	return []finding.Statement{
-		{Phase: finding.Table, SQL: fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS %s ON %s (%s);", cdc.QuoteIdent(index), t.Quote(), quoted(t, columns)),
-			Note: "One more index to keep. It is built without blocking writes; if that is interrupted, drop what it left and begin again."},
-		{Phase: finding.Table, SQL: fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s;", t.Quote(), cdc.QuoteIdent(index)),
-			Note: "Updates and deletes write these columns of the old row to the WAL. Takes a short lock."},
-	}, "name old rows by a unique index that has the column"
 }

@@ -19,7 +19,7 @@ func TestMendIdentity(t *testing.T) {
 		"WhatOthersHaveStays": {
 			"{a: {table: public.t, account: x, columns: [id]}, b: {table: public.t, columns: [id], events: {b.e: old.y == 1}}}",
 			"{identity: [id, x], key: [id], columns: {id: int8 not null, x: int8 not null, y: int8 not null}}",
-			`CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "t_rowhook_identity_x_y" ON "public"."t" ("id", "x", "y"); ALTER TABLE "public"."t" REPLICA IDENTITY USING INDEX "t_rowhook_identity_x_y";`,
+			`CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "t_rowhook_identity_3" ON "public"."t" ("id", "x", "y"); ALTER TABLE "public"."t" REPLICA IDENTITY USING INDEX "t_rowhook_identity_3";`,
 		},
 		"NoIndexOverNulls": {
 			"{a: {table: public.t, account: x, columns: [id]}, b: {table: public.t, columns: [id], delete_when: gone}}",
@@ -35,6 +35,25 @@ func TestMendIdentity(t *testing.T) {
 			"{a: {table: public.t, representation: {before: '${old.x}'}}}",
 			"{key: [id], columns: {id: int8 not null, x: int8 not null}}",
 			`CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "t_rowhook_identity" ON "public"."t" ("id", "x"); ALTER TABLE "public"."t" REPLICA IDENTITY USING INDEX "t_rowhook_identity";`,
+		},
+		"AnAccountMayBeNull": {
+			"{a: {table: public.t, account: x, columns: [id]}}", "{key: [id], columns: {id: int8 not null, x: int8}}",
+			`ALTER TABLE "public"."t" REPLICA IDENTITY FULL;`,
+		},
+		"TheConfiguredKey": {
+			"{a: {table: public.t, key: y, account: x, columns: [id]}}",
+			"{key: [], unique: y, identity: [y], columns: {id: int8 not null, x: int8 not null, y: int8 not null}}",
+			`CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "t_rowhook_identity_2" ON "public"."t" ("y", "x"); ALTER TABLE "public"."t" REPLICA IDENTITY USING INDEX "t_rowhook_identity_2";`,
+		},
+		"BothKeys": {
+			"{a: {table: public.t, key: y, columns: [id]}, b: {table: public.t, columns: [id]}}",
+			"{key: [id], unique: y, columns: {id: int8 not null, x: int8 not null, y: int8 not null}}",
+			`CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "t_rowhook_identity" ON "public"."t" ("id", "y"); ALTER TABLE "public"."t" REPLICA IDENTITY USING INDEX "t_rowhook_identity";`,
+		},
+		"WhatTouchesToo": {
+			"{a: {table: public.t, account: x, relations: {under: {table: public.t, foreign_key: y, many: true, touch: true, columns: [id]}}, representation: '${under}'}}",
+			"{key: [id], columns: {id: int8 not null, x: int8 not null, y: int8 not null}}",
+			`CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "t_rowhook_identity" ON "public"."t" ("id", "x", "y"); ALTER TABLE "public"."t" REPLICA IDENTITY USING INDEX "t_rowhook_identity";`,
 		},
 		"NothingWhereNothingIsLacking": {
 			"{a: {table: public.t, account: x, columns: [id], where: y, ignore_changes: [y], events: {a.e: old.y}}}",
@@ -52,7 +71,7 @@ func TestMendIdentity(t *testing.T) {
 		}
 		var got []string
 		if lacks := m.Lacks(); len(lacks) > 0 {
-			sql, _ := MendIdentity(lacks)
+			sql, _ := lacks[0].Mend()
 			for _, s := range sql {
 				got = append(got, s.SQL)
 			}

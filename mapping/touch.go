@@ -2,9 +2,7 @@ package mapping
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/coalesce"
@@ -306,37 +304,6 @@ func newValue(c *cdc.Change, i int) cdc.Value {
 		return c.Old[i]
 	}
 	return cdc.Value{}
-}
-
-// TouchLacks are the replica identities that are too small to tell whom every change touches.
-func (m *Mapper) TouchLacks() []*Lack {
-	var all []*Lack
-	for _, table := range slices.SortedFunc(maps.Keys(m.touches), func(a, b cdc.TableName) int { return strings.Compare(a.String(), b.String()) }) {
-		for _, t := range m.touches[table] {
-			if t.link.table == nil {
-				continue
-			}
-			var columns []int
-			for _, p := range t.link.pairs {
-				columns = append(columns, t.link.table.Column(p.Theirs.Name))
-			}
-			if l := lackOf(t.link.table, "a delete or a move", columns, "touch of "+t.link.path); l != nil {
-				l.Resource, l.At, l.Event, l.Offered = t.target.compiled.Name, t.link.At, t.target.Event(), true
-				l.Consequence = "there is no " + l.Event + " for what such a row belonged to"
-				all = append(all, l)
-			}
-		}
-	}
-	return all
-}
-
-// Untold tells the TouchLacks, and the cheapest mend of each.
-func (m *Mapper) Untold() []string {
-	var untold []string
-	for _, l := range m.TouchLacks() {
-		untold = append(untold, l.reason())
-	}
-	return untold
 }
 
 // missing are the indexes that would make it faster to find the target's rows.

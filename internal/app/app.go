@@ -357,6 +357,9 @@ func (a *App) tellResources(cfg *config.Config, m *mapping.Mapper) {
 			a.log.Warn("not offered", "event", t.Name, "reason", t.Reason)
 		}
 	}
+	for _, reason := range m.Ineffective() {
+		a.log.Warn("has no effect", "reason", reason)
+	}
 	for _, advice := range m.Advice() {
 		a.log.Warn("reading relations is slow", "reason", advice)
 	}

@@ -84,6 +84,9 @@ func TestWhatNeedsTheOldRowIsNotOffered(t *testing.T) {
 			t.Errorf("the log does not name the mend of %s", event)
 		}
 	}
+	if !strings.Contains(r.log.String(), "does not carry the old row, which ignore_changes needs; every update of a row is lead.update") {
+		t.Error("the log does not say that ignore_changes needs the old row")
+	}
 	r.subscribe("/leads", "*")
 	r.exec(`insert into leads values (1, 1)`)
 	r.exec(`update leads set stage = 2`)

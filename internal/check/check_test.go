@@ -227,7 +227,7 @@ func TestScriptMendsAll(t *testing.T) {
 	want(t, r, finding.Warning, "deal.delete", `"deals_rowhook_identity" ON "public"."deals" ("id", "account_id", "stage");`)
 	want(t, r, finding.Warning, "account_id, which the account needs", "contact.delete is offered to the admin only", `ALTER TABLE "public"."Contacts" REPLICA IDENTITY FULL;`)
 	want(t, r, finding.Warning, "deleted_at, which delete_when needs", "trashed.delete is offered to nobody", "one replica identity")
-	want(t, r, finding.Warning, "note", "if it is never null", `ALTER TABLE "public"."notes" REPLICA IDENTITY FULL;`)
+	want(t, r, finding.Warning, "note", "if account_id is never null", `ALTER TABLE "public"."notes" REPLICA IDENTITY FULL;`)
 	want(t, r, finding.Warning, "part.delete", "pg_partition_tree")
 	second := s.script(r)
 	s.script(r)

@@ -19,14 +19,14 @@ import (
 func (r *Report) identities(m *mapping.Mapper) {
 	var tables []*cdc.Table
 	byTable := map[*cdc.Table][]*mapping.Lack{}
-	for _, l := range append(m.Lacks(), m.TouchLacks()...) {
+	for _, l := range m.Lacks() {
 		if byTable[l.Table] == nil {
 			tables = append(tables, l.Table)
 		}
 		byTable[l.Table] = append(byTable[l.Table], l)
 	}
 	for _, t := range tables {
-		sql, mend := mapping.MendIdentity(byTable[t])
+		sql, mend := byTable[t][0].Mend()
 		for i, l := range byTable[t] {
 			f := finding.Finding{Level: finding.Warning, Place: l.At.String(), What: l.What(), Consequence: l.Consequence}
 			switch {
