@@ -67,11 +67,11 @@ func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[Tab
 // loadColumns fills in columns with their types' OIDs, identity and primary key.
 func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[uint32]*Table) error {
 	rows, err := conn.Query(ctx, `
-		select a.attrelid, a.attname, a.atttypid, a.attnotnull, a.attgenerated <> '',
+		select a.attrelid, c.relkind, a.attname, a.atttypid, a.attnotnull, a.attgenerated <> '',
 			coalesce(a.attnum = any(k.indkey::int2[]), false) or c.relreplident = 'f',
 			coalesce(array_position(p.indkey::int2[], a.attnum), -1)
 		from pg_attribute a
-		join lateral (select c.oid, (`+identitySQL+`) as relreplident from pg_class c where c.oid = a.attrelid) c on true
+		join lateral (select c.oid, c.relkind, (`+identitySQL+`) as relreplident from pg_class c where c.oid = a.attrelid) c on true
 		-- not by pg_get_replica_identity_index, which waits for the lock of whoever alters the table
 		left join pg_index k on k.indrelid = a.attrelid and case c.relreplident
 			when 'd' then k.indisprimary and k.indimmediate when 'i' then k.indisreplident else false end
@@ -85,11 +85,12 @@ func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[u
 		oid, typ uint32
 		c        Column
 		place    int
+		kind     rune
 		keys     = map[uint32]map[int]int{}
 	)
-	_, err = pgx.ForEachRow(rows, []any{&oid, &c.Name, &typ, &c.NotNull, &c.Generated, &c.Identity, &place}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&oid, &kind, &c.Name, &typ, &c.NotNull, &c.Generated, &c.Identity, &place}, func() error {
 		t := byOID[oid]
-		c.Type = &Type{OID: typ}
+		t.Kind, c.Type = byte(kind), &Type{OID: typ}
 		if place >= 0 {
 			if keys[oid] == nil {
 				keys[oid] = map[int]int{}
@@ -322,6 +323,7 @@ func (r *resolver) resolve(ctx context.Context, b *Batch) error {
 			from, to = c.Relation, r.resolved[c.Relation]
 		}
 		c.Relation = to
+		c.patch()
 	}
 	// Later batches do not refer to what was replaced.
 	for _, raw := range r.replaced {
@@ -397,6 +399,14 @@ func (r *Relation) completed(types map[uint32]*Type, now *Table) *Relation {
 		byName[c.Name] = i
 		if j := now.Column(c.Name); j >= 0 {
 			c.NotNull = now.Columns[j].NotNull
+		}
+	}
+	if now.Kind == 'p' && rel.Identity == IdentityFull && slices.ContainsFunc(now.Columns, func(c Column) bool { return !c.Identity }) {
+		// The stream says what the table is, and sends what the partitions have logged.
+		rel.Identity, rel.patchy = IdentityDefault, true
+		for i := range rel.Columns {
+			j := now.Column(rel.Columns[i].Name)
+			rel.Columns[i].Identity = j >= 0 && now.Columns[j].Identity
 		}
 	}
 	for _, j := range now.Key {

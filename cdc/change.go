@@ -120,6 +120,20 @@ func (c *Change) Unfold(in *Room) {
 	// It has been read before, so it can be read again.
 	if m, err := decodeOwned(c.raw, in); err == nil {
 		c.New, c.Old = m.new, m.old
+		c.patch()
+	}
+}
+
+// patch makes nulls of an old row that is only called whole what they are in one that is not: not told.
+func (c *Change) patch() {
+	if c.Relation == nil || !c.Relation.patchy {
+		return
+	}
+	c.OldWhole = false
+	for i := range c.Old {
+		if c.Old[i].Kind == Null {
+			c.Old[i].Kind = Absent
+		}
 	}
 }
 

@@ -128,4 +128,7 @@ type Relation struct {
 	// Key holds the indexes into Columns of the primary key, from the catalog; of the identity's columns where the
 	// catalog does not know the table any more.
 	Key []int
+	// patchy says that the stream calls old rows whole that are not: those of partitions that log less than their table
+	// is said to.
+	patchy bool
 }
