@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/rowhook/rowhook/cdc"
 )
@@ -134,6 +135,63 @@ func (m *Mapper) namedOfTransfer(o *output, p *planned, t transfer) {
 	}
 	m.audience, m.old, m.told = ToAdmin, old, old
 	m.named(o, p, true)
+}
+
+// ownerLink finds a row by its key, to see whose it is when the rows of its relations are read: these may be another
+// account's by then, as the row itself.
+func (r *resource) ownerLink(columns []cdc.Column, b *bound) *link {
+	if b.account == nil || len(b.links) == 0 || len(b.key) == 0 {
+		return nil
+	}
+	l := &link{relation: &relation{path: r.Name}, ours: b.key, lookup: &cdc.Lookup{Name: r.Name, Table: r.Table, Max: 1, First: true}}
+	for _, i := range b.key {
+		l.lookup.Match = append(l.lookup.Match, cdc.LookupColumn{Column: columns[i], Type: columns[i].Type})
+	}
+	for _, i := range b.accountColumns {
+		l.lookup.Columns = append(l.lookup.Columns, columns[i])
+	}
+	return l
+}
+
+// OwnTables are the resources' own tables whose rows are read where events need more than the log tells: to see whose a row is
+// by the time its relations are read, and what a touched one is. Each once, in the order of the file.
+func (m *Mapper) OwnTables() (tables []cdc.TableName) {
+	for _, c := range m.resources {
+		if (c.bound.owner != nil || len(c.bound.touches) > 0) && !slices.Contains(tables, c.Table) {
+			tables = append(tables, c.Table)
+		}
+	}
+	return tables
+}
+
+// moved says whether the row of an event of an account has another one by now. One that is gone has none.
+func (c *Completion) moved(e *Event) bool {
+	w := e.pending
+	l := w.planned.owner
+	if l == nil || !e.Accounted {
+		return false
+	}
+	if reason := c.failed[l.lookup]; reason != "" {
+		c.broken = reason
+		return false
+	}
+	r := renderer{row: w.row, fallback: w.fallback}
+	key, k := c.keyOf(&r, l)
+	a := c.answers[l]
+	if k != known || a == nil {
+		return false
+	}
+	n, asked := a.keys[string(key)]
+	if !asked || len(a.rows[n]) == 0 {
+		return false
+	}
+	for at, i := range w.planned.accountColumns {
+		was, is := r.value(i), a.rows[n][0][at]
+		if told := was.Kind == cdc.Text || was.Kind == cdc.Null; told && (was.Kind != is.Kind || !bytes.Equal(was.Data, is.Data)) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasKey says whether the row tells its whole key.

@@ -57,6 +57,8 @@ type bound struct {
 	account *node
 	// touches are the relations that touch, each with those that lead to it, from the resource's own on.
 	touches [][]*link
+	// owner finds the row itself, as it is when its relations are read; nil where that does not matter.
+	owner *link
 	conditions
 }
 
@@ -96,6 +98,7 @@ func (r *resource) bind(columns []cdc.Column, key, primary []int, tables map[cdc
 		out.account = &n
 	}
 	out.conditions = b.conditions(r, out)
+	out.owner = r.ownerLink(columns, out)
 	if r.path != nil {
 		out.path = b.address(r.path)
 	}

@@ -83,6 +83,9 @@ func (c *Completion) Start() []cdc.LookupRequest {
 		for _, l := range e.pending.planned.links {
 			c.ask(&r, l)
 		}
+		if l := e.pending.planned.owner; l != nil && e.Accounted {
+			c.ask(&r, l)
+		}
 	}
 	return c.requests()
 }
@@ -210,7 +213,7 @@ func (c *Completion) Complete(e *Event) (letter DeadLetter, dead bool) {
 func (m *Mapper) complete(e *Event, c *Completion) (reason string) {
 	w, r := e.pending, &m.renderer
 	defer func() {
-		r.related, r.document = nil, nil
+		r.related, r.document, r.moved = nil, nil, false
 		m.forget()
 		if v := recover(); v != nil {
 			reason = panicked(v)
@@ -218,6 +221,7 @@ func (m *Mapper) complete(e *Event, c *Completion) (reason string) {
 	}()
 	r.document = c.documentOf(w)
 	r.row, r.fallback, r.old, r.partial, r.failed, r.err, r.related = w.row, w.fallback, w.old, nil, nil, nil, c
+	r.moved = c.moved(e)
 	m.buf = r.data(m.buf[:0], &w.planned.root)
 	if r.err != nil {
 		return r.reason(w.planned.Name)

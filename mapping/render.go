@@ -32,6 +32,8 @@ type renderer struct {
 	related *Completion
 	// document is the application's answer for the row; nil where nothing is known of it.
 	document *document
+	// moved says that the row has another account by now, and so may they.
+	moved bool
 }
 
 // value is a column of the row.

@@ -24,6 +24,9 @@ func (r *renderer) rowsOf(l *link) (related, knowledge) {
 	if r.related == nil {
 		return related{}, absent
 	}
+	if r.moved {
+		return related{}, unchanged
+	}
 	key, k := r.related.keyOf(r, l)
 	if k != known || key == nil {
 		return related{}, k

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rowhook/rowhook/client"
+	"github.com/rowhook/rowhook/internal/hooktest"
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
@@ -79,6 +81,7 @@ func TestNoHookCrossesAccounts(t *testing.T) {
 	}
 	r.exec(`insert into notes values (1, 'last')`)
 	r.typesOf("note/1")
+	r.becomes("nothing is due", `select not exists (select from rowhook.due)`)
 	got := map[string][]string{}
 	for _, q := range r.recv.Requests() {
 		resource, _, _ := strings.Cut(q.Type, ".")
@@ -107,4 +110,39 @@ func TestNoHookCrossesAccounts(t *testing.T) {
 		}
 	}
 	t.Logf("%d hooks", len(r.recv.Requests()))
+}
+
+// TestRelatedRowsOfAnotherAccountAreLeftOut holds the stream while a row goes to another account, which gives it rows of its
+// own: these are not for the one before.
+func TestRelatedRowsOfAnotherAccountAreLeftOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec(personSchema)
+	r.text += personConfig
+	stop := r.start()
+	if _, err := r.client("acme-token-0123456789").Create(t.Context(), &client.Subscription{Events: []string{"person.*"}, TargetURL: r.recv.URL("/")}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	r.exec(`insert into people (id, name) values (1, 'Ada'), (2, 'Bo')`)
+	r.exec(`update people set account_id = 2 where id = 1`)
+	r.exec(`insert into person_tags values (1, 1, 1), (2, 2, 1)`)
+	r.start()
+	got := hooktest.ByInstance(r.recv.Wait(t, 2, patience))
+	for instance, want := range map[string]string{
+		"person/1": `{"type":"person.create","data":{"id":1,"name":"Ada"},"partial":["firm","country","tags","tag_names","lines"]}`,
+		"person/2": `{"type":"person.create","data":{"id":2,"name":"Bo","firm":null,"country":"none","tags":[{"position":1,"tag":{"name":"new"}}],"tag_names":"new","lines":[]},"partial":null}`,
+	} {
+		if len(got[instance]) != 1 {
+			t.Fatalf("%s came %d times", instance, len(got[instance]))
+		}
+		m := got[instance][0].Message()
+		partial, err := json.Marshal(m.Partial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := fmt.Sprintf(`{"type":"%s","data":%s,"partial":%s}`, m.Type, m.Data, partial); have != want {
+			t.Errorf("got  %s\nwant %s", have, want)
+		}
+	}
 }

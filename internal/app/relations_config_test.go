@@ -102,7 +102,7 @@ func TestReadURL(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	r.exec(`grant select on firms, countries, lines, tags to ` + role)
+	r.exec(`grant select on people, firms, countries, lines, tags to ` + role)
 	u.User = url.UserPassword(role, "secret")
 	r.replace("read_url: "+other, "read_url: "+u.String())
 	stop := r.start()

@@ -298,6 +298,7 @@ func TestWhatArrivesOfRows(t *testing.T) {
 			}
 			r.exec(`insert into notes values ($1, 'behind')`, n+1)
 			r.typesOf(fmt.Sprint("note/", n+1))
+			r.becomes("nothing is due", `select not exists (select from rowhook.due)`)
 			all, begin := r.recv.Requests(), ""
 			if before := hooktest.ByInstance(all)[fmt.Sprint("note/", -n)]; len(before) > 0 {
 				begin = before[0].Position

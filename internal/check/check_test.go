@@ -219,9 +219,11 @@ func TestScriptMendsAll(t *testing.T) {
 	if published() {
 		t.Error("a table without a usable identity is published unseen: updates of it fail")
 	}
+	s.exec(`revoke select on "Contacts" from ` + s.quoted()) // whose rows say whose relations they are
 	r = s.check()
 	want(t, r, finding.Error, "public.swaps", "no usable replica identity")
 	want(t, r, finding.Error, "public.tags", "row-level security", "BYPASSRLS")
+	want(t, r, finding.Error, "public.Contacts", "may not read it, and relations need it", "GRANT SELECT")
 	want(t, r, finding.Warning, "contact.tags is looked up by contact_id", "CREATE INDEX CONCURRENTLY")
 	want(t, r, finding.Warning, "config.yaml:", "stage, which deal.won needs", "deal.won is offered to nobody", "one replica identity")
 	want(t, r, finding.Warning, "deal.delete", `"deals_rowhook_identity" ON "public"."deals" ("id", "account_id", "stage");`)
@@ -436,7 +438,7 @@ func TestTouch(t *testing.T) {
 	s.resource = s.resource[:strings.Index(s.resource, "      bare:")]
 	r = s.check()
 	want(t, r, finding.Error, "publication rowhook", "does not have", "public.companies", `ADD TABLE "public"."notes";`)
-	want(t, r, finding.Warning, "config.yaml:", "contact_id, which touch of contact.notes needs", "there is no contact.update for what such a row belonged to", "USING INDEX")
+	want(t, r, finding.Warning, "config.yaml:", "contact_id, which touch of contact.notes needs", "whom a row belonged to that is deleted or moved is not updated", "USING INDEX")
 	want(t, r, finding.Warning, "config.yaml:", "contact.company touches by company_id of public.contacts", "CREATE INDEX CONCURRENTLY")
 	s.script(r)
 	r = s.check()

@@ -140,16 +140,24 @@ func (r *Report) privileges(ctx context.Context, cfg *config.Config, m *mapping.
 		r.add(finding.Finding{Level: finding.Error, Place: "database.read_url", What: fmt.Sprintf("the role's privileges cannot be read: %v (SQLSTATE %s)", "the server refuses", cdc.SQLState(err))})
 		return nil
 	}
-	for _, n := range related {
+	read := slices.Clone(related)
+	if m != nil {
+		for _, n := range m.OwnTables() {
+			if !slices.Contains(read, n) {
+				read = append(read, n)
+			}
+		}
+	}
+	for _, n := range read {
 		a, ok := found[n]
 		if !ok {
 			continue
 		}
 		if !a.usage || !a.sel {
-			r.add(finding.Finding{Level: finding.Error, Place: "table " + n.String(), What: fmt.Sprintf("the role %q may not read it, and a relation does", role),
+			r.add(finding.Finding{Level: finding.Error, Place: "table " + n.String(), What: fmt.Sprintf("the role %q may not read it, and relations need it", role),
 				Consequence: "events that hold the relation become dead letters", SQL: missingGrants(n, role, a)})
 		} else if a.guarded {
-			r.add(finding.Finding{Level: finding.Error, Place: "table " + n.String(), What: fmt.Sprintf("row-level security guards it from the role %q, and a relation reads it", role),
+			r.add(finding.Finding{Level: finding.Error, Place: "table " + n.String(), What: fmt.Sprintf("row-level security guards it from the role %q, and relations need it", role),
 				Consequence: "rowhook run refuses to start; while it runs, events that hold the relation become dead letters", SQL: []finding.Statement{seeAll(role)}})
 		}
 	}
@@ -175,7 +183,7 @@ func (r *Report) privileges(ctx context.Context, cfg *config.Config, m *mapping.
 	}
 	for _, n := range tablesOf(cfg) {
 		a, t := found[n], tables[n]
-		if m == nil || t == nil || slices.Contains(related, n) || t.Identity == cdc.IdentityFull {
+		if m == nil || t == nil || slices.Contains(read, n) || t.Identity == cdc.IdentityFull {
 			continue
 		}
 		var large []string
