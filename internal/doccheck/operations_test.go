@@ -150,7 +150,7 @@ func checkMetrics(t *testing.T, url string) {
 func TestRefusalsAreReal(t *testing.T) {
 	t.Parallel()
 	var texts []string
-	for _, dir := range []string{"cdc", "internal/store", "internal/app"} {
+	for _, dir := range []string{"cdc", "mapping", "internal/store", "internal/app"} {
 		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", dir, err)
