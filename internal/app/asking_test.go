@@ -81,6 +81,7 @@ func TestTheApplicationsAnswers(t *testing.T) {
 	if err := app.Up(); err != nil {
 		t.Fatal(err)
 	}
+	l.recv.Wait(t, 2, patience) // both of them, before what came is forgotten
 	l.wantData(map[string]string{"thing/2": data(2, "Bo")})
 	l.isGreen()
 
@@ -92,6 +93,7 @@ func TestTheApplicationsAnswers(t *testing.T) {
 	l.isRed("the application answers 401 Unauthorized; give a login that may read it: app: {headers:")
 	l.replace("x-other: hunter2-of-the-app", "x-key: hunter2-of-the-app")
 	l.mustReload()
+	l.recv.Wait(t, 2, patience)
 	l.wantData(map[string]string{"thing/2": data(2, "Cy")})
 
 	// A commit that waits for a standby is in the stream, and nobody can see it: what the application says is older.
@@ -109,6 +111,7 @@ func TestTheApplicationsAnswers(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
+	l.recv.Wait(t, 2, patience)
 	l.wantData(map[string]string{"thing/2": strings.Replace(data(2, "Di"), `,"maker":"M"`, "", 1)})
 	if strings.Contains(l.log.String(), "hunter2") {
 		t.Error("the log has the login")
