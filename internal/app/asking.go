@@ -125,9 +125,9 @@ func (a *asker) ask(ctx context.Context, events wanting, txs []*cdc.Tx) error {
 		return err
 	}
 	defer a.waiting.Store(nil)
-	todo := make([]*question, len(documents))
+	unanswered := make([]*question, len(documents))
 	for i, d := range documents {
-		todo[i] = &question{Document: d}
+		unanswered[i] = &question{Document: d}
 	}
 	size, told, began, pause, there := 0, "", time.Now(), a.limits.pauseMin, false
 	for {
@@ -135,8 +135,8 @@ func (a *asker) ask(ctx context.Context, events wanting, txs []*cdc.Tx) error {
 		if client != a.asked {
 			a.asked, a.witnesses = client, nil
 		}
-		tried := a.round(ctx, client, todo, a.limits.bytes-size, there)
-		cut := len(tried) < len(todo)
+		tried := a.round(ctx, client, unanswered, a.limits.bytes-size, there)
+		cut := len(tried) < len(unanswered)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -163,14 +163,14 @@ func (a *asker) ask(ctx context.Context, events wanting, txs []*cdc.Tx) error {
 		var wait time.Duration
 		failed, there, wait = a.judge(ctx, client, events, failed, there)
 		// Those that were not tried come first: the others may never be answered.
-		todo = append(slices.Clone(todo[len(tried):]), failed...)
+		unanswered = append(slices.Clone(unanswered[len(tried):]), failed...)
 		if size >= a.limits.bytes {
-			todo = failed
+			unanswered = failed
 		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case len(todo) == 0:
+		case len(unanswered) == 0:
 			return nil
 		case len(failed) == 0:
 			continue
@@ -196,17 +196,17 @@ func (a *asker) ask(ctx context.Context, events wanting, txs []*cdc.Tx) error {
 
 // round asks, in order, until all were asked, the answers are too many bytes, or it seems that nobody is there, unless it is
 // known that somebody is. It returns those that were tried, which are the first.
-func (a *asker) round(ctx context.Context, client *application.Client, todo []*question, bytes int, answered bool) []*question {
+func (a *asker) round(ctx context.Context, client *application.Client, unanswered []*question, bytes int, answered bool) []*question {
 	var mu sync.Mutex
 	next, got, away := 0, 0, 0
 	take := func() *question {
 		mu.Lock()
 		defer mu.Unlock()
-		if next == len(todo) || ctx.Err() != nil || next > 0 && got >= bytes || away >= application.AtOnce && !answered {
+		if next == len(unanswered) || ctx.Err() != nil || next > 0 && got >= bytes || away >= application.AtOnce && !answered {
 			return nil
 		}
 		next++
-		return todo[next-1]
+		return unanswered[next-1]
 	}
 	work := func() {
 		for q := take(); q != nil; q = take() {
@@ -224,12 +224,12 @@ func (a *asker) round(ctx context.Context, client *application.Client, todo []*q
 		}
 	}
 	var wg sync.WaitGroup
-	for range min(application.AtOnce, len(todo)) - 1 {
+	for range min(application.AtOnce, len(unanswered)) - 1 {
 		wg.Go(work)
 	}
 	work()
 	wg.Wait()
-	return todo[:next]
+	return unanswered[:next]
 }
 
 // judge gives up what has failed for too long, and returns the rest, whether the application is there, and for how long it
