@@ -11,5 +11,6 @@ func TestMain(m *testing.M) {
 	if os.Getenv("ROWHOOK_TEST_CHILD") != "" {
 		os.Exit(child())
 	}
+	pgtest.MoreAtOnce()
 	os.Exit(pgtest.Run(m))
 }

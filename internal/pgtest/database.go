@@ -40,11 +40,7 @@ var shared struct {
 // Run runs the tests of a package and then ends the server that they shared:
 //
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
-//
-// Such tests wait for servers more than they compute, so it lets more of them run at once than there are processors, unless
-// the command says how many (-parallel).
 func Run(m interface{ Run() int }) int {
-	moreAtOnce()
 	code := m.Run()
 	shared.once.Do(func() {}) // from here on nobody starts it
 	if shared.server == nil {
@@ -57,8 +53,10 @@ func Run(m interface{ Run() int }) int {
 	return code
 }
 
-// moreAtOnce sets the flag of package testing, which this package does not import: it is part of the program, too.
-func moreAtOnce() {
+// MoreAtOnce lets more of a package's tests run at once than there are processors, unless the command says how many
+// (-parallel): for tests that wait for servers more than they compute, and do not look at how long something takes. It is
+// called before Run, and sets the flag of package testing, which this package does not import: it is part of the program, too.
+func MoreAtOnce() {
 	if !flag.Parsed() {
 		flag.Parse()
 	}
