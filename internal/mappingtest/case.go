@@ -34,7 +34,7 @@ type Case struct {
 	configNode *yaml.Node
 	env        map[string]string
 	tables     *cdctest.Tables
-	rows       []*yaml.Node
+	rows       []rowsOf
 	changes    *yaml.Node
 	// expect is nil where it is to be written. root is the document.
 	expect, root *yaml.Node
@@ -46,8 +46,14 @@ type common struct {
 	config   string
 	env      map[string]string
 	tables   *cdctest.Tables
-	rows     []*yaml.Node
+	rows     []rowsOf
 	problems problem.List
+}
+
+// rowsOf are the rows that a file gives.
+type rowsOf struct {
+	file string
+	node *yaml.Node
 }
 
 var (
@@ -131,7 +137,7 @@ func (c common) with(path string) (common, error) {
 			case "tables":
 				c.problems = append(c.problems, c.tables.Add(path, v)...)
 			case "rows":
-				c.rows = append(c.rows, v)
+				c.rows = append(c.rows, rowsOf{path, v})
 			}
 		})
 	}
@@ -157,7 +163,7 @@ func readCases(path string, c common) ([]*Case, error) {
 			case "tables":
 				x.problems = append(x.problems, x.tables.Add(path, v)...)
 			case "rows":
-				x.rows = append(x.rows, v)
+				x.rows = append(x.rows, rowsOf{path, v})
 			case "changes":
 				x.changes = v
 			case "expect":

@@ -73,7 +73,7 @@ func (c *Case) run() ([]made, error) {
 	state := cdctest.NewState(c.tables)
 	var problems problem.List
 	for _, rows := range c.rows {
-		problems = append(problems, state.Load(c.File, rows)...)
+		problems = append(problems, state.Load(rows.file, rows.node)...)
 	}
 	if err := problems.Err(); err != nil {
 		return nil, err
@@ -155,6 +155,7 @@ func (r *runner) transaction(changes []*cdc.Change) {
 	}
 	r.stage.Put(b)
 	var ordinal, sub uint32
+	var touched toucher
 	for part := r.stage.Next(); part != nil; part = r.stage.Next() {
 		for i := range part.Changes {
 			c := &part.Changes[i]
@@ -166,11 +167,14 @@ func (r *runner) transaction(changes []*cdc.Change) {
 			if c.Ordinal != ordinal {
 				ordinal, sub = c.Ordinal, 0
 			}
+			touched.gather(r.mapper, b.Epoch, c, place)
 			events, dead := r.mapper.MapPlaced(nil, nil, b.Epoch, c, place, sub)
 			sub += uint32(len(events) + len(dead))
+			touched.note(r.mapper, events, dead)
 			r.complete(events, dead)
 		}
 	}
+	r.touch(&touched)
 }
 
 // complete puts in the rows of relations, as they are after the transaction.
