@@ -48,6 +48,8 @@ type Type struct {
 	Sub *Type
 	// Fields are a composite's attributes, in their order; nil for others.
 	Fields []Field
+	// Labels are an enum's, in their order, where LoadLabels has put them in; else nil.
+	Labels []string
 }
 
 // Field is an attribute of a composite type. Type is nil where it could not be read.

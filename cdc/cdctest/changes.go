@@ -14,7 +14,7 @@ var ops = map[string]cdc.Op{"insert": cdc.Insert, "update": cdc.Update, "delete"
 // Sent reads changes of one transaction as the stream sends them: a list of {insert: contacts, new: {…}}. A column that is
 // not given is null in new and absent in old; old is whole under the identity full.
 func Sent(file string, list *yaml.Node, tables *Tables) ([]*cdc.Change, problem.List) {
-	r := &reader{file: file}
+	r := &reader{file: file, sent: true}
 	tx := &cdc.Tx{Commit: 0x1234, Time: time.Date(2026, 11, 22, 1, 0, 0, 123456000, time.UTC), XID: 7}
 	var changes []*cdc.Change
 	for i, entry := range list.Content {
@@ -30,15 +30,13 @@ func Sent(file string, list *yaml.Node, tables *Tables) ([]*cdc.Change, problem.
 			continue
 		}
 		r.entries(entry, "a change", func(k, v *yaml.Node) {
-			var wrong problem.List
 			switch k.Value {
 			case "new":
-				c.New, wrong = Row(file, v, c.Relation.Columns, c.Relation.Table.Name, cdc.Null)
+				c.New = r.row(v, c.Relation.Columns, c.Relation.Table.Name, cdc.Null)
 			case "old":
-				c.Old, wrong = Row(file, v, c.Relation.Columns, c.Relation.Table.Name, cdc.Absent)
+				c.Old = r.row(v, c.Relation.Columns, c.Relation.Table.Name, cdc.Absent)
 				c.OldWhole = c.Relation.Identity == cdc.IdentityFull
 			}
-			r.problems = append(r.problems, wrong...)
 		})
 		changes = append(changes, c)
 	}

@@ -109,6 +109,8 @@ func typeText(t *cdc.Type) string {
 		return t.Name + " domain " + typeText(t.Base)
 	case t.Elem != nil:
 		return typeText(t.Elem) + "[]"
+	case t.Kind == 'e' && len(t.Labels) > 0:
+		return t.Name + " enum(" + labelsText(t.Labels) + ")"
 	case t.Kind == 'e':
 		return t.Name + " enum"
 	}

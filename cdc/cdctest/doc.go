@@ -10,7 +10,9 @@ import (
 
 // reader notes what is wrong in a file.
 type reader struct {
-	file     string
+	file string
+	// sent says that values are as a stream has sent them, and are taken as they are.
+	sent     bool
 	problems problem.List
 }
 

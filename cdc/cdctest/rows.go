@@ -2,8 +2,8 @@ package cdctest
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -11,11 +11,15 @@ import (
 	"github.com/rowhook/rowhook/internal/problem"
 )
 
-// Row reads a row: {id: 1, name: Ada}. A scalar is the value as Postgres writes it; a list is an array, a map a json
-// document, true and false a boolean, and a time may be written as in JSON. null is null, !unchanged a large value that the
+// Row reads a row: {id: 1, name: Ada}. A scalar is the value as Postgres reads it, and becomes what Postgres writes; what it
+// would refuse is a problem. A list is an array, a map a json document. null is null, !unchanged a large value that the
 // update did not touch, !absent one that the stream does not tell. Columns that are not given are as otherwise says.
 func Row(file string, n *yaml.Node, columns []cdc.Column, table string, otherwise cdc.Kind) (cdc.Row, problem.List) {
 	r := &reader{file: file}
+	return r.row(n, columns, table, otherwise), r.problems
+}
+
+func (r *reader) row(n *yaml.Node, columns []cdc.Column, table string, otherwise cdc.Kind) cdc.Row {
 	row := make(cdc.Row, len(columns))
 	for i := range row {
 		row[i].Kind = otherwise
@@ -29,7 +33,7 @@ func Row(file string, n *yaml.Node, columns []cdc.Column, table string, otherwis
 		}
 		r.add(k, problem.DidYouMean(k.Value, columnNames(columns)), "table %s has no column %q", table, k.Value)
 	})
-	return row, r.problems
+	return row
 }
 
 func (r *reader) value(n *yaml.Node, t *cdc.Type) cdc.Value {
@@ -52,47 +56,32 @@ func (r *reader) text(n *yaml.Node, t *cdc.Type) string {
 	for t.Base != nil {
 		t = t.Base
 	}
+	var text string
+	before := len(r.problems)
 	switch {
 	case n.Kind == yaml.SequenceNode && t.Elem != nil:
-		return r.array(n, t)
+		text = r.array(n, t)
 	case n.Kind != yaml.ScalarNode && (t.Name == "json" || t.Name == "jsonb"):
 		var b strings.Builder
 		r.json(&b, n)
-		return b.String()
+		text = b.String()
 	case n.Kind != yaml.ScalarNode:
 		r.add(n, "write it as Postgres does, in quotes", "a value of the type %s is not a list or a map", t.Name)
-		return ""
+	case r.sent && t.Name != "bool" && !(strings.HasPrefix(t.Name, "timestamp") && strings.Contains(n.Value, "T")):
+		return n.Value
+	default:
+		text = n.Value
 	}
-	switch t.Name {
-	case "bool":
-		switch strings.ToLower(n.Value) {
-		case "true", "t", "yes":
-			return "t"
-		case "false", "f", "no":
-			return "f"
-		}
-		r.add(n, "true or false", "%q is not a boolean", n.Value)
-	case "timestamptz", "timestamp":
-		return timeText(n.Value, t.Name == "timestamptz")
+	if len(r.problems) > before || r.sent && n.Kind != yaml.ScalarNode {
+		return text
 	}
-	return n.Value
-}
-
-// timeText takes a time as JSON has it too.
-func timeText(s string, zone bool) string {
-	if !strings.Contains(s, "T") {
-		return s
+	out, err := canonical(text, t)
+	if wrong := (mistake{}); errors.As(err, &wrong) {
+		r.add(n, wrong.hint, "%s", wrong.what)
+	} else if err != nil {
+		r.add(n, "", "%v", err)
 	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"} {
-		if at, err := time.Parse(layout, s); err == nil {
-			text := at.UTC().Format("2006-01-02 15:04:05.999999")
-			if zone {
-				text += "+00"
-			}
-			return text
-		}
-	}
-	return s
+	return out
 }
 
 // array is the text of an array. https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
@@ -101,7 +90,7 @@ func (r *reader) array(n *yaml.Node, t *cdc.Type) string {
 	b.WriteByte('{')
 	for i, c := range n.Content {
 		if i > 0 {
-			b.WriteByte(t.Delim)
+			b.WriteByte(t.Elem.Delim)
 		}
 		switch c = resolved(c); {
 		case c.Kind == yaml.SequenceNode && t.Elem.Elem == nil:
@@ -109,7 +98,7 @@ func (r *reader) array(n *yaml.Node, t *cdc.Type) string {
 		case c.Kind == yaml.ScalarNode && c.ShortTag() == "!!null":
 			b.WriteString("NULL")
 		default:
-			b.WriteString(arrayItem(r.text(c, t.Elem), t.Delim))
+			b.WriteString(arrayItem(r.text(c, t.Elem), t.Elem.Delim))
 		}
 	}
 	b.WriteByte('}')

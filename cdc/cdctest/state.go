@@ -151,6 +151,9 @@ func (a *applying) row(c *cdc.Change, tab *cdc.Table, n *yaml.Node, m members) {
 	}
 	if c.Op == cdc.Insert {
 		row := read(m.new, cdc.Null)
+		if a.failed() {
+			return
+		}
 		if at := a.find(tab, row); at >= 0 {
 			a.add(m.new, "update it, delete it before, or insert another one", "%s has a row with this key already", m.name.Value)
 			return

@@ -190,8 +190,8 @@ func TestDescribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	_, err = conn.Exec(t.Context(), `create type mood as enum ('sad'); create domain cents as numeric(12,2); create schema "My";
-		create table "My"."T" (a int not null, b mood, c cents[], d text[], e varchar(3), f int generated always as (a) stored, primary key (b, a));
+	_, err = conn.Exec(t.Context(), `create type mood as enum ('sad', 'so so', 'it''s, ok'); create domain cents as numeric(12,2); create schema "My";
+		create table "My"."T" (a int not null, b mood, bs mood[], c cents[], d text[], e varchar(3), f int generated always as (a) stored, primary key (b, a));
 		create table plain (id int primary key, t timestamp);
 		create table bare (id int, x int); alter table bare replica identity full;
 		create table posts (slug text not null, tenant int not null, number int not null, unique (number, tenant), id int unique);
@@ -204,6 +204,12 @@ func TestDescribe(t *testing.T) {
 	found, err := cdc.LoadTables(t.Context(), conn, names)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := cdc.LoadLabels(t.Context(), conn, found); err != nil {
+		t.Fatal(err)
+	}
+	if got := found[names[0]].Columns[1].Type.Labels; len(got) != 3 || got[2] != "it's, ok" {
+		t.Errorf("the labels are %q", got)
 	}
 	text, err := cdctest.Describe(found)
 	if err != nil {
@@ -221,9 +227,16 @@ func TestDescribe(t *testing.T) {
 		}
 		for i := range a.Columns {
 			x, y := a.Columns[i], b.Columns[i]
-			if x.Name != y.Name || x.NotNull != y.NotNull || x.Generated != y.Generated || x.Identity != y.Identity || x.Type.Name != y.Type.Name || x.Type.Kind != y.Type.Kind {
+			if x.Name != y.Name || x.NotNull != y.NotNull || x.Generated != y.Generated || x.Identity != y.Identity || x.Type.Name != y.Type.Name || x.Type.Kind != y.Type.Kind || fmt.Sprintf("%q", labelsOf(x)) != fmt.Sprintf("%q", labelsOf(y)) {
 				t.Errorf("%s.%s is %+v of %+v, was %+v of %+v", n, x.Name, y, y.Type, x, x.Type)
 			}
 		}
 	}
+}
+
+func labelsOf(c cdc.Column) []string {
+	if c.Type.Elem != nil {
+		return c.Type.Elem.Labels
+	}
+	return c.Type.Labels
 }

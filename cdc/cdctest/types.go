@@ -15,12 +15,18 @@ var sqlNames = map[string]string{
 	"time with time zone": "timetz", "time without time zone": "time", "bit varying": "varbit",
 }
 
-// Type is a type by the name that SQL or the catalog gives it: bigint, text[], varchar(20), mood enum, cents domain numeric,
-// address composite, int4 range. One that is not known is text.
+// Type is a type by the name that SQL or the catalog gives it: bigint, text[], varchar(20), mood enum(sad, ok), cents domain
+// numeric, address composite, int4 range. One that is not known is text.
 func Type(name string) *cdc.Type {
 	if element, ok := strings.CutSuffix(name, "[]"); ok {
-		e := Type(element)
+		e := Type(strings.TrimRight(element, "[]")) // the dimensions are not the type's
 		return &cdc.Type{Name: "_" + e.Name, Kind: 'b', Elem: e, Delim: ','}
+	}
+	if name, base, ok := strings.Cut(name, " domain "); ok {
+		return &cdc.Type{OID: 30001, Name: name, Kind: 'd', Base: Type(base), Delim: ','}
+	}
+	if enum := enumForm.FindStringSubmatch(name); enum != nil {
+		return &cdc.Type{OID: 30000, Name: enum[1], Kind: 'e', Delim: ',', Labels: readLabels(enum[2])}
 	}
 	// What is between brackets says nothing of how a value is written.
 	if open := strings.IndexByte(name, '('); open >= 0 {
@@ -41,8 +47,6 @@ func Type(name string) *cdc.Type {
 				{Name: "d", Type: Type("text[]")}}}
 		case "range":
 			return &cdc.Type{OID: 30003, Name: fields[0] + "range", Kind: 'r', Delim: ',', Sub: Type(fields[0])}
-		case "domain":
-			return &cdc.Type{OID: 30001, Name: fields[0], Kind: 'd', Base: Type(strings.Join(fields[2:], " ")), Delim: ','}
 		}
 	}
 	delim := byte(',')

@@ -124,6 +124,9 @@ func (p *program) dumpTables(ctx context.Context, file string) error {
 		maps.Copy(related, tables)
 		tables = related
 	}
+	if err := cdc.LoadLabels(ctx, conn, tables); err != nil {
+		return fmt.Errorf("read the labels of enums: %w", err)
+	}
 	text, err := cdctest.Describe(tables)
 	if err != nil {
 		return err
