@@ -338,17 +338,15 @@ func (a *App) tellStart(cat *cdc.Catalog, m *mapping.Mapper) {
 
 // tellResources says what is sent, to whom not, and who may subscribe.
 func (a *App) tellResources(cfg *config.Config, m *mapping.Mapper) {
+	types, events := m.Types(), map[string][]string{}
+	for _, t := range types {
+		events[t.Resource] = append(events[t.Resource], t.Name)
+	}
 	for _, r := range cfg.Mapping.Resources {
-		var events []string
-		for _, t := range m.Types() {
-			if t.Resource == r.Name {
-				events = append(events, t.Name)
-			}
-		}
-		a.log.Info("resource", "resource", r.Name, "table", r.Table.String(), "events", strings.Join(events, " "))
+		a.log.Info("resource", "resource", r.Name, "table", r.Table.String(), "events", strings.Join(events[r.Name], " "))
 	}
 	reasons := map[string]bool{}
-	for _, t := range m.Types() {
+	for _, t := range types {
 		if t.Accounted && t.AccountReason != "" && !strings.HasSuffix(t.Name, ".truncate") && !reasons[t.AccountReason] {
 			reasons[t.AccountReason] = true
 			a.log.Warn("not offered to accounts", "event", t.Name, "reason", t.AccountReason)
