@@ -15,7 +15,7 @@ const oldSecrets = 2
 
 // RotateSecret gives s a new secret, as the body says, which may be empty: a secret of the caller's choice, and for how long
 // the present one goes on signing beside it. On an error, an *Invalid, s is as it was. S must not be shared.
-func (r Rules) RotateSecret(s *Subscription, body []byte, now time.Time) error {
+func (s *Subscription) RotateSecret(body []byte, now time.Time) error {
 	var m mistakes
 	o := object{}
 	if len(body) > 0 {

@@ -24,7 +24,7 @@ func (s *Server) rotateSecret(c call) (answer, error) {
 		return answer{}, err
 	}
 	return s.act(c, true, func(sub *subscriptions.Subscription) error {
-		return subscriptions.Rules{Scope: c.scope}.RotateSecret(sub, body, time.Now())
+		return sub.RotateSecret(body, time.Now())
 	})
 }
 

@@ -3,28 +3,19 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/store"
-	"github.com/rowhook/rowhook/subscriptions"
 )
 
-// deadLetters are the store's as the API sees them: unavailable until it is open.
+// deadLetters are the store's as the API sees them.
 type deadLetters struct{ app *App }
-
-func (d deadLetters) open() (*store.Store, error) {
-	if st := d.app.store.Load(); st != nil {
-		return st, nil
-	}
-	return nil, fmt.Errorf("the store is not open yet: %w", subscriptions.ErrUnavailable)
-}
 
 // List implements api.DeadLetters.
 func (d deadLetters) List(ctx context.Context, q api.DeadLetterQuery) ([]client.DeadLetter, bool, error) {
-	st, err := d.open()
+	st, err := d.app.openStore()
 	if err != nil {
 		return nil, false, err
 	}
@@ -39,7 +30,7 @@ func (d deadLetters) List(ctx context.Context, q api.DeadLetterQuery) ([]client.
 
 // Get implements api.DeadLetters.
 func (d deadLetters) Get(ctx context.Context, at cdc.Position) (client.DeadLetter, error) {
-	st, err := d.open()
+	st, err := d.app.openStore()
 	if err != nil {
 		return client.DeadLetter{}, err
 	}
@@ -52,7 +43,7 @@ func (d deadLetters) Get(ctx context.Context, at cdc.Position) (client.DeadLette
 
 // Replay implements api.DeadLetters.
 func (d deadLetters) Replay(ctx context.Context, q api.DeadLetterReplay) (int, error) {
-	st, err := d.open()
+	st, err := d.app.openStore()
 	if err != nil {
 		return 0, err
 	}
@@ -70,7 +61,7 @@ func (d deadLetters) Replay(ctx context.Context, q api.DeadLetterReplay) (int, e
 
 // Discard implements api.DeadLetters.
 func (d deadLetters) Discard(ctx context.Context, at cdc.Position, by string) error {
-	st, err := d.open()
+	st, err := d.app.openStore()
 	if err != nil {
 		return err
 	}

@@ -4,21 +4,23 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/rowhook/rowhook/internal/store"
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
-// repository is the store as the API sees it: unavailable until it is open.
-type repository struct{ app *App }
-
-func (r repository) open() (subscriptions.Repository, error) {
-	if st := r.app.store.Load(); st != nil {
+// openStore is the store as the API's parts find it: unavailable until it is open.
+func (a *App) openStore() (*store.Store, error) {
+	if st := a.store.Load(); st != nil {
 		return st, nil
 	}
 	return nil, fmt.Errorf("the store is not open yet: %w", subscriptions.ErrUnavailable)
 }
 
+// repository are the store's subscriptions as the API sees them.
+type repository struct{ app *App }
+
 func (r repository) Create(ctx context.Context, s *subscriptions.Subscription, most int) error {
-	st, err := r.open()
+	st, err := r.app.openStore()
 	if err != nil {
 		return err
 	}
@@ -26,7 +28,7 @@ func (r repository) Create(ctx context.Context, s *subscriptions.Subscription, m
 }
 
 func (r repository) CreateOnce(ctx context.Context, s *subscriptions.Subscription, most int, once subscriptions.Once) (*subscriptions.Subscription, bool, error) {
-	st, err := r.open()
+	st, err := r.app.openStore()
 	if err != nil {
 		return nil, false, err
 	}
@@ -34,7 +36,7 @@ func (r repository) CreateOnce(ctx context.Context, s *subscriptions.Subscriptio
 }
 
 func (r repository) List(ctx context.Context, q subscriptions.Query) ([]*subscriptions.Subscription, bool, error) {
-	st, err := r.open()
+	st, err := r.app.openStore()
 	if err != nil {
 		return nil, false, err
 	}
@@ -42,7 +44,7 @@ func (r repository) List(ctx context.Context, q subscriptions.Query) ([]*subscri
 }
 
 func (r repository) Get(ctx context.Context, scope subscriptions.Scope, id string) (*subscriptions.Subscription, error) {
-	st, err := r.open()
+	st, err := r.app.openStore()
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func (r repository) Get(ctx context.Context, scope subscriptions.Scope, id strin
 }
 
 func (r repository) Update(ctx context.Context, scope subscriptions.Scope, id string, change func(*subscriptions.Subscription) error) (*subscriptions.Subscription, error) {
-	st, err := r.open()
+	st, err := r.app.openStore()
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +60,7 @@ func (r repository) Update(ctx context.Context, scope subscriptions.Scope, id st
 }
 
 func (r repository) Delete(ctx context.Context, scope subscriptions.Scope, id string, when func(*subscriptions.Subscription) error) error {
-	st, err := r.open()
+	st, err := r.app.openStore()
 	if err != nil {
 		return err
 	}

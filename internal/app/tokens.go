@@ -3,24 +3,15 @@ package app
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 
-	"github.com/rowhook/rowhook/internal/store"
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
-// madeTokens are those of the store as the API sees them: unavailable until it is open.
+// madeTokens are those of the store as the API sees them.
 type madeTokens struct{ app *App }
 
-func (t madeTokens) open() (*store.Store, error) {
-	if st := t.app.store.Load(); st != nil {
-		return st, nil
-	}
-	return nil, fmt.Errorf("the store is not open yet: %w", subscriptions.ErrUnavailable)
-}
-
 func (t madeTokens) CreateToken(ctx context.Context, made *subscriptions.Token, hash [sha256.Size]byte) error {
-	st, err := t.open()
+	st, err := t.app.openStore()
 	if err != nil {
 		return err
 	}
@@ -28,7 +19,7 @@ func (t madeTokens) CreateToken(ctx context.Context, made *subscriptions.Token, 
 }
 
 func (t madeTokens) FindToken(ctx context.Context, hash [sha256.Size]byte) (*subscriptions.Token, error) {
-	st, err := t.open()
+	st, err := t.app.openStore()
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +27,7 @@ func (t madeTokens) FindToken(ctx context.Context, hash [sha256.Size]byte) (*sub
 }
 
 func (t madeTokens) ListTokens(ctx context.Context, after string, limit int) ([]*subscriptions.Token, bool, error) {
-	st, err := t.open()
+	st, err := t.app.openStore()
 	if err != nil {
 		return nil, false, err
 	}
@@ -44,7 +35,7 @@ func (t madeTokens) ListTokens(ctx context.Context, after string, limit int) ([]
 }
 
 func (t madeTokens) DeleteToken(ctx context.Context, id string) error {
-	st, err := t.open()
+	st, err := t.app.openStore()
 	if err != nil {
 		return err
 	}
