@@ -117,11 +117,14 @@ func TestAnIdleDatabaseHoldsNoWAL(t *testing.T) {
 		t.Errorf("rowhook wrote meanwhile: %s before, %s after", before, after)
 	}
 	const checkpoint = `select string_agg(xmin::text, ',') from rowhook.checkpoint`
+	// What the busy time has left to be written may come in the next looks; with nothing more to tell, no more is written.
 	before = r.text1(checkpoint)
-	pause(t, 3*time.Second) // some looks of whoever writes the checkpoint
-	if after := r.text1(checkpoint); after != before {
-		t.Errorf("the checkpoint was written while nothing happened at all: %s before, %s after", before, after)
-	}
+	eventually(t, "some looks of whoever writes the checkpoint pass without a write", func() bool {
+		pause(t, 3*time.Second)
+		was := before
+		before = r.text1(checkpoint)
+		return before == was
+	})
 }
 
 // TestAFrozenRowhookIsReplaced freezes a process with requests under way and others behind them. The server notices after
