@@ -19,6 +19,10 @@ const (
 	Retry
 	// Gone: the target answered 410, the subscription is to be deleted.
 	Gone
+	// Wait: the target answered 429 or 503 and said for how long. It does not count, and the whole subscription waits.
+	Wait
+	// Drop: the target wants no more attempts of this delivery.
+	Drop
 	// Interrupted: we stopped the attempt ourselves. It does not count.
 	Interrupted
 )
@@ -50,6 +54,8 @@ type Outcome struct {
 	Reason string
 	// Detail says more for people, without secrets and control characters; bounded.
 	Detail string
+	// After is how long the target asks to be left alone, with Wait.
+	After time.Duration
 	// Answer is the beginning of a failed attempt's answer, at most 4 KiB.
 	Answer []byte
 	// Started and Duration measure the attempt, up to the answer's headers.
@@ -88,6 +94,9 @@ func (o Outcome) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.Duration("duration", o.Duration.Round(10*time.Microsecond))}
 	if o.Status != 0 {
 		attrs = append(attrs, slog.Int("status", o.Status))
+	}
+	if o.After != 0 {
+		attrs = append(attrs, slog.Duration("retry_after", o.After))
 	}
 	if o.Reason != "" {
 		attrs = append(attrs, slog.String("reason", o.Reason))

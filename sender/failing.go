@@ -16,6 +16,9 @@ const (
 
 // mayBegin says whether an attempt may begin, for all that its own target has to say.
 func (s *subscription) mayBegin() bool {
+	if s.pauses(time.Now()) {
+		return false
+	}
 	if s.failing {
 		return s.inFlight == 0 && !time.Now().Before(s.probeAt)
 	}
@@ -30,12 +33,17 @@ func (s *subscription) wanted() int {
 	return s.slots
 }
 
-// lookAt is when its rows are to be looked for: those of a failing target when one may be tried.
+// lookAt is when its rows are to be looked for: those of a failing target, or of one that wants to be left alone, when one
+// may be tried.
 func (s *subscription) lookAt() time.Time {
-	if s.failing && s.nextDue.Before(s.probeAt) {
-		return s.probeAt
+	at := s.nextDue
+	if s.failing && at.Before(s.probeAt) {
+		at = s.probeAt
 	}
-	return s.nextDue
+	if at.Before(s.pausedUntil) {
+		at = s.pausedUntil
+	}
+	return at
 }
 
 // failed counts a failed attempt, after its delivery was dealt with. A target that fails all the time is not worth an

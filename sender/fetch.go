@@ -89,7 +89,7 @@ func (d *Dispatcher) fetched(s *subscription, due []Due, next time.Time) {
 	if !next.IsZero() {
 		d.lookSoon(s, next)
 	}
-	if s.held || d.halted() {
+	if s.held || d.halted() || s.pauses(time.Now()) {
 		if len(due) > 0 {
 			d.lookSoon(s, time.Now())
 		}

@@ -1,5 +1,7 @@
 package sender
 
+import "time"
+
 const (
 	// idleKept is how many subscriptions are remembered that have nothing to be sent, with what was made for sending to
 	// them.
@@ -12,7 +14,7 @@ const (
 
 // isIdle says that nothing is known of a subscription that could not be worked out again. Only its window is lost.
 func (s *subscription) isIdle() bool {
-	return s.inFlight == 0 && len(s.lanes) == 0 && s.rows == 0 && len(s.busy) == 0 && !s.ready && !s.looking && !s.held && !s.removed &&
+	return s.inFlight == 0 && len(s.lanes) == 0 && s.rows == 0 && len(s.busy) == 0 && !s.ready && !s.looking && !s.held && !s.removed && !s.pauses(time.Now()) &&
 		s.fresh.len() == 0 && s.due.len() == 0
 }
 

@@ -41,7 +41,7 @@ func (d *Dispatcher) tellWhole(t *tally, text string, s *subscription) {
 // interest: a target that is down fails all the time.
 func levelOf(v Verdict, over bool, toTell int) slog.Level {
 	switch {
-	case v == Gone, v == Retry && (over || toTell > 0):
+	case v == Gone, v == Drop, v == Retry && over, (v == Retry || v == Wait) && toTell > 0:
 		return slog.LevelInfo
 	}
 	return slog.LevelDebug

@@ -32,7 +32,7 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	d.mu.Lock()
 	next, gone := d.ended(dl, &out)
 	failures := 0
-	if out.Verdict == Retry && !next.IsZero() {
+	if (out.Verdict == Retry || out.Verdict == Wait) && !next.IsZero() {
 		failures = s.failures.add(time.Now())
 	}
 	if gone && d.cfg.OnGone != nil {
@@ -70,6 +70,10 @@ func attemptMessage(v Verdict, next time.Time) string {
 		return "target is gone: the subscription is deleted"
 	case v == Interrupted:
 		return "attempt cut short by our own stop"
+	case v == Drop:
+		return "delivery dropped: the target wants no more attempts of it"
+	case v == Wait:
+		return "the target asks for time: its subscription waits"
 	case next.IsZero():
 		return "delivery failed: the schedule is over"
 	}
@@ -95,6 +99,12 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 	if out.Verdict != Interrupted {
 		s.answered(out.Duration)
 	}
+	if out.Verdict == Wait && now.Sub(dl.event.Time) > patience {
+		out.Verdict = Retry // it has been asked to wait for days: the schedule goes on, and ends
+		if at := now.Add(out.After); at.After(s.pausedUntil) {
+			defer d.pause(s, at)
+		}
+	}
 	switch out.Verdict {
 	case Delivered:
 		s.moved = now
@@ -106,6 +116,15 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 		return time.Time{}, false
 	case Interrupted:
 		d.postpone(dl, now, nil)
+		return time.Time{}, false
+	case Wait:
+		next = now.Add(out.After)
+		d.postpone(dl, next, nil)
+		d.pause(s, next)
+		return next, false
+	case Drop:
+		dl.attempts++
+		d.finish(dl, StatusDropped, out)
 		return time.Time{}, false
 	case Gone:
 		// Nothing is settled before the subscription is deleted: if we die before, all of it is still there.

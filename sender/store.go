@@ -15,6 +15,8 @@ type Status int16
 const (
 	StatusDelivered Status = 1
 	StatusFailed    Status = 2
+	// StatusDropped: it is not to be sent, or not any more.
+	StatusDropped Status = 3
 )
 
 // String is the status as the API shows it.
@@ -24,6 +26,8 @@ func (s Status) String() string {
 		return "delivered"
 	case StatusFailed:
 		return "failed"
+	case StatusDropped:
+		return "dropped"
 	}
 	return "pending"
 }

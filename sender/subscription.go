@@ -62,6 +62,8 @@ type subscription struct {
 	inARow  int
 	failing bool
 	probeAt time.Time
+	// pausedUntil is when its target wants to be asked again, after a Retry-After.
+	pausedUntil time.Time
 	// failures are the failed attempts that were not told of.
 	failures tally
 
@@ -90,7 +92,7 @@ func (d *Dispatcher) subscription(to *subscriptions.Subscription) *subscription 
 
 // adopt makes a version of the subscription the one that is used.
 func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
-	s.sub, s.window = to, 0
+	s.sub, s.window, s.pausedUntil = to, 0, time.Time{}
 	d.succeeds(s) // perhaps: what has failed may have been mended
 	d.configure(s)
 	if to.State != subscriptions.Active {

@@ -96,7 +96,7 @@ func (t *target) send(ctx context.Context, a attempt, body []byte) (out Outcome,
 		return out.failed(judgeError(err), err), kept
 	}
 	out.Status = answer.Status
-	out.Verdict, out.Reason = judgeStatus(answer.Status)
+	out.Verdict, out.Reason, out.After = judge(answer.Status, answer.Header, started.Add(out.Duration))
 	if answer.Body == nil {
 		return out, kept
 	}

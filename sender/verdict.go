@@ -16,15 +16,24 @@ import (
 	"time"
 )
 
-// judgeStatus is the only place that reads a status.
-func judgeStatus(status int) (Verdict, string) {
+// stopHeader is the answer's header by which a target says what it wants of a delivery, whatever its status.
+const stopHeader = "Webhook-Delivery"
+
+// judge is the only place that reads an answer. With Wait it returns how long.
+func judge(status int, h http.Header, now time.Time) (v Verdict, reason string, wait time.Duration) {
 	switch {
 	case status >= 200 && status <= 299:
-		return Delivered, ""
+		return Delivered, "", 0
 	case status == http.StatusGone:
-		return Gone, ReasonHTTPStatus
+		return Gone, ReasonHTTPStatus, 0
+	case strings.EqualFold(strings.TrimSpace(h.Get(stopHeader)), "drop"):
+		return Drop, ReasonHTTPStatus, 0
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		if wait, ok := retryAfter(h, now); ok {
+			return Wait, ReasonHTTPStatus, wait
+		}
 	}
-	return Retry, ReasonHTTPStatus
+	return Retry, ReasonHTTPStatus, 0
 }
 
 // withoutURL is the error inside of those of http.Client, whose text holds the target's URL, and that its credentials.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
@@ -24,8 +25,29 @@ func TestEveryStatus(t *testing.T) {
 		case status == 410:
 			want = Gone
 		}
-		if v, r := judgeStatus(status); v != want || r != reason {
+		if v, r, _ := judge(status, nil, time.Now()); v != want || r != reason {
 			t.Errorf("%d: got %v %q, want %v %q", status, v, r, want, reason)
+		}
+	}
+}
+
+func TestWhatHeadersSay(t *testing.T) {
+	t.Parallel()
+	wait, drop := http.Header{"Retry-After": {"5"}}, http.Header{"Retry-After": {"5"}, "Webhook-Delivery": {"drop"}}
+	for status := 100; status <= 599; status++ {
+		plain, _, _ := judge(status, nil, time.Now())
+		asks, after, drops := plain, time.Duration(0), Drop
+		switch {
+		case status/100 == 2, status == 410:
+			drops = plain // that says more
+		case status == 429, status == 503:
+			asks, after = Wait, 5*time.Second
+		}
+		if v, _, d := judge(status, wait, time.Now()); v != asks || d != after {
+			t.Errorf("%d with Retry-After: got %v %s, want %v %s", status, v, d, asks, after)
+		}
+		if v, _, _ := judge(status, drop, time.Now()); v != drops {
+			t.Errorf("%d with webhook-delivery: got %v, want %v", status, v, drops)
 		}
 	}
 }

@@ -137,6 +137,10 @@ func (m *metrics) attempt(r sender.Report) {
 		if r.Attempt == 1 {
 			m.latency.Observe(max(time.Since(r.Event.Time).Seconds(), 0))
 		}
+	case sender.Wait:
+		result = "retry_after"
+	case sender.Drop:
+		result = "dropped"
 	case sender.Interrupted:
 		result = "interrupted"
 	}
