@@ -40,7 +40,7 @@ func (p *program) rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(explainFlag)
 	group(root)
 	root.AddCommand(p.demoCommand(), p.devCommand(), p.initCommand(), p.checkCommand(), p.runCommand(), p.previewCommand(), p.compareCommand(),
-		p.testCommand(),
+		p.testCommand(), p.verifyCommand(),
 		p.subscriptionCommand(), p.tokenCommand(), p.deadLetterCommand(),
 		p.resumeCommand(), p.configCommand())
 	for _, c := range root.Commands() {
@@ -118,7 +118,7 @@ func (p *program) exit(cmd *cobra.Command, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errDifferent):
+	case errors.Is(err, errDifferent), errors.Is(err, errNotVerified):
 		return exitRefused
 	case errors.Is(err, errHelpShown):
 		return exitUsage

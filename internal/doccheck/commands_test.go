@@ -42,7 +42,7 @@ func TestEveryCommandIsRun(t *testing.T) {
 	t.Parallel()
 	run := map[string]string{
 		"README.md": "TestREADME, TestDemoExcerpt", "docs/api.md": "TestAPI", "docs/config.md": "TestSchemaCommand",
-		"docs/operations.md": "TestOperations", "docs/mapping.md": "TestMappingCommands, TestMappingCases",
+		"docs/operations.md": "TestOperations", "docs/receiving.md": "TestVerifyCommand", "docs/mapping.md": "TestMappingCommands, TestMappingCases",
 	}
 	left := map[string]bool{}
 	for _, page := range pages(t) {

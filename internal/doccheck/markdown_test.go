@@ -82,7 +82,7 @@ func blocks(t testing.TB, page string) []block {
 }
 
 // languages are those that some check looks at: a block that nothing looks at would go stale.
-var languages = []string{"sh", "sql", "yaml", "json", "text", "http", "go", "python", "javascript"}
+var languages = []string{"sh", "sql", "yaml", "json", "text", "http", "go", "python", "javascript", "ruby", "php"}
 
 var (
 	linkPattern    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
