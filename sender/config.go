@@ -33,6 +33,11 @@ type Config struct {
 	// OnRefused, when set, is told of every record that the store refused, once it is kept as a dead letter. It must not
 	// block.
 	OnRefused func()
+	// DisableAfter is how long a target may take nothing, zero for ever. OnDead is told, once, of a subscription whose target has
+	// taken nothing for so long, in a goroutine of its own. It is to disable the subscription; until then nothing is sent, and what
+	// is submitted is kept.
+	DisableAfter time.Duration
+	OnDead       func(ctx context.Context, s *subscriptions.Subscription, d Dead)
 	// OnGone is told, once, of a subscription whose target answered 410, in a goroutine of its own. It is to delete the
 	// subscription and call Remove; until then nothing is sent, and what is submitted is kept. Without OnGone the
 	// subscription is removed at once.

@@ -381,6 +381,20 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 				}
 			}
 		},
+		"WhoFailsIsMarked": func(b *bench) {
+			mine, other := b.sub, b.subscription()
+			mark := func(sub int64, since time.Time) sender.Record {
+				return sender.Record{Op: sender.Mark, Subscription: sub, Since: since}
+			}
+			later := b.now.Add(time.Minute)
+			b.write(mark(mine, b.now), mark(other, b.now), mark(other, time.Time{}))
+			b.write(mark(mine, later), mark(other, b.now))
+			b.write(mark(other, time.Time{}), b.deferred(newEvent(1, "a"), 1, b.now), mark(77, time.Time{}))
+			got, err := b.Failing(b.Context())
+			if err != nil || len(got) != 1 || !got[mine].Equal(later) {
+				b.Errorf("got %v, %v", got, err)
+			}
+		},
 		"WhatIsRefusedIsTold": func(b *bench) {
 			letter := sender.Record{Op: sender.Bury, DeadLetter: &mapping.DeadLetter{Resource: "contact", Op: cdc.Update, Instance: "a\x00b", Position: newEvent(9, "").Position, Time: b.now}}
 			good := newEvent(3, "c")

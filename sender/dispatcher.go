@@ -43,6 +43,8 @@ type Dispatcher struct {
 	agenda agenda
 	// failing counts those that are failing.
 	failing int
+	// troubled are the subscriptions whose targets take nothing, by key, and those of which the store does not know yet that they do again.
+	troubled map[int64]*trouble
 	// stopping is for good. suspended says that another process may be sending. In both nothing is begun.
 	stopping, suspended bool
 	// disowned says that the store takes nothing from us, because it is not ours any more: until Resume.
@@ -78,7 +80,7 @@ func New(cfg Config, store Store) *Dispatcher {
 		cfg: cfg, store: store,
 		admin:    newClient(cfg.Admin, cfg.UserAgent, cfg.MaxInFlight),
 		accounts: newClient(cfg.Accounts, cfg.UserAgent, cfg.MaxInFlight),
-		subs:     map[int64]*subscription{}, removed: map[int64]bool{}, stored: map[int64]*subscription{},
+		subs:     map[int64]*subscription{}, removed: map[int64]bool{}, stored: map[int64]*subscription{}, troubled: map[int64]*trouble{},
 		direct:       budget{limit: cfg.Memory, freed: make(chan struct{}, 1)},
 		read:         budget{limit: cfg.Memory / 4, freed: make(chan struct{}, 1)},
 		wakeRecorder: make(chan struct{}, 1), wakeFetcher: make(chan struct{}, 1),

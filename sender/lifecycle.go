@@ -33,6 +33,7 @@ func (d *Dispatcher) Drain(grace time.Duration) {
 	d.mu.Lock()
 	d.stopping = true
 	d.storeWaiting()
+	d.mark()
 	d.mu.Unlock()
 	ended := make(chan struct{})
 	go func() { d.attempts.Wait(); close(ended) }()
@@ -65,6 +66,7 @@ func (d *Dispatcher) Suspend() {
 // store now, or nil when there is none: that one is removed.
 func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64) *subscriptions.Subscription) error {
 	var backlogs []Backlog
+	var failing map[int64]time.Time
 	if !same {
 		d.Suspend()
 		if err := d.quiet(ctx); err != nil {
@@ -73,6 +75,9 @@ func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64
 		var err error
 		if backlogs, err = d.store.Backlogs(ctx, d.keysMax); err != nil {
 			return fmt.Errorf("read what is due: %w", err)
+		}
+		if failing, err = d.store.Failing(ctx); err != nil {
+			return err
 		}
 	}
 	d.mu.Lock()
@@ -84,6 +89,10 @@ func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64
 	}
 	if !same {
 		d.takeOver(backlogs, known)
+		d.troubled = map[int64]*trouble{}
+		for key, since := range failing {
+			d.troubled[key] = &trouble{since: since, told: since}
+		}
 	}
 	for key, s := range d.subs {
 		if sub := known(key); sub == nil {
@@ -154,6 +163,8 @@ func (d *Dispatcher) expireLoop(ctx context.Context) {
 	every := d.holdEvery()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	marks := time.NewTicker(markEvery)
+	defer marks.Stop()
 	for {
 		if now := d.holdEvery(); now != every {
 			every = now
@@ -162,6 +173,12 @@ func (d *Dispatcher) expireLoop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-marks.C:
+			d.mu.Lock()
+			if !d.halted() {
+				d.mark()
+			}
+			d.mu.Unlock()
 		case now := <-tick.C:
 			d.mu.Lock()
 			d.expire(now)

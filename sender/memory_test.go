@@ -34,6 +34,7 @@ type memory struct {
 	due      []*dueRow
 	finished map[pair]finished
 	letters  map[cdc.Position]bool
+	failing  map[int64]time.Time
 }
 
 type dueRow struct {
@@ -46,7 +47,7 @@ type dueRow struct {
 }
 
 func newMemory() *memory {
-	return &memory{events: map[cdc.Position]*mapping.Event{}, finished: map[pair]finished{}, letters: map[cdc.Position]bool{}}
+	return &memory{events: map[cdc.Position]*mapping.Event{}, finished: map[pair]finished{}, letters: map[cdc.Position]bool{}, failing: map[int64]time.Time{}}
 }
 
 // memoryStore is a sender.Store in memory that keeps its promises.
@@ -76,6 +77,10 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 	for i := range records {
 		r := &records[i]
 		switch {
+		case r.Op == sender.Mark && r.Since.IsZero():
+			delete(s.failing, r.Subscription)
+		case r.Op == sender.Mark:
+			s.failing[r.Subscription] = r.Since
 		case r.Op == sender.Bury:
 			s.letters[r.DeadLetter.Position] = true
 		case r.InsertEvent && s.events[r.Event.Position] == nil:
@@ -127,7 +132,7 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 func refusable(r *sender.Record) bool {
 	nul := func(s string) bool { return strings.Contains(s, "\x00") }
 	return r.Op == sender.Bury && nul(r.DeadLetter.Instance) || r.InsertEvent && nul(r.Event.Instance) ||
-		r.Outcome != nil && r.Outcome.Verdict == sender.Retry && nul(r.Outcome.Detail)
+		r.Outcome != nil && r.Outcome.Verdict != sender.Delivered && nul(r.Outcome.Detail)
 }
 
 func (m *memory) find(p pair) *dueRow {
@@ -208,6 +213,12 @@ func (s *memoryStore) Backlogs(_ context.Context, maxKeys int) ([]sender.Backlog
 		out = append(out, *b)
 	}
 	return out, nil
+}
+
+func (s *memoryStore) Failing(context.Context) (map[int64]time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.failing), nil
 }
 
 // recorded says whether the delivery is in the store, finished or due, and hasEvent whether the event is.

@@ -30,13 +30,13 @@ func (d *Dispatcher) attempt(dl *delivery) {
 
 	report := Report{Event: dl.event, Subscription: sub, Attempt: a.number, Outcome: out}
 	d.mu.Lock()
-	next, gone := d.ended(dl, &out)
+	next, tell := d.ended(dl, &out)
 	failures := 0
 	if (out.Verdict == Retry || out.Verdict == Wait) && !next.IsZero() {
 		failures = s.failures.add(time.Now())
 	}
-	if gone && d.cfg.OnGone != nil {
-		d.attempts.Go(func() { d.cfg.OnGone(d.sendCtx, sub) })
+	if tell != nil {
+		d.attempts.Go(func() { tell(d.sendCtx) })
 	}
 	d.mu.Unlock()
 	report.Next = next
@@ -80,9 +80,9 @@ func attemptMessage(v Verdict, next time.Time) string {
 	return "attempt failed"
 }
 
-// ended lets an outcome take effect, and returns when the next attempt is due, and whether this one has told that the
-// target is gone. It is called with the mutex held.
-func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone bool) {
+// ended lets an outcome take effect, and returns when the next attempt is due, and how to tell the owner of what it means for the
+// subscription, nil when there is nothing to tell. It is called with the mutex held.
+func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell func(context.Context)) {
 	l, s := dl.lane, dl.lane.sub
 	dl.running = false
 	s.inFlight--
@@ -91,7 +91,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 		l.current = nil
 		d.settle(dl)
 		d.dropRemoved(s)
-		return time.Time{}, false
+		return time.Time{}, nil
 	}
 	d.makeReady(s)
 	defer d.shed()
@@ -108,34 +108,40 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 	switch out.Verdict {
 	case Delivered:
 		s.moved = now
+		d.takes(s.key)
 		s.widen()
 		d.succeeds(s)
 		dl.attempts++
 		d.succeeded++
 		d.finish(dl, StatusDelivered, out)
-		return time.Time{}, false
+		return time.Time{}, nil
 	case Interrupted:
 		d.postpone(dl, now, nil)
-		return time.Time{}, false
+		return time.Time{}, nil
 	case Wait:
 		next = now.Add(out.After)
 		d.postpone(dl, next, nil)
 		d.pause(s, next)
-		return next, false
+		return next, d.dies(s, d.fails(s.key, now), now, out)
 	case Drop:
 		dl.attempts++
 		d.finish(dl, StatusDropped, out)
-		return time.Time{}, false
+		return time.Time{}, nil
 	case Gone:
 		// Nothing is settled before the subscription is deleted: if we die before, all of it is still there.
-		gone = !s.held
+		first := !s.held
 		d.postpone(dl, now, nil)
 		d.hold(s)
-		if gone && d.cfg.OnGone == nil {
+		switch {
+		case !first:
+		case d.cfg.OnGone == nil:
 			d.removed[s.key] = true
 			d.remove(s)
+		default:
+			sub := s.sub
+			tell = func(ctx context.Context) { d.cfg.OnGone(ctx, sub) }
 		}
-		return time.Time{}, gone
+		return time.Time{}, tell
 	}
 	defer d.failed(s)
 	if out.Duration > slowFailure || out.Reason == ReasonTimeout {
@@ -143,13 +149,13 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, gone boo
 	}
 	dl.attempts++
 	dl.retryReason = out.Reason
-	delay, more := nextDelay(s.retries, dl.attempts)
-	if !more {
+	if delay, more := nextDelay(s.retries, dl.attempts); more {
+		next = now.Add(delay)
+		d.postpone(dl, next, out)
+	} else {
 		d.finish(dl, StatusFailed, out)
-		return time.Time{}, false
 	}
-	d.postpone(dl, now.Add(delay), out)
-	return now.Add(delay), false
+	return next, d.dies(s, d.fails(s.key, now), now, out)
 }
 
 // finish records the end of a delivery and lets the next of its lane start.

@@ -230,6 +230,7 @@ func (d *Dispatcher) remove(s *subscription) {
 	}
 	s.removed = true
 	s.cut()
+	d.takes(s.key)
 	d.failsNoMore(s)
 	for key, l := range s.lanes {
 		for _, dl := range l.queue {

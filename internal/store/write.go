@@ -25,6 +25,7 @@ type rows struct {
 	finished            []*sender.Record
 	letters             []*mapping.DeadLetter
 	amended             []*sender.Record
+	marks               []*sender.Record
 	// now is this process' clock: due times are compared with no other.
 	now time.Time
 }
@@ -37,6 +38,10 @@ func collect(records []sender.Record, now time.Time) *rows {
 			out.letters = append(out.letters, r.DeadLetter)
 			continue
 		}
+		if r.Op == sender.Mark {
+			out.marks = append(out.marks, r)
+			continue
+		}
 		if r.Op == sender.Amend {
 			out.amended = append(out.amended, r)
 			continue
@@ -44,7 +49,7 @@ func collect(records []sender.Record, now time.Time) *rows {
 		if r.InsertEvent {
 			out.events = append(out.events, r.Event)
 		}
-		if o := r.Outcome; o != nil && o.Verdict == sender.Retry {
+		if o := r.Outcome; o != nil && o.Verdict != sender.Delivered {
 			out.attempts.add(r)
 		}
 		switch r.Op {
@@ -149,6 +154,7 @@ func (s *Store) writeRows(ctx context.Context, r *rows, again bool) error {
 	r.queueReschedules(b)
 	r.queueFinished(b, r.now)
 	r.queueLetters(b)
+	r.queueMarks(b)
 	b.Queue(`COMMIT`)
 	if err := conn.SendBatch(ctx, b).Close(); err != nil {
 		return s.rollback(ctx, conn, err)

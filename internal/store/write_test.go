@@ -86,13 +86,16 @@ func TestWriteKeepsFailedAttempts(t *testing.T) {
 	first := deferred(ev, x.Key, 1, day)
 	first.Attempts, first.RetryReason, first.Outcome = 1, "http_status", failure
 	write(t, s, first)
-	last := sender.Record{Op: sender.Finish, Event: ev, Subscription: x.Key, Key: 1, Stored: true, Status: sender.StatusFailed, Attempts: 2, Outcome: failure}
+	last := sender.Record{Op: sender.Finish, Event: ev, Subscription: x.Key, Key: 1, Stored: true, Status: sender.StatusDropped, Attempts: 2}
+	over := *failure
+	over.Verdict = sender.Drop
+	last.Outcome = &over
 	write(t, s, last)
 	write(t, s, last) // the answer was lost
 	if n := value[int](t, conn, `SELECT count(*) FROM attempt WHERE http_status = 503 AND answer = '\x6e6f00' AND duration_us = 2147483647`); n != 2 {
 		t.Errorf("%d attempts", n)
 	}
-	if got := value[string](t, conn, `SELECT status || ' ' || attempts || ' ' || http_status FROM delivery`); got != "2 2 503" {
+	if got := value[string](t, conn, `SELECT status || ' ' || attempts || ' ' || http_status FROM delivery`); got != "3 2 503" {
 		t.Errorf("delivery: %s", got)
 	}
 }

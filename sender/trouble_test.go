@@ -1,0 +1,120 @@
+package sender_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/rowhook/rowhook/internal/hooktest"
+	"github.com/rowhook/rowhook/sender"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// resume is what a process does that takes over.
+func resume(t *testing.T, d *running, subs ...*subscriptions.Subscription) {
+	t.Helper()
+	err := d.Resume(t.Context(), false, func(key int64) *subscriptions.Subscription {
+		for _, s := range subs {
+			if s.Key == key {
+				return s
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestADeadTargetIsToldOnce: a target that has taken nothing for so long is told of, and nothing is sent to it until its
+// subscription is changed; all that was to be sent comes then, in order.
+func TestADeadTargetIsToldOnce(t *testing.T) {
+	t.Parallel()
+	r := hooktest.New(t, hooktest.Always(hooktest.Status(404)))
+	cfg := testConfig()
+	cfg.Retries = []time.Duration{50 * time.Millisecond, 50 * time.Millisecond, 50 * time.Millisecond, 50 * time.Millisecond, time.Hour}
+	cfg.DisableAfter = 120 * time.Millisecond
+	dead := make(chan sender.Dead, 10)
+	cfg.OnDead = func(_ context.Context, s *subscriptions.Subscription, d sender.Dead) { dead <- d }
+	d := run(t, cfg, newMemory().open())
+	sub := newSubscription(1, r.URL("/"))
+	begun := time.Now()
+	d.submit(t, newEvent(1, "a"), sub)
+	d.submit(t, newEvent(2, "a"), sub)
+	var got sender.Dead
+	select {
+	case got = <-dead:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it is not told of")
+	}
+	if got.Since.Before(begun) || time.Since(got.Since) < cfg.DisableAfter || got.Last.Status != 404 {
+		t.Errorf("told: %+v", got)
+	}
+	n := len(r.Requests())
+	settled(t, d.submit(t, newEvent(3, "b"), sub)) // it is stored
+	eventually(t, "all is stored", func() bool { c := d.Counts(); return c.StoredRows == 3 && c.InFlight == 0 })
+	if now := len(r.Requests()); now != n {
+		t.Errorf("%d requests after it was told of", now-n)
+	}
+	r.HandleAll(hooktest.Always(hooktest.OK()))
+	changed := *sub
+	changed.Version++
+	d.Update(&changed)
+	r.WaitFor(t, func(q []hooktest.Request) bool { return len(hooktest.Delivered(q)) >= 1 })
+	if len(dead) != 0 {
+		t.Error("it is told of twice")
+	}
+}
+
+// TestHowLongATargetTakesNothingIsKept: by a process that takes over, until the target takes something.
+func TestHowLongATargetTakesNothingIsKept(t *testing.T) {
+	t.Parallel()
+	r := hooktest.New(t, hooktest.Sequence(hooktest.Status(500), hooktest.RetryAfter(429, "1"), hooktest.OK(), hooktest.Status(500)))
+	store := newMemory()
+	cfg := testConfig()
+	cfg.DisableAfter = time.Hour
+	cfg.Retries = nil
+	told := 0
+	cfg.OnDead = func(context.Context, *subscriptions.Subscription, sender.Dead) { told++ }
+	sub := newSubscription(1, r.URL("/"))
+	since := func() time.Time {
+		all, err := store.open().Failing(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all[1]
+	}
+
+	d := run(t, cfg, store.open())
+	settled(t, d.submit(t, newEvent(1, "a"), sub)) // 500
+	d.stop()
+	first := since()
+	if first.IsZero() {
+		t.Fatal("nothing is kept of a target that fails")
+	}
+
+	d = run(t, cfg, store.open())
+	resume(t, d, sub)
+	late := newEvent(2, "a")
+	late.Time = time.Now()
+	settled(t, d.submit(t, late, sub)) // 429, then 200
+	r.Wait(t, 3, 20*time.Second)
+	d.idle(t)
+	d.stop()
+	if !since().IsZero() {
+		t.Error("a target that takes something is kept as failing")
+	}
+
+	store.failing[1] = time.Now().Add(-2 * time.Hour)
+	d = run(t, cfg, store.open())
+	resume(t, d, sub)
+	settled(t, d.submit(t, newEvent(3, "a"), sub)) // 500
+	eventually(t, "nothing runs", func() bool { c := d.Counts(); return c.InFlight == 0 && c.Unwritten == 0 })
+	d.stop()
+	if told != 1 {
+		t.Errorf("told of %d times, want 1", told)
+	}
+	if !since().IsZero() {
+		t.Error("once it is told of, the time begins anew")
+	}
+}
