@@ -97,6 +97,7 @@ func readMatrix(t *testing.T) []matrixCase {
 			if k != known || !json.Valid(out) {
 				t.Errorf("%s of %s as %s: %q is no JSON", cases[i].name, cases[i].typ, f.name, out)
 			}
+			checkTypeSchema(t, change.Relation.Columns[n], b.format, string(out), cases[i].value == nil)
 			cases[i].json = append(cases[i].json, string(out))
 		}
 	}
