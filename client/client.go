@@ -87,17 +87,6 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// EventTypes returns the events that can be subscribed to. It needs no token.
-func (c *Client) EventTypes(ctx context.Context) ([]EventType, error) {
-	at, err := c.address("/event-type/")
-	if err != nil {
-		return nil, err
-	}
-	var types []EventType
-	_, err = c.do(ctx, http.MethodGet, at, nil, &types)
-	return types, err
-}
-
 // Resume lets replication go on where it is held up until a person decides. It needs an admin's token. That there is
 // nothing to decide, or that acceptGap is needed, is an *Error with Status 409.
 func (c *Client) Resume(ctx context.Context, acceptGap bool) (*Resumed, error) {

@@ -83,6 +83,9 @@ type EventType struct {
 	// AdminOnly events cannot be subscribed to by accounts, for the reason given.
 	AdminOnly bool   `json:"admin_only"`
 	Reason    string `json:"reason,omitempty"`
+	// Schema is the JSON Schema of its bodies in the format standard. A list does not have it, and the admin alone gets that of
+	// events that are AdminOnly.
+	Schema json.RawMessage `json:"schema,omitempty"`
 }
 
 // Readiness says whether rowhook works, and each of its parts.

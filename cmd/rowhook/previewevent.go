@@ -10,6 +10,7 @@ import (
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/sample"
 	"github.com/rowhook/rowhook/mapping"
 )
 
@@ -126,7 +127,7 @@ func (v *viewer) sample(ctx context.Context) (string, error) {
 
 // show is the event of a row.
 func (v *viewer) show(ctx context.Context, key string, old map[string]*string) (*previewed, error) {
-	now, position, err := present(ctx, v.conn)
+	now, position, err := sample.Present(ctx, v.conn)
 	if err != nil {
 		return nil, err
 	}

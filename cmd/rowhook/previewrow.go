@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
-	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -76,18 +74,6 @@ func splitKey(key string, n int) ([]string, error) {
 		return nil, fmt.Errorf("give %d values, joined by commas; %q has %d", n, key, len(values))
 	}
 	return values, nil
-}
-
-// present is the time and the position of now.
-func present(ctx context.Context, conn *pgx.Conn) (time.Time, cdc.Position, error) {
-	var now time.Time
-	var lsn string
-	err := conn.QueryRow(ctx, `select now(), (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text`).Scan(&now, &lsn)
-	if err != nil {
-		return now, cdc.Position{}, fmt.Errorf("ask the server for its position: %w", err)
-	}
-	at, err := pglogrepl.ParseLSN(lsn)
-	return now, cdc.Position{Epoch: 1, Commit: at, Ordinal: 1}, err
 }
 
 // sampleKey is the highest key of a table, as preview takes it.

@@ -13,16 +13,10 @@ func (s *Server) eventTypes(call) (answer, error) {
 		return answer{}, errNoCatalogue
 	}
 	types := make([]client.EventType, 0, len(catalogue))
-	for _, o := range catalogue {
-		if o.Reason != "" {
-			continue
+	for i := range catalogue {
+		if catalogue[i].Reason == "" {
+			types = append(types, listed(&catalogue[i]))
 		}
-		t := client.EventType{Name: o.Name, Resource: o.Resource, Reason: o.AccountReason}
-		t.AdminOnly = o.AdminOnly || o.AccountReason != ""
-		if o.AdminOnly && o.AccountReason == "" {
-			t.Reason = "it belongs to no account"
-		}
-		types = append(types, t)
 	}
 	return ok(types)
 }

@@ -71,6 +71,11 @@ func (s *Server) find(path string) (route, string, bool) {
 	if id, ok := strings.CutPrefix(rest, "token/"); ok && id != "" && !strings.Contains(id, "/") {
 		return oneToken, id, s.config.Made != nil
 	}
+	if s.config.EventTypes != nil {
+		if rt, name, ok := findEventType(rest); ok {
+			return rt, name, true
+		}
+	}
 	if s.config.DeadLetters != nil {
 		if rt, id, ok := findDeadLetter(rest); ok {
 			return rt, id, true

@@ -28,6 +28,8 @@ type Config struct {
 	// Catalogue gives the events that can be subscribed to, nil while the source is not known. It is called from many
 	// goroutines, and what it returns is not changed. Nil is never known.
 	Catalogue func() subscriptions.Catalogue
+	// EventTypes tells what the events of the catalogue look like. Nil is no such routes.
+	EventTypes EventTypes
 	// Admin and Accounts rule the targets of subscriptions of the admin, and of accounts.
 	Admin    subscriptions.Policy
 	Accounts subscriptions.Policy

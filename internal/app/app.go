@@ -19,6 +19,7 @@ import (
 	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/sample"
 	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/internal/store"
@@ -67,6 +68,9 @@ type App struct {
 	catalogue  atomic.Pointer[subscriptions.Catalogue]
 	// mapper is what transactions that begin now are mapped by.
 	mapper atomic.Pointer[mapping.Mapper]
+	// labels are those of enums, for schemas; samples reads rows to show.
+	labels  atomic.Pointer[map[uint32][]string]
+	samples *sample.Reader
 	// server answers the API's requests.
 	server atomic.Pointer[http.Handler]
 	// earlyLag is what the slot keeps while the start waits.
@@ -110,6 +114,7 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 	a.application.Store(newApplication(cfg, opts.Version))
 	a.asker = &asker{client: a.application.Load, visible: a.rows.AwaitVisible, log: opts.Log, limits: defaultAskLimits,
 		observe: func(result string) { a.metrics.asked.WithLabelValues(result).Inc() }}
+	a.samples = sample.NewReader(cfg.Database.ReadURL, cfg.Limits.MaxRow, a.askForSample, missingAnswer)
 	return a, nil
 }
 
@@ -188,6 +193,7 @@ func (a *App) api(cfg *config.Config) *api.Server {
 			}
 			return nil
 		},
+		EventTypes:    eventTypes{a},
 		Admin:         subscriptions.Policy{AllowHTTP: admin.AllowHTTP, CheckAddress: admin.Check},
 		Accounts:      subscriptions.Policy{AllowHTTP: accounts.AllowHTTP, CheckAddress: accounts.Check},
 		ConfigRetries: len(cfg.Delivery.Retries),
@@ -255,6 +261,7 @@ func (a *App) run(ctx context.Context) error {
 		return err
 	}
 	a.mapper.Store(mapper)
+	a.loadLabels(ctx, tables)
 	h.completer = completer{rows: a.reads, maxRow: int(min(a.cfg.Limits.MaxRow, math.MaxInt32))}
 	h.toucher = toucher{rows: a.reads, maxRow: int(min(a.cfg.Limits.MaxRow, math.MaxInt32))}
 	h.filler = filler{

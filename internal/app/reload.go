@@ -94,6 +94,7 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 	if !reflect.DeepEqual(now.App, next.App) {
 		a.application.Swap(newApplication(next, a.opts.Version)).Close()
 	}
+	a.loadLabels(ctx, all)
 	a.mapper.Store(mapper)
 	a.dispatcher.Load().Reconfigure(a.senderConfig(next))
 	offers := catalogueOf(mapper)

@@ -32,6 +32,7 @@ var stages = []string{
 	"internal/config",
 	"internal/api",
 	"internal/store",
+	"internal/sample",
 	"internal/application",
 	"internal/compare",
 	"sender",
