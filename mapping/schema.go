@@ -41,7 +41,7 @@ func (c *compiled) shape(event string, labels map[uint32][]string) *Shape {
 		s.Data, s.Truncates = schema.Of(schema.Null), true
 		return s
 	}
-	x := shaper{columns: c.table.Columns, format: c.format, labels: labels, accounted: c.account != nil, deleted: event == c.deleted,
+	x := shaper{columns: c.table.Columns, format: c.format, labels: labels, key: c.keyColumns, accounted: c.account != nil, deleted: event == c.deleted,
 		whole: c.table.Identity == cdc.IdentityFull}
 	d := x.node(&c.bound.root)
 	s.Data, s.Whole = d.schema, d.rest
@@ -50,7 +50,7 @@ func (c *compiled) shape(event string, labels map[uint32][]string) *Shape {
 	}
 	if event != c.created && event != c.deleted {
 		s.Previous = x.previous(&c.bound.root)
-		s.Changed, _ = x.changed(&c.bound.root, c.keyColumns)
+		s.Changed, _ = x.changed(&c.bound.root)
 	}
 	return s
 }
@@ -79,6 +79,8 @@ type shaper struct {
 	columns []cdc.Column
 	format  *format
 	labels  map[uint32][]string
+	// key are the columns that no update changes: that is a delete and a create.
+	key []int
 	// accounted says that the row may have moved to another account by the time its relations are read.
 	accounted bool
 	// deleted is of a row that is gone, whole of one whose old values the log tells.
@@ -237,12 +239,16 @@ func (x *shaper) list(n *node) described {
 	return d
 }
 
-// tells says whether the log tells what a leaf was before an update.
+// tells says whether the log tells what a leaf was before an update that has changed it.
 func (x *shaper) tells(n *node) bool {
 	if !n.dynamic || n.usesOld() || n.usesLinks() || n.usesAPI() {
 		return false
 	}
-	return x.whole || !slices.ContainsFunc(n.columnsOf(nil), func(i int) bool { return !x.columns[i].Identity })
+	columns := n.columnsOf(nil)
+	if !slices.ContainsFunc(columns, func(i int) bool { return !slices.Contains(x.key, i) }) {
+		return false
+	}
+	return x.whole || !slices.ContainsFunc(columns, func(i int) bool { return !x.columns[i].Identity })
 }
 
 // previous has the members that previousOf may tell; nil where there are none.
@@ -266,7 +272,7 @@ func (x *shaper) previous(n *node) *schema.Schema {
 }
 
 // changed is the way to a leaf that updates change: a text if there is one, for whoever looks at it.
-func (x *shaper) changed(n *node, key []int) (path []string, text bool) {
+func (x *shaper) changed(n *node) (path []string, text bool) {
 	for i := range n.nodes {
 		if n.kind != nodeObject {
 			break
@@ -274,8 +280,8 @@ func (x *shaper) changed(n *node, key []int) (path []string, text bool) {
 		var to []string
 		var isText bool
 		if child := &n.nodes[i]; child.kind == nodeObject {
-			to, isText = x.changed(child, key)
-		} else if child.kind == nodeColumn && x.tells(child) && !slices.Contains(key, child.column) {
+			to, isText = x.changed(child)
+		} else if child.kind == nodeColumn && x.tells(child) {
 			s := x.column(child.column)
 			to, isText = []string{}, len(s.Type) > 0 && s.Type[0] == schema.String && s.Format == ""
 			if s.IsAny() {

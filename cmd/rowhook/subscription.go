@@ -49,6 +49,15 @@ func (r *remote) flags(f *pflag.FlagSet) {
 
 // client makes the client that flags and environment ask for.
 func (r *remote) client() (*client.Client, error) {
+	c, err := r.visitor()
+	if err == nil && c.Token == "" {
+		return nil, usage("there is no token", "set ROWHOOK_TOKEN, or give --token: one of api.tokens in the config")
+	}
+	return c, err
+}
+
+// visitor is a client for what needs no token, with the one that there is.
+func (r *remote) visitor() (*client.Client, error) {
 	if r.output != "table" && r.output != "json" {
 		return nil, usage(fmt.Sprintf("--output %q is not one", r.output), "table or json")
 	}
@@ -60,9 +69,6 @@ func (r *remote) client() (*client.Client, error) {
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/api/v1"
 		c.URL = u.String()
-	}
-	if c.Token == "" {
-		return nil, usage("there is no token", "set ROWHOOK_TOKEN, or give --token: one of api.tokens in the config")
 	}
 	return c, nil
 }
