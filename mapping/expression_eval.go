@@ -19,6 +19,8 @@ type evaluator struct {
 	patterns     map[string]*regexp.Regexp
 	// format is that of the program that runs.
 	format *format
+	// turn is what a turn of a loop costs, patternSize what a byte in a pattern of matches does: in filters.
+	turn, patternSize int
 }
 
 const (
@@ -40,11 +42,17 @@ var (
 	errBytes = failed("the expression makes too much text")
 )
 
-func newEvaluator() *evaluator {
+func newEvaluator() *evaluator { return makeEvaluator(nil) }
+
+// makeEvaluator makes one whose functions are wrapped by guard, if it is not nil.
+func makeEvaluator(guard func(e *evaluator, name string, f func(...any) (any, error)) func(...any) (any, error)) *evaluator {
 	e := &evaluator{patterns: map[string]*regexp.Regexp{}, format: &plainFormat}
 	e.vm.MemoryBudget = maxListItems
 	e.functions = conf.FunctionsTable{}
 	add := func(name string, f func(args ...any) (any, error)) {
+		if guard != nil {
+			f = guard(e, name, f)
+		}
 		e.functions[name] = &builtin.Function{Name: name, Func: f}
 	}
 	e.addOperators(add)
