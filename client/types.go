@@ -17,6 +17,10 @@ type Subscription struct {
 	TargetURL string `json:"target_url,omitzero"`
 	// ResourceID, when not nil, limits it to the events of this instance.
 	ResourceID *string `json:"resource_id,omitzero"`
+	// Filter, when not empty, is an expression that has to be true of an event. FilterError, which is read-only, tells what it
+	// failed on.
+	Filter      string       `json:"filter,omitzero"`
+	FilterError *FilterError `json:"filter_error,omitzero"`
 	// IgnoreSources are sources whose events are not sent to it.
 	IgnoreSources []string `json:"ignore_sources,omitzero"`
 	// State is read-only, as are DisabledReason and the times.
@@ -30,6 +34,17 @@ type Subscription struct {
 	UpdatedAt      time.Time         `json:"updated_at,omitzero"`
 	// Secret signs. It is received once, from Create.
 	Secret string `json:"secret,omitzero"`
+}
+
+// FilterError tells that a filter failed on events, which were not sent for that.
+type FilterError struct {
+	Message string `json:"message"`
+	// EventID and EventType are those of the last event that it failed on; Count is on how many it has failed since it was
+	// set.
+	EventID   string    `json:"event_id"`
+	EventType string    `json:"event_type"`
+	At        time.Time `json:"at"`
+	Count     int64     `json:"count"`
 }
 
 // DisabledReason tells who disabled a subscription, why and since when.

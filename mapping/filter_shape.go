@@ -56,6 +56,9 @@ func jsonTypeOf(s *schema.Schema) jsonType {
 	case schema.Boolean:
 		return jsonType{kind: jsonBool}
 	case schema.Integer:
+		if s.Format == unsigned {
+			return jsonType{kind: jsonNumber}
+		}
 		return jsonType{kind: jsonInteger}
 	case schema.Number:
 		return jsonType{kind: jsonNumber}

@@ -106,12 +106,15 @@ func goldenRun(t *testing.T, sections map[string]string) string {
 		events, dead := m.Map(nil, nil, 1, c)
 		touched, deadTouched := related.touch(t, &out, m, c)
 		events, dead = append(events, touched...), append(dead, deadTouched...)
+		own := ownMembers(events)
 		events, dead = related.complete(t, &out, events, dead)
 		for _, e := range events {
 			// It is that of the tables as they were, and of values that Postgres sends.
 			if !strings.Contains(sections["tables"], "@") && sections["schema"] == "" {
 				checkShape(t, m, e)
+				checkFilterShape(t, m, e)
 			}
+			checkOwn(t, e, own[e])
 			fmt.Fprintf(&out, "%s instance=%q", e.Type, e.Instance)
 			if e.Accounted {
 				fmt.Fprintf(&out, " account=%q", e.Account)

@@ -98,6 +98,11 @@ func readMatrix(t *testing.T) []matrixCase {
 				t.Errorf("%s of %s as %s: %q is no JSON", cases[i].name, cases[i].typ, f.name, out)
 			}
 			checkTypeSchema(t, change.Relation.Columns[n], b.format, string(out), cases[i].value == nil)
+			if v, err := readFilterValue(out); err != nil {
+				t.Error(err)
+			} else if told := jsonTypeOf(typeSchema(change.Relation.Columns[n].Type, b.format, nil)).fits(cases[i].typ, v); told != "" {
+				t.Errorf("%s as %s: %s: %s", cases[i].name, f.name, told, out)
+			}
 			cases[i].json = append(cases[i].json, string(out))
 		}
 	}

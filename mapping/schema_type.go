@@ -8,6 +8,9 @@ import (
 	"github.com/rowhook/rowhook/internal/schema"
 )
 
+// unsigned is the format of integers that may be beyond 64 bits with a sign: https://spec.openapis.org/registry/format/uint64
+const unsigned = "uint64"
+
 // typeSchema is what encoderOf writes of the values of a type that are not null. A value whose JSON is null all the same,
 // as an infinite timestamp, makes it nullable. Labels are those of enums, by their types' OIDs; an enum without is any text.
 func typeSchema(t *cdc.Type, f *format, labels map[uint32][]string) *schema.Schema {
@@ -43,6 +46,9 @@ func typeSchema(t *cdc.Type, f *format, labels map[uint32][]string) *schema.Sche
 		if name == "int8" && f.bigText || name == "xid8" && f.xid8Text {
 			text.Pattern = "^-?[0-9]+$"
 			return text
+		}
+		if name == "xid8" {
+			return &schema.Schema{Type: schema.Types{schema.Integer}, Format: unsigned}
 		}
 		return schema.Of(schema.Integer)
 	case "numeric":

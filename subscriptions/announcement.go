@@ -10,6 +10,7 @@ func Announce(s *Subscription, store string) Announcement {
 		Store: store, ID: s.ID, Version: s.Version, Account: s.Account, Admin: s.Admin,
 		Events: s.Events, ResourceID: s.ResourceID, State: s.State,
 		IgnoreSources: s.IgnoreSources,
+		Filter:        s.Filter,
 	}
 }
 
@@ -23,5 +24,6 @@ func (s *Subscription) WithAnnouncement(a Announcement) *Subscription {
 	c.ResourceID = a.ResourceID
 	c.State = a.State
 	c.IgnoreSources = slices.Clone(a.IgnoreSources)
+	c.Filter = a.Filter
 	return c
 }

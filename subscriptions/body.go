@@ -32,15 +32,14 @@ const (
 // members are the names that a body may have, for finding the nearest.
 var members = []string{
 	"events", "event", "target_url", "resource_id", "secret", "delivery", "account", "name", "description", "metadata",
-	"ignore_sources",
+	"ignore_sources", "filter",
 }
 
 // readOnly are the members that GET gives and nobody sets.
-var readOnly = []string{"id", "state", "disabled_reason", "created_at", "updated_at"}
+var readOnly = []string{"id", "state", "disabled_reason", "filter_error", "created_at", "updated_at"}
 
 // later tells the members of later versions with what their default is: a body that says no more than that is taken.
 var later = map[string]func(any) bool{
-	"filter":       isEmpty,
 	"expires_at":   isEmpty,
 	"verification": func(v any) bool { return isEmpty(v) || v == "none" },
 	"request":      isDefaultRequest,
@@ -98,6 +97,7 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 			s.Description = readText(m, "description", v, maxDescription)
 		case "metadata":
 			s.Metadata = readMetadata(v, m)
+		case "filter": // read when the events are known
 		case "account": // read before: the rules for it differ
 		default:
 			readOther(member, m)
@@ -118,6 +118,9 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 		}
 	default:
 		m.add("events", `"events" is required: give a list such as ["contact.create", "deal.*"]`)
+	}
+	if v, ok := o.get("filter"); ok {
+		r.readFilter(s, old, v, m)
 	}
 	if !hasTarget {
 		m.add("target_url", `"target_url" is required: give the https URL to send to`)

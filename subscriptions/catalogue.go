@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rowhook/rowhook/internal/problem"
+	"github.com/rowhook/rowhook/mapping"
 )
 
 // Offer is an event that can be subscribed to.
@@ -19,6 +20,8 @@ type Offer struct {
 	AccountReason string
 	// Reason, when not empty, tells why the source cannot give the event to anybody.
 	Reason string
+	// Shape is what its data may hold; nil where that is not known.
+	Shape *mapping.FilterShape
 }
 
 // Catalogue is every event that the source can give, in the order in which it is shown. Nil means that it is not known

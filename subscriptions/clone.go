@@ -17,6 +17,10 @@ func (s *Subscription) Clone() *Subscription {
 		d := *s.Disabled
 		c.Disabled = &d
 	}
+	if s.FilterError != nil {
+		e := *s.FilterError
+		c.FilterError = &e
+	}
 	return &c
 }
 

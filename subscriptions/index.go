@@ -34,6 +34,11 @@ type Index struct {
 	wide     int
 	delivery names
 	options  []DeliveryOptions
+	// filters numbers the filters, of which many subscriptions may have one; filtered are the entries that have one, with its
+	// number. filterBytes is how long the filters are together.
+	filters     names
+	filtered    map[uint32]uint32
+	filterBytes int
 	// places holds the active subscriptions of each place; pinned, by a hash, those with a ResourceID.
 	places map[place]list
 	pinned map[uint64]list
@@ -71,6 +76,7 @@ func (x *Index) Reset() {
 	*x = Index{
 		byID:         map[uint64]uint32{},
 		hash:         func(b []byte) uint64 { return maphash.Bytes(seed, b) },
+		filtered:     map[uint32]uint32{},
 		places:       map[place]list{},
 		pinned:       map[uint64]list{},
 		whole:        map[uint32]*Subscription{},
@@ -101,6 +107,7 @@ func (x *Index) Put(s *Subscription) {
 	e.next = x.byID[h]
 	n := x.entries.add(e)
 	x.byID[h] = n
+	x.acquireFilter(n, s.Filter)
 	if e.listed {
 		for _, p := range x.patternLists[e.patterns].numbers {
 			at := place{e.account, p}
@@ -158,7 +165,7 @@ func (x *Index) Size() int64 {
 		perEntry, perID, perPlace, perName, perWhole = 64, 32, 36, 128, 640
 	)
 	return int64(len(x.entries.chunks)*entriesAtOnce*perEntry + x.texts.live + x.texts.dead + len(x.byID)*perID +
-		(len(x.places)+len(x.pinned))*perPlace + (len(x.accounts.numbers)+len(x.patterns.numbers))*perName + len(x.whole)*perWhole)
+		(len(x.places)+len(x.pinned))*perPlace + (len(x.accounts.numbers)+len(x.patterns.numbers)+len(x.filters.numbers))*perName + x.filterBytes + len(x.filtered)*perPlace + len(x.whole)*perWhole)
 }
 
 // Behind says whether the announcement tells something that the index does not know yet: then, and unless it is of a
@@ -318,6 +325,7 @@ func (x *Index) remove(n uint32) {
 	}
 	x.releasePatterns(e.patterns)
 	x.releaseDelivery(e.delivery)
+	x.releaseFilter(n)
 	x.texts.drop(e.packed)
 	delete(x.whole, n)
 	x.entries.remove(n)
@@ -375,6 +383,9 @@ func (x *Index) unpacked(n uint32) *Subscription {
 	}
 	if !s.Admin {
 		s.Account = x.accounts.text(e.account)
+	}
+	if filter := x.filtered[n]; filter != 0 {
+		s.Filter = x.filters.text(filter)
 	}
 	unpack(s, x.texts.get(e.packed))
 	x.recent = append(x.recent, n)
@@ -475,6 +486,31 @@ func (x *Index) acquireDelivery(o DeliveryOptions) uint32 {
 func (x *Index) releaseDelivery(n uint32) {
 	if n != 0 && x.delivery.release(n) {
 		x.options[n] = DeliveryOptions{}
+	}
+}
+
+// Filtered says whether any subscription has a filter.
+func (x *Index) Filtered() bool { return len(x.filtered) > 0 }
+
+func (x *Index) acquireFilter(entry uint32, text string) {
+	if text == "" {
+		return
+	}
+	n, first := x.filters.acquire(text)
+	if x.filtered[entry] = n; first {
+		x.filterBytes += len(text)
+	}
+}
+
+func (x *Index) releaseFilter(entry uint32) {
+	n := x.filtered[entry]
+	if n == 0 {
+		return
+	}
+	delete(x.filtered, entry)
+	size := len(x.filters.text(n))
+	if x.filters.release(n) {
+		x.filterBytes -= size
 	}
 }
 

@@ -120,9 +120,13 @@ func (r Rules) rewrite(s *Subscription, o object, m *mistakes) error {
 	next := s.Clone()
 	next.Events, next.ResourceID, next.IgnoreSources, next.Delivery = nil, "", nil, DeliveryOptions{}
 	next.Name, next.Description, next.Metadata = "", "", nil
+	next.Filter = ""
 	r.read(next, s, o, m)
 	if err := m.err(); err != nil {
 		return err
+	}
+	if next.Filter != s.Filter {
+		next.FilterError = nil
 	}
 	*s = *next
 	return nil
@@ -159,6 +163,7 @@ func writable(s *Subscription) object {
 		{"target_url", s.ShownTarget()},
 		{"resource_id", s.ResourceID},
 		{"ignore_sources", sources},
+		{"filter", s.Filter},
 		{"delivery", writableDelivery(s.Delivery)},
 		{"name", s.Name},
 		{"description", s.Description},

@@ -157,7 +157,10 @@ func TestNewSaysEachMistake(t *testing.T) {
 		{account42, with(`"state":"active"`), `state: "state" is set by rowhook`},
 		{account42, with(`"target_rul":"x"`), `target_rul: "target_rul" is not a field: did you mean "target_url"?`},
 		{account42, with(`"":1`), `: "" is not a field`},
-		{account42, with(`"filter":"data.a == 1"`), `filter: "filter" is not supported by this version`},
+		{account42, with(`"filter":1`), `filter: is a number: give an expression as a string, such as "data.status == \"won\""`},
+		{account42, with(`"filter":"data.a == 1 &&"`), `filter: line 1, column 14: expression ends too early`},
+		{account42, with(`"filter":"a\u0000"`), `filter: holds a control character: leave it out`},
+		{account42, with(`"filter_error":null`), `filter_error: "filter_error" is set by rowhook: leave it out`},
 		{account42, with(`"ignore_sources":"zapier"`), `ignore_sources: is a string: give a list such as ["zapier"]`},
 		{account42, with(`"ignore_sources":["zapier",7]`), `ignore_sources[1]: is a number: give a string`},
 		{account42, with(`"ignore_sources":[""]`), `ignore_sources[0]: is empty`},
@@ -399,7 +402,7 @@ func TestShownIsInAFixedOrderAndHidesSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"id":"sub_1","account":"42","events":["contact.create","deal.*"],"target_url":"https://***@example.com/h",` +
-		`"resource_id":"9","ignore_sources":[],"state":"active","disabled_reason":null,` +
+		`"resource_id":"9","filter":null,"filter_error":null,"ignore_sources":[],"state":"active","disabled_reason":null,` +
 		`"delivery":{"timeout":"5s","retries":["5s"],"ordering":"none","max_in_flight":3},"name":"old","description":"d",` +
 		`"metadata":{"a":"1","b":"2"},"created_at":"2026-11-22T01:00:00.123456Z","updated_at":"2026-11-22T01:00:00.123456Z"}`
 	if string(got) != want {

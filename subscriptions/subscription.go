@@ -26,6 +26,10 @@ type Subscription struct {
 	TargetURL secret.String
 	// ResourceID, when not empty, limits it to the events of this instance.
 	ResourceID string
+	// Filter, when not empty, is an expression that has to be true of an event; FilterError is what it failed on, nil if on
+	// nothing.
+	Filter      string
+	FilterError *FilterError
 	// IgnoreSources are the sources, as the application names them in the context of its transactions, whose events it does
 	// not get: those that it causes itself.
 	IgnoreSources []string
@@ -104,4 +108,6 @@ type Announcement struct {
 	State      State    `json:"state,omitempty"`
 	// IgnoreSources is the subscription's.
 	IgnoreSources []string `json:"ignore_sources,omitempty"`
+	// Filter is the subscription's.
+	Filter string `json:"filter,omitempty"`
 }

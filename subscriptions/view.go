@@ -14,6 +14,8 @@ type View struct {
 	Events         []string          `json:"events"`
 	TargetURL      string            `json:"target_url"`
 	ResourceID     *string           `json:"resource_id"`
+	Filter         *string           `json:"filter"`
+	FilterError    *FilterError      `json:"filter_error"`
 	IgnoreSources  []string          `json:"ignore_sources"`
 	State          State             `json:"state"`
 	DisabledReason *DisabledReason   `json:"disabled_reason"`
@@ -42,6 +44,15 @@ func (s *Subscription) Shown(withSecret bool) View {
 	if s.ResourceID != "" {
 		resourceID := s.ResourceID
 		v.ResourceID = &resourceID
+	}
+	if s.Filter != "" {
+		filter := s.Filter
+		v.Filter = &filter
+	}
+	if s.FilterError != nil {
+		e := *s.FilterError
+		e.At = e.At.UTC()
+		v.FilterError = &e
 	}
 	if s.Disabled != nil {
 		d := *s.Disabled

@@ -150,6 +150,7 @@ func (p *program) createCommand(r *remote) *cobra.Command {
 	cmd.Flags().StringVar(&s.TargetURL, "target-url", "", "where hooks are sent to")
 	cmd.Flags().StringVar(&account, "account", "", "the customer that it is for; only with an admin's token")
 	cmd.Flags().StringSliceVar(&s.IgnoreSources, "ignore-source", nil, "leave out events of transactions with this source in their context; several with commas")
+	cmd.Flags().StringVar(&s.Filter, "filter", "", "only events of which this expression is true: 'data.status == \"won\"'")
 	cmd.Flags().StringVar(&s.Name, "name", "", "a name, for people")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if len(s.Events) == 0 || s.TargetURL == "" {
@@ -201,7 +202,7 @@ func (p *program) getCommand(r *remote) *cobra.Command {
 		if s.ResourceID != nil {
 			fmt.Fprintf(w, "resource_id\t%s\n", *s.ResourceID)
 		}
-		for _, line := range [][2]string{{"name", s.Name}, {"description", s.Description}} {
+		for _, line := range [][2]string{{"filter", s.Filter}, {"filter_error", filterError(s)}, {"name", s.Name}, {"description", s.Description}} {
 			if line[1] != "" {
 				fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
 			}
@@ -231,6 +232,15 @@ func oneID(cmd *cobra.Command, args []string) error {
 		return usage(fmt.Sprintf("%s needs the id of one subscription", cmd.CommandPath()), "rowhook subscription list shows them")
 	}
 	return nil
+}
+
+// filterError is what is wrong with its filter, in a line.
+func filterError(s *client.Subscription) string {
+	if s.FilterError == nil {
+		return ""
+	}
+	e := s.FilterError
+	return fmt.Sprintf("%s (%d events, last %s at %s)", e.Message, e.Count, e.EventType, e.At.Format(time.RFC3339))
 }
 
 func account(s *client.Subscription) string {

@@ -234,6 +234,8 @@ func (a *App) run(ctx context.Context) error {
 	h := &handler{app: a, store: st, index: subscriptions.NewIndex(), asker: a.asker}
 	muted := &mutes{log: a.log}
 	h.spoken = spoken{log: a.log, mutes: muted}
+	failing := newFilterErrors(a)
+	h.filters = newFilters(failing)
 	src, err := cdc.New(a.sourceConfig(), h, st)
 	if err != nil {
 		return err
@@ -294,6 +296,7 @@ func (a *App) run(ctx context.Context) error {
 	wg.Go(func() { _ = d.Run(work) })
 	wg.Go(func() { a.expireLoop(work, st, &h.unsettled) })
 	wg.Go(func() { muted.loop(work) })
+	wg.Go(func() { failing.loop(work, st) })
 	if a.opts.OnReady != nil {
 		wg.Go(func() { a.tellReady(work) })
 	}
@@ -495,8 +498,9 @@ func (a *App) cleanUp(st *store.Store) {
 // are left out.
 func catalogueOf(m *mapping.Mapper) subscriptions.Catalogue {
 	offers := subscriptions.Catalogue{}
+	shapes := shapesOf(m)
 	for _, t := range m.Types() {
-		o := subscriptions.Offer{Name: t.Name, Resource: t.Resource, AdminOnly: !t.Accounted || strings.HasSuffix(t.Name, ".truncate")}
+		o := subscriptions.Offer{Name: t.Name, Resource: t.Resource, AdminOnly: !t.Accounted || strings.HasSuffix(t.Name, ".truncate"), Shape: shapes[t.Resource]}
 		if !o.AdminOnly && t.AccountReason != "" {
 			o.AccountReason = "it does not tell which account it belongs to; the operator finds the mend in rowhook's log"
 		}

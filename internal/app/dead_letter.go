@@ -209,6 +209,9 @@ func (h *handler) replayedJobs(ctx context.Context, fates []*fate) ([]replayedJo
 			continue
 		}
 		h.matched = h.index.Match(h.matched[:0], ev)
+		if h.index.Filtered() {
+			h.matched = h.filters.keep(h.matched, ev)
+		}
 		jobs[i].Job = sender.Job{Event: ev, To: slices.Clone(h.matched), Deferred: true}
 		for _, to := range h.matched {
 			asked = append(asked, store.Delivery{Subscription: to.Key, Event: ev})

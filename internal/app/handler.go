@@ -30,6 +30,7 @@ type handler struct {
 	mapper, fresh *mapping.Mapper
 	tx            *cdc.Tx
 	index         *subscriptions.Index
+	filters       *filters
 	toldSize      int64
 	sized         time.Time
 	dispatcher    *sender.Dispatcher
@@ -308,6 +309,9 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 func (h *handler) match(ev *mapping.Event) bool {
 	from := len(h.matched)
 	h.matched = h.index.Match(h.matched, ev)
+	if h.index.Filtered() {
+		h.matched = h.matched[:from+len(h.filters.keep(h.matched[from:], ev))]
+	}
 	to := len(h.matched)
 	if to > from {
 		h.jobs = append(h.jobs, sender.Job{Event: ev, To: h.matched[from:to:to]})

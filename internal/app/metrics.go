@@ -21,6 +21,7 @@ type metrics struct {
 	mutedTotal    prometheus.Counter
 	eventsTotal   *prometheus.CounterVec
 	deadLetters   prometheus.Counter
+	filterErrors  prometheus.Counter
 	gapsTotal     prometheus.Counter
 	attemptsTotal *prometheus.CounterVec
 	attemptTime   prometheus.Histogram
@@ -39,6 +40,7 @@ func newMetrics(a *App) *metrics {
 		eventsTotal:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_events_total", Help: "Events that matched at least one subscription, by type."}, []string{"type"}),
 		gapsTotal:     prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_gaps_accepted_total", Help: "Gaps that the operator accepted: changes that are never delivered."}),
 		deadLetters:   prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_dead_letters_total", Help: "Changes that could not be mapped, and records that the store refused."}),
+		filterErrors:  prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_filter_errors_total", Help: "Deliveries that were not made because the subscription's filter failed on the event."}),
 		attemptsTotal: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_attempts_total", Help: "Attempts that ended, by result: delivered, or the reason of the failure."}, []string{"result"}),
 		attemptTime:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_attempt_duration_seconds", Help: "Time from the start of a request to the answer's headers.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
 		latency:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_delivery_latency_seconds", Help: "Time from commit to the answer of a first attempt that delivered, by both machines' clocks.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 20)}),
@@ -94,7 +96,7 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
 		func() float64 { return float64(a.reads.Queries()) })
-	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, m.asked, newSlotMetrics(a), newLetterMetrics(a), m,
+	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, m.asked, newSlotMetrics(a), newLetterMetrics(a), m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -123,6 +125,9 @@ func (m *metrics) muted(n int) { m.mutedTotal.Add(float64(n)) }
 
 func (m *metrics) matched(jobs []sender.Job) {
 	for _, j := range jobs {
+		if len(j.To) == 0 && j.Event.Data != nil {
+			continue // its filters said no when it was complete
+		}
 		m.eventsTotal.WithLabelValues(j.Event.Type).Inc()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strconv"
 )
 
 // Dialect is the $schema of what is made here.
@@ -184,8 +185,8 @@ func Infer(value []byte) *Schema {
 	case 'n':
 		return Of(Null)
 	}
-	if bytes.ContainsAny(value, ".eE") {
-		return Of(Number)
+	if _, err := strconv.ParseInt(string(value), 10, 64); err != nil {
+		return Of(Number) // whole ones beyond 64 bits, too: hardly any reader takes them as integers
 	}
 	return Of(Integer)
 }

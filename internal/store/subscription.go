@@ -17,7 +17,8 @@ import (
 )
 
 const subscriptionColumns = `key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, delivery, state, disabled,
-	ignore_sources, name, description, metadata, since::text, created_at, updated_at, deleted_at`
+	ignore_sources, name, description, metadata, since::text, created_at, updated_at, deleted_at,
+	coalesce(filter, ''), filter_error`
 
 // scanSubscription reads subscriptionColumns; deleted says that only the row of a deleted one is left.
 func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, deleted bool, err error) {
@@ -30,7 +31,8 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 		deletedAt *time.Time
 	)
 	if err := row.Scan(&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &x.Delivery, &x.State, &x.Disabled,
-		&x.IgnoreSources, &x.Name, &x.Description, &x.Metadata, &since, &x.CreatedAt, &x.UpdatedAt, &deletedAt); err != nil {
+		&x.IgnoreSources, &x.Name, &x.Description, &x.Metadata, &since, &x.CreatedAt, &x.UpdatedAt, &deletedAt,
+		&x.Filter, &x.FilterError); err != nil {
 		return nil, false, err
 	}
 	if x.TargetURL, err = s.openTarget(x.ID, url); err != nil {
@@ -119,11 +121,12 @@ func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most 
 		}
 		err = tx.QueryRow(ctx, `
 			INSERT INTO subscription (id, account, events, target_url, resource_id, secrets, delivery, state, disabled, name, description, metadata, since,
-				target_host, once_key, once_body, ignore_sources)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::pg_lsn, $14, $15, $16, $17)
+				target_host, once_key, once_body, ignore_sources, filter)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::pg_lsn, $14, $15, $16, $17, $18)
 			RETURNING key, created_at, updated_at`,
 			x.ID, accountOf(x), x.Events, s.sealedTarget(x.ID, x.TargetURL), orNull(x.ResourceID), secrets, x.Delivery, x.State, x.Disabled, x.Name,
-			x.Description, metadataOf(x), since, orNull(x.TargetHost()), onceKey, onceBody, x.IgnoreSources).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
+			x.Description, metadataOf(x), since, orNull(x.TargetHost()), onceKey, onceBody, x.IgnoreSources,
+			orNull(x.Filter)).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
 		if err != nil {
 			return err
 		}
@@ -235,10 +238,12 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 		err = tx.QueryRow(ctx, `
 			UPDATE subscription SET version = $2, events = $3, target_url = $4, resource_id = $5, secrets = $6, delivery = $7, state = $8,
 				disabled = $9, name = $10, description = $11, metadata = $12, target_host = $13, ignore_sources = $14,
+				filter = $15, filter_error = CASE WHEN filter IS NOT DISTINCT FROM $15 THEN filter_error END,
 				updated_at = now()
 			WHERE key = $1 RETURNING updated_at`,
 			x.Key, x.Version, x.Events, s.sealedTarget(x.ID, x.TargetURL), orNull(x.ResourceID), secrets, x.Delivery, x.State, x.Disabled, x.Name,
-			x.Description, metadataOf(x), orNull(x.TargetHost()), x.IgnoreSources).Scan(&x.UpdatedAt)
+			x.Description, metadataOf(x), orNull(x.TargetHost()), x.IgnoreSources,
+			orNull(x.Filter)).Scan(&x.UpdatedAt)
 		if err != nil {
 			return err
 		}
@@ -277,7 +282,8 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 		}
 		x.Version++
 		if _, err := tx.Exec(ctx, `
-			UPDATE subscription SET deleted_at = now(), version = $2, target_url = NULL, target_host = NULL, once_key = NULL, once_body = NULL, secrets = '[]', metadata = '{}', name = '', description = ''
+			UPDATE subscription SET deleted_at = now(), version = $2, target_url = NULL, target_host = NULL, once_key = NULL, once_body = NULL, secrets = '[]', metadata = '{}', name = '', description = '',
+				filter = NULL, filter_error = NULL
 			WHERE key = $1`, x.Key, x.Version); err != nil {
 			return err
 		}
@@ -307,7 +313,7 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) error {
 	rows, err := s.pool.Query(ctx, `
 		SELECT key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, nullif(delivery, '{}'), state,
-			(since - '0/0'::pg_lsn)::text, ignore_sources
+			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, '')
 		FROM subscription WHERE deleted_at IS NULL ORDER BY key`)
 	if err != nil {
 		return fmt.Errorf("read subscriptions: %w", err)
@@ -318,7 +324,7 @@ func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) e
 		url, since        string
 		secrets, delivery []byte
 	)
-	into := []any{&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &delivery, &x.State, &since, &x.IgnoreSources}
+	into := []any{&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &delivery, &x.State, &since, &x.IgnoreSources, &x.Filter}
 	_, err = pgx.ForEachRow(rows, into, func() (err error) {
 		one := x
 		one.Admin = account == nil
