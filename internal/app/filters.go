@@ -61,8 +61,10 @@ func (f *filters) decide(j *sender.Job, receipt *cdc.Receipt) {
 }
 
 const (
-	// filterErrorsEvery is how often what filters failed on is written to the store.
+	// filterErrorsEvery is how often what filters failed on is written to the store at most; filterErrorsSoon is how long the
+	// first of it waits for more.
 	filterErrorsEvery = 3 * time.Second
+	filterErrorsSoon  = 250 * time.Millisecond
 	// filterErrorsLogged is how often it is logged at most.
 	filterErrorsLogged = time.Minute
 	// filterErrorsMax bounds the subscriptions of which it is known until then. Of others the metric tells.
@@ -101,8 +103,9 @@ func (e *filterErrors) note(s *subscriptions.Subscription, ev *mapping.Event, er
 
 // loop writes until ctx is done, and then the rest.
 func (e *filterErrors) loop(ctx context.Context, st *store.Store) {
-	tick := time.NewTicker(filterErrorsEvery)
+	tick := time.NewTicker(filterErrorsSoon)
 	defer tick.Stop()
+	var wrote time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -111,19 +114,21 @@ func (e *filterErrors) loop(ctx context.Context, st *store.Store) {
 			e.write(last, st)
 			return
 		case <-tick.C:
-			e.write(ctx, st)
+			if time.Since(wrote) >= filterErrorsEvery && e.write(ctx, st) {
+				wrote = time.Now()
+			}
 		}
 	}
 }
 
-// write tells the store. What it does not take is told again.
-func (e *filterErrors) write(ctx context.Context, st *store.Store) {
+// write tells the store, if there is something to tell. What it does not take is told again.
+func (e *filterErrors) write(ctx context.Context, st *store.Store) bool {
 	e.mu.Lock()
 	found := e.byKey
 	e.byKey = map[int64]*store.FilterFailure{}
 	e.mu.Unlock()
 	if len(found) == 0 {
-		return
+		return false
 	}
 	failures := make([]*store.FilterFailure, 0, len(found))
 	for _, x := range found {
@@ -136,7 +141,7 @@ func (e *filterErrors) write(ctx context.Context, st *store.Store) {
 	}
 	err := st.NoteFilterErrors(ctx, failures)
 	if err == nil || ctx.Err() != nil {
-		return
+		return true
 	}
 	e.app.log.Warn("what filters failed on cannot be noted yet", "error", err)
 	e.mu.Lock()
@@ -148,6 +153,7 @@ func (e *filterErrors) write(ctx context.Context, st *store.Store) {
 			now.Count += x.Count
 		}
 	}
+	return true
 }
 
 // shapesOf are the shapes of the resources' data.
