@@ -15,6 +15,8 @@ type Subscription struct {
 	Events []string `json:"events,omitzero"`
 	// TargetURL has *** in the place of its credentials when it was received.
 	TargetURL string `json:"target_url,omitzero"`
+	// FeedOnly says that target_url is null: what matches is stored and never sent.
+	FeedOnly bool `json:"-"`
 	// ResourceID, when not nil, limits it to the events of this instance.
 	ResourceID *string `json:"resource_id,omitzero"`
 	// Filter, when not empty, is an expression that has to be true of an event. FilterError, which is read-only, tells what it
@@ -23,7 +25,10 @@ type Subscription struct {
 	FilterError *FilterError `json:"filter_error,omitzero"`
 	// IgnoreSources are sources whose events are not sent to it.
 	IgnoreSources []string `json:"ignore_sources,omitzero"`
-	// State is read-only, as are DisabledReason and the times.
+	// ExpiresAt ends it: it gets what is committed before. Nil is no end.
+	ExpiresAt *time.Time `json:"expires_at,omitzero"`
+	// State can be sent as active, or shadow, to which nothing is sent; received it may be disabled or expired too.
+	// DisabledReason and the other times are read-only.
 	State          string            `json:"state,omitzero"`
 	DisabledReason *DisabledReason   `json:"disabled_reason,omitzero"`
 	Delivery       Delivery          `json:"delivery,omitzero"`

@@ -30,6 +30,9 @@ type Config struct {
 	MayBegin func() bool
 	// OnAttempt, when set, is told of every attempt that ended. It must not block.
 	OnAttempt func(Report)
+	// OnDropped, when set, is told of every delivery that is dropped. It is called with the Dispatcher locked: it must not
+	// block, nor call it.
+	OnDropped func(DropReason)
 	// OnRefused, when set, is told of every record that the store refused, once it is kept as a dead letter. It must not
 	// block.
 	OnRefused func()

@@ -198,6 +198,10 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 		l = &lane{sub: s, key: key}
 	}
 	dl.lane = l
+	if s.silent() {
+		d.drop(dl)
+		return
+	}
 	dl.waits = true
 	if s.bytes == 0 {
 		s.moved = now

@@ -15,6 +15,9 @@ const (
 	fetchIdle = 30 * time.Second
 )
 
+// farFuture is later than all that is due: what is to be dropped is not waited for.
+var farFuture = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+
 // fetchLoop reads deliveries from the store when they are due. Those under way and waiting are few: the rest costs
 // nothing but its row.
 func (d *Dispatcher) fetchLoop(ctx context.Context) {
@@ -72,6 +75,9 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 	if best.failing {
 		look.Rows = probeRows
 	}
+	if best.silent() {
+		look.Now = farFuture
+	}
 	d.fetching = true
 	best.nextDue, best.looking = time.Time{}, true
 	d.enter(best)
@@ -87,6 +93,9 @@ func (d *Dispatcher) fetched(s *subscription, due []Due, next time.Time) {
 		return
 	}
 	if !next.IsZero() {
+		if s.silent() {
+			next = time.Now()
+		}
 		d.lookSoon(s, next)
 	}
 	if s.held || d.halted() || s.pauses(time.Now()) {
@@ -112,8 +121,13 @@ func (d *Dispatcher) fetched(s *subscription, due []Due, next time.Time) {
 			d.lost(dl)
 			continue
 		}
-		l.current = dl
 		d.read.take(dl.price)
+		if s.silent() {
+			d.drop(dl)
+			d.forget(l)
+			continue
+		}
+		l.current = dl
 		d.enqueue(s, &s.due, dl)
 	}
 	d.enter(s) // it may have enough now

@@ -149,6 +149,11 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 	}
 	dl.attempts++
 	dl.retryReason = out.Reason
+	if s.silent() {
+		d.tellDropped(s)
+		d.finish(dl, StatusDropped, out)
+		return time.Time{}, nil
+	}
 	if delay, more := nextDelay(s.retries, dl.attempts); more {
 		next = now.Add(delay)
 		d.postpone(dl, next, out)
@@ -161,8 +166,12 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 // finish records the end of a delivery and lets the next of its lane start.
 func (d *Dispatcher) finish(dl *delivery, status Status, out *Outcome) {
 	l := dl.lane
-	d.record(Record{Op: Finish, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: dl.stored, Status: status,
-		Attempts: dl.attempts, RetryReason: dl.retryReason, Outcome: out, delivery: dl})
+	r := Record{Op: Finish, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: dl.stored, Status: status,
+		Attempts: dl.attempts, RetryReason: dl.retryReason, Outcome: out, delivery: dl}
+	if status == StatusDropped {
+		r.Dropped = l.sub.dropped
+	}
+	d.record(r)
 	l.current = nil
 	switch {
 	case len(l.queue) == 0:

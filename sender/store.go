@@ -15,7 +15,7 @@ type Status int16
 const (
 	StatusDelivered Status = 1
 	StatusFailed    Status = 2
-	// StatusDropped: it is not to be sent, or not any more.
+	// StatusDropped: it is not to be sent, or not any more: see DropReason.
 	StatusDropped Status = 3
 )
 
@@ -64,8 +64,10 @@ type Record struct {
 	Key          int64
 	// Stored says that the delivery has a due row.
 	Stored bool
-	// Status is for Finish; Attempts counts those that have ended; DueAt is for Defer and Reschedule.
+	// Status is for Finish, and Dropped for StatusDropped; Attempts counts those that have ended; DueAt is for Defer and
+	// Reschedule.
 	Status   Status
+	Dropped  DropReason
 	Attempts int
 	DueAt    time.Time
 	// RetryReason is why the last attempt failed, empty when there was none.

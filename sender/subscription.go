@@ -23,6 +23,8 @@ type subscription struct {
 	retries []time.Duration
 	ordered bool
 	slots   int
+	// dropped is why nothing is sent to it, 0 where it is sent to.
+	dropped DropReason
 
 	// ctx is that of its requests, made with the first one: cancel ends it.
 	ctx    context.Context
@@ -95,11 +97,17 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 	s.sub, s.window, s.pausedUntil = to, 0, time.Time{}
 	d.succeeds(s) // perhaps: what has failed may have been mended
 	d.configure(s)
-	if to.State != subscriptions.Active {
+	switch to.State {
+	case subscriptions.Active, subscriptions.Shadow, subscriptions.Expired:
+		// An expired one is owed what it matched before.
+	default:
 		d.hold(s)
 		return
 	}
 	s.held = false
+	if s.silent() {
+		d.dropWaiting(s)
+	}
 	d.enter(s)
 	if s.rows > 0 {
 		d.lookSoon(s, time.Now())
@@ -112,6 +120,7 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 func (d *Dispatcher) configure(s *subscription) {
 	to := s.sub
 	s.target, s.broken = nil, nil
+	s.dropped = dropReasonOf(to)
 	s.timeout, s.retries, s.slots = d.cfg.Timeout, d.cfg.Retries, d.cfg.PerSubscription
 	ordering := d.cfg.Ordering
 	if o := to.Delivery.Ordering; o != "" {

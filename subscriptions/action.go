@@ -65,20 +65,20 @@ func (s *Subscription) RotateSecret(body []byte, now time.Time) error {
 	return nil
 }
 
-// Disable stops s, by whom and why. One that is disabled already stays as it is.
+// Disable stops s, by whom and why. One that is disabled or expired already stays as it is.
 func (s *Subscription) Disable(by, reason string, now time.Time) {
-	if s.State == Disabled {
-		return
-	}
-	s.State = Disabled
-	s.Disabled = &DisabledReason{By: by, Reason: reason, Since: now.UTC().Truncate(time.Microsecond)}
+	s.stop(Disabled, DisabledReason{By: by, Reason: reason, Since: now.UTC().Truncate(time.Microsecond)})
 }
 
-// Enable lets a disabled s go on: it gets what commits from then on.
-func (s *Subscription) Enable() {
-	if s.State == Disabled {
-		s.State, s.Disabled = Active, nil
+// Enable lets a disabled s go on: it gets what commits from then on. The error is ErrLeaseOver.
+func (s *Subscription) Enable(now time.Time) error {
+	if s.State == Expired || s.State == Disabled && s.LeaseOver(now) {
+		return ErrLeaseOver
 	}
+	if s.State == Disabled {
+		s.resume()
+	}
+	return nil
 }
 
 // ReadReason reads the body of a request to disable, which may be empty. The error is an *Invalid.

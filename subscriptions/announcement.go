@@ -11,6 +11,7 @@ func Announce(s *Subscription, store string) Announcement {
 		Events: s.Events, ResourceID: s.ResourceID, State: s.State,
 		IgnoreSources: s.IgnoreSources,
 		Filter:        s.Filter,
+		ExpiresAt:     s.ExpiresAt,
 	}
 }
 
@@ -25,5 +26,6 @@ func (s *Subscription) WithAnnouncement(a Announcement) *Subscription {
 	c.State = a.State
 	c.IgnoreSources = slices.Clone(a.IgnoreSources)
 	c.Filter = a.Filter
+	c.ExpiresAt = a.ExpiresAt
 	return c
 }

@@ -32,15 +32,14 @@ const (
 // members are the names that a body may have, for finding the nearest.
 var members = []string{
 	"events", "event", "target_url", "resource_id", "secret", "delivery", "account", "name", "description", "metadata",
-	"ignore_sources", "filter",
+	"ignore_sources", "filter", "expires_at", "state",
 }
 
 // readOnly are the members that GET gives and nobody sets.
-var readOnly = []string{"id", "state", "disabled_reason", "filter_error", "created_at", "updated_at"}
+var readOnly = []string{"id", "disabled_reason", "filter_error", "created_at", "updated_at"}
 
 // later tells the members of later versions with what their default is: a body that says no more than that is taken.
 var later = map[string]func(any) bool{
-	"expires_at":   isEmpty,
 	"verification": func(v any) bool { return isEmpty(v) || v == "none" },
 	"request":      isDefaultRequest,
 }
@@ -87,6 +86,10 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 			s.ResourceID = readResourceID(v, m)
 		case "ignore_sources":
 			s.IgnoreSources = readSources(v, m)
+		case "expires_at":
+			readExpiry(s, old, v, m)
+		case "state":
+			readState(s, old, v, m)
 		case "secret":
 			readSecret(s, v, m)
 		case "delivery":
@@ -123,7 +126,7 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 		r.readFilter(s, old, v, m)
 	}
 	if !hasTarget {
-		m.add("target_url", `"target_url" is required: give the https URL to send to`)
+		m.add("target_url", `"target_url" is required: give the https URL to send to, or null for a feed without a target`)
 	}
 }
 
@@ -192,13 +195,13 @@ func (r Rules) readTarget(s, old *Subscription, v any, m *mistakes) {
 	text, ok := v.(string)
 	switch {
 	case v == nil:
-		m.add("target_url", "null, for a feed without a target, is not supported by this version: give a URL")
+		s.TargetURL = ""
 		return
 	case !ok:
-		m.add("target_url", "is %s: give a URL as a string", kindOf(v))
+		m.add("target_url", "is %s: give a URL as a string, or null for a feed without a target", kindOf(v))
 		return
 	}
-	if old != nil && (text == old.ShownTarget() || text == old.TargetURL.Reveal()) {
+	if old != nil && old.TargetURL != "" && (text == old.ShownTarget() || text == old.TargetURL.Reveal()) {
 		s.TargetURL = old.TargetURL
 		return
 	}

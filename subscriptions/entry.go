@@ -20,8 +20,8 @@ type entry struct {
 	account, patterns, delivery uint32
 	// next is another entry whose ID has the same hash, 0 for none.
 	next uint32
-	// listed says that it can match, ignores that it does not want events of some sources.
-	listed, ignores bool
+	// listed says that it can match, ignores that it does not want events of some sources, leased that it has an end.
+	listed, ignores, leased bool
 }
 
 // entriesAtOnce is how many entries are made together: a slice of all would be copied as it grows.
@@ -62,19 +62,16 @@ func (es *entries) remove(number uint32) {
 
 // appendPacked appends the texts of a subscription. Its ID comes first.
 func appendPacked(dst []byte, s *Subscription) []byte {
-	for _, text := range []string{s.ID, s.TargetURL.Reveal(), s.ResourceID, string(s.State)} {
+	for _, text := range []string{s.ID, s.TargetURL.Reveal(), s.ResourceID, string(s.State), string(s.Before)} {
 		dst = binary.AppendUvarint(dst, uint64(len(text)))
 		dst = append(dst, text...)
 	}
+	dst = appendTime(dst, s.ExpiresAt)
 	dst = binary.AppendUvarint(dst, uint64(len(s.Secrets)))
 	for _, x := range s.Secrets {
 		dst = binary.AppendUvarint(dst, uint64(len(x.Secret)))
 		dst = append(dst, x.Secret.Reveal()...)
-		var until int64
-		if !x.Until.IsZero() {
-			until = x.Until.UnixNano()
-		}
-		dst = binary.AppendVarint(dst, until)
+		dst = appendTime(dst, x.Until)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(s.IgnoreSources)))
 	for _, source := range s.IgnoreSources {
@@ -82,6 +79,15 @@ func appendPacked(dst []byte, s *Subscription) []byte {
 		dst = append(dst, source...)
 	}
 	return dst
+}
+
+// appendTime appends a time in microseconds, which is what the store keeps; a zero one is one byte.
+func appendTime(dst []byte, t time.Time) []byte {
+	var at int64
+	if !t.IsZero() {
+		at = t.UnixMicro()
+	}
+	return binary.AppendVarint(dst, at)
 }
 
 // unpack sets the texts of s from what appendPacked wrote.
@@ -99,18 +105,21 @@ func unpack(s *Subscription, b []byte) {
 		at += n
 		return text[at-n : at]
 	}
+	moment := func() (t time.Time) {
+		v, n := binary.Varint(b[at:])
+		if at += n; v != 0 {
+			t = time.UnixMicro(v).UTC()
+		}
+		return t
+	}
 	s.ID, s.TargetURL, s.ResourceID = next(), secret.String(next()), next()
-	s.State = State(next())
+	s.State, s.Before = State(next()), State(next())
+	s.ExpiresAt = moment()
 	if n := number(); n > 0 {
 		s.Secrets = make([]SigningSecret, n)
 	}
 	for i := range s.Secrets {
-		s.Secrets[i].Secret = secret.String(next())
-		until, n := binary.Varint(b[at:])
-		at += n
-		if until != 0 {
-			s.Secrets[i].Until = time.Unix(0, until).UTC()
-		}
+		s.Secrets[i].Secret, s.Secrets[i].Until = secret.String(next()), moment()
 	}
 	if n := number(); n > 0 {
 		s.IgnoreSources = make([]string, n)

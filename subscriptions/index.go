@@ -95,7 +95,7 @@ func (x *Index) Put(s *Subscription) {
 		x.remove(old)
 	}
 	e := entry{
-		key: s.Key, version: s.Version, since: s.Since, listed: s.listed(), ignores: len(s.IgnoreSources) > 0,
+		key: s.Key, version: s.Version, since: s.Since, listed: s.listed(), ignores: len(s.IgnoreSources) > 0, leased: !s.ExpiresAt.IsZero(),
 		patterns: x.acquirePatterns(s.Events), delivery: x.acquireDelivery(s.Delivery),
 	}
 	if !s.Admin {
@@ -232,6 +232,10 @@ func (x *Index) Match(dst []*Subscription, ev *mapping.Event) []*Subscription {
 		if ev.Source != "" && x.entries.at(n).ignores && slices.Contains(s.IgnoreSources, ev.Source) {
 			continue
 		}
+		// By the time of the commit, which is in the log, and by no clock of ours: whoever reads it again matches the same.
+		if x.entries.at(n).leased && s.LeaseOver(ev.Time) {
+			continue
+		}
 		dst = append(dst, s)
 	}
 	return dst
@@ -280,7 +284,9 @@ func forAccounts(ev *mapping.Event) bool {
 
 // listed says whether the subscription can match anything. One that belongs to nobody must never get what belongs to
 // somebody.
-func (s *Subscription) listed() bool { return s.State == Active && (s.Admin || s.Account != "") }
+func (s *Subscription) listed() bool {
+	return (s.State == Active || s.State == Shadow) && (s.Admin || s.Account != "")
+}
 
 // find returns the number of the entry with the ID, or 0.
 func (x *Index) find(id string) uint32 {

@@ -22,7 +22,10 @@ type sub = subscriptions.Subscription
 
 // wants is the definition of matching, as plainly as it can be said.
 func wants(s *sub, ev *mapping.Event) bool {
-	if s.State != subscriptions.Active || ev.Position.Commit <= s.Since {
+	if s.State != subscriptions.Active && s.State != subscriptions.Shadow || ev.Position.Commit <= s.Since {
+		return false
+	}
+	if !s.ExpiresAt.IsZero() && !ev.Time.Before(s.ExpiresAt) {
 		return false
 	}
 	if s.ResourceID != "" && s.ResourceID != ev.Instance || ev.Source != "" && slices.Contains(s.IgnoreSources, ev.Source) {
@@ -61,6 +64,12 @@ var (
 	someAccounts = []string{"1", "2", "3", "contact", "*", ""}
 )
 
+// someTimes are a microsecond apart: the end of a lease is exact.
+var someTimes = []time.Time{
+	time.Date(2026, 11, 22, 1, 0, 0, 999999000, time.UTC), time.Date(2026, 11, 22, 1, 0, 1, 0, time.UTC),
+	time.Date(2026, 11, 22, 1, 0, 1, 1000, time.UTC),
+}
+
 func pick[T any](rng *rand.Rand, from []T) T { return from[rng.IntN(len(from))] }
 
 func randomSubscription(rng *rand.Rand, key int64) *sub {
@@ -71,8 +80,14 @@ func randomSubscription(rng *rand.Rand, key int64) *sub {
 	if rng.IntN(4) == 0 {
 		s.Admin, s.Account = true, ""
 	}
-	if rng.IntN(8) == 0 {
-		s.State = subscriptions.Disabled
+	if rng.IntN(4) == 0 {
+		s.State = pick(rng, subscriptions.States)
+	}
+	if s.State == subscriptions.Disabled && rng.IntN(2) == 0 {
+		s.Before = subscriptions.Shadow
+	}
+	if rng.IntN(3) == 0 {
+		s.ExpiresAt = pick(rng, someTimes)
 	}
 	if rng.IntN(3) == 0 {
 		s.ResourceID = pick(rng, []string{"1", "2", "42"})
@@ -104,6 +119,7 @@ func same(got, given *sub) bool { return reflect.DeepEqual(got, given) }
 
 func randomEvent(rng *rand.Rand) *mapping.Event {
 	ev := &mapping.Event{Resource: pick(rng, someResources), Position: cdc.Position{Commit: cdc.LSN(rng.IntN(110))}, Source: pick(rng, []string{"", "zapier", "sync", "other"})}
+	ev.Time = pick(rng, someTimes)
 	ev.Type = ev.Resource + "." + pick(rng, []string{"create", "update", "delete", "won", "truncate"})
 	if !strings.HasSuffix(ev.Type, ".truncate") {
 		ev.Instance = pick(rng, []string{"1", "2", "42", ""})

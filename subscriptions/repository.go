@@ -37,6 +37,13 @@ type Repository interface {
 	// CreateOnce is Create, unless the same account has made one with the same once before, which is there still: then it
 	// returns that one as it is now, and again. ErrOnceDiffers says that it was another request that had the key.
 	CreateOnce(ctx context.Context, s *Subscription, most int, once Once) (made *Subscription, again bool, err error)
+	// Lease is Create, or CreateOnce where once is not nil, of one with ExpiresAt: where there is a live SameLease, renew
+	// changes that instead, and it is returned as it is then. An error of renew ends it.
+	Lease(ctx context.Context, s *Subscription, most int, once *Once, renew func(held *Subscription) error) (*Subscription, Made, error)
+	// Import is Create of one with an ID, and perhaps a CreatedAt, of its own. Where there is one with the ID, of whatever
+	// account, it makes nothing and returns that one, else nil. ErrIDUsed says that there was one until it was deleted. A dry
+	// one only looks.
+	Import(ctx context.Context, s *Subscription, dry bool) (found *Subscription, err error)
 	// List returns the page, and whether there are more.
 	List(ctx context.Context, q Query) (page []*Subscription, more bool, err error)
 	Get(ctx context.Context, scope Scope, id string) (*Subscription, error)
@@ -56,6 +63,19 @@ type Once struct {
 	// Body tells the request apart from others with the same key.
 	Body [32]byte
 }
+
+// Made says what came of a request to make a subscription.
+type Made uint8
+
+// MadeNow is a new one, MadeBefore one that an equal request made, Renewed a lease that was there.
+const (
+	MadeNow Made = iota
+	MadeBefore
+	Renewed
+)
+
+// ErrIDUsed says that an ID belonged to a subscription that was deleted.
+var ErrIDUsed = errors.New("the id belonged to a subscription that was deleted")
 
 // OnceFor is how long a request can be repeated.
 const OnceFor = 24 * time.Hour

@@ -1,6 +1,9 @@
 package subscriptions
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Rules turn what a caller writes into subscriptions. They hold what the caller may do and what there is to ask for.
 // They are values: nothing of them is changed by their methods.
@@ -93,11 +96,10 @@ func (r Rules) Patch(s *Subscription, body []byte) error {
 		patch = patch.without("account")
 	}
 	// A PUT may carry what GET gave a while ago. Who patches these means it.
-	for _, fixed := range []member{{"id", s.ID}, {"state", string(s.State)}} {
-		if v, ok := patch.get(fixed.name); ok && v != fixed.value {
-			m.add(fixed.name, "%q is read-only, and is %q: leave it out", fixed.name, fixed.value)
-		}
+	if v, ok := patch.get("id"); ok && v != s.ID {
+		m.add("id", `"id" is read-only, and is %q: leave it out`, s.ID)
 	}
+	patchState(s, patch, &m)
 	base := writable(s)
 	if event, ok := patch.get("event"); ok && event != nil {
 		if _, both := patch.get("events"); !both {
@@ -105,9 +107,10 @@ func (r Rules) Patch(s *Subscription, body []byte) error {
 		}
 	}
 	merged := mergePatch(base, patch)
-	// Merging takes nulls out, also those of names that are not known, and of the target, which has no default.
+	// Merging takes nulls out, also those of names that are not known, and of the target and the state, which have no
+	// default.
 	for _, p := range patch {
-		if p.value == nil && (p.name == "target_url" || !slices.Contains(members, p.name)) {
+		if p.value == nil && (p.name == "target_url" || p.name == "state" || !slices.Contains(members, p.name)) {
 			merged = merged.set(p.name, nil)
 		}
 	}
@@ -121,7 +124,9 @@ func (r Rules) rewrite(s *Subscription, o object, m *mistakes) error {
 	next.Events, next.ResourceID, next.IgnoreSources, next.Delivery = nil, "", nil, DeliveryOptions{}
 	next.Name, next.Description, next.Metadata = "", "", nil
 	next.Filter = ""
+	next.ExpiresAt = time.Time{}
 	r.read(next, s, o, m)
+	revive(next, o)
 	if err := m.err(); err != nil {
 		return err
 	}
@@ -158,9 +163,17 @@ func writable(s *Subscription) object {
 	for i, source := range s.IgnoreSources {
 		sources[i] = source
 	}
+	var target, expires any
+	if s.TargetURL != "" {
+		target = s.ShownTarget()
+	}
+	if !s.ExpiresAt.IsZero() {
+		expires = s.ExpiresAt.Format(time.RFC3339Nano)
+	}
 	return object{
 		{"events", events},
-		{"target_url", s.ShownTarget()},
+		{"target_url", target},
+		{"expires_at", expires},
 		{"resource_id", s.ResourceID},
 		{"ignore_sources", sources},
 		{"filter", s.Filter},

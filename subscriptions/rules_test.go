@@ -145,7 +145,6 @@ func TestNewSaysEachMistake(t *testing.T) {
 		{admin, `{"event":"plan.create","account":"7","target_url":"https://example.com"}`, `event: "plan.create" is for the admin only`},
 		{admin, `{"event":"*","account":"7","target_url":"http://10.0.0.1"}`, `target_url: is http`},
 		{account42, `{"event":"*"}`, `target_url: "target_url" is required`},
-		{account42, `{"event":"*","target_url":null}`, `target_url: null, for a feed without a target, is not supported`},
 		{account42, `{"event":"*","target_url":7}`, `target_url: is a number`},
 		{account42, `{"event":"*","target_url":"http://user:hunter2@example.com"}`, `target_url: is http`},
 		{account42, with(`"account":"42"`), `account: "account" is set by the login`},
@@ -154,7 +153,8 @@ func TestNewSaysEachMistake(t *testing.T) {
 		{admin, with(`"account":"*"`), `account: is "*"`},
 		{admin, with(`"account":42`), `account: is a number: give a string`},
 		{account42, with(`"id":"sub_1"`), `id: "id" is set by rowhook`},
-		{account42, with(`"state":"active"`), `state: "state" is set by rowhook`},
+		{account42, with(`"state":"disabled"`), `state: is "disabled": give "active" or "shadow"`},
+		{account42, with(`"state":["shadow"]`), `state: is a list: give "active" or "shadow"`},
 		{account42, with(`"target_rul":"x"`), `target_rul: "target_rul" is not a field: did you mean "target_url"?`},
 		{account42, with(`"":1`), `: "" is not a field`},
 		{account42, with(`"filter":1`), `filter: is a number: give an expression as a string, such as "data.status == \"won\""`},
@@ -168,7 +168,9 @@ func TestNewSaysEachMistake(t *testing.T) {
 		{account42, with(`"verification":["none"]`), `verification: "verification" is not supported by this version`},
 		{account42, with(`"request":{"format":"thin"}`), `request: "request" is not supported by this version`},
 		{account42, with(`"request":{"format":{"a":[]}}`), `request: "request" is not supported by this version`},
-		{account42, with(`"expires_at":"2030-01-01T00:00:00Z"`), `expires_at: "expires_at" is not supported by this version`},
+		{account42, with(`"expires_at":"2020-01-01T00:00:00Z"`), `expires_at: is "2020-01-01T00:00:00Z", which has passed`},
+		{account42, with(`"expires_at":"tomorrow"`), `expires_at: is "tomorrow", which is not a time by RFC 3339`},
+		{account42, with(`"expires_at":1900000000`), `expires_at: is a number: give a time such as`},
 		{account42, with(`"delivery":{"rate_limit":"10/s"}`), `delivery.rate_limit: "rate_limit" is not supported by this version`},
 		{account42, with(`"delivery":[]`), `delivery: is a list`},
 		{account42, with(`"delivery":{"timeuot":"5s"}`), `delivery.timeuot: "timeuot" is not a field: did you mean "timeout"?`},
@@ -333,6 +335,11 @@ func TestPatchMerges(t *testing.T) {
 		`{"target_url":"https://example.com/n"}`:                   func(s *sub) { s.TargetURL = "https://example.com/n" },
 		`{"target_url":"https://user:hunter2@example.com/h"}`:      func(s *sub) {},
 		`{"target_url":"https://***@example.com/h","filter":null}`: func(s *sub) {},
+		`{"target_url":null}`:                                      func(s *sub) { s.TargetURL = "" },
+		`{"state":"shadow"}`:                                       func(s *sub) { s.State = subscriptions.Shadow },
+		`{"expires_at":"2999-01-31T12:00:00.1234567+01:00"}`: func(s *sub) {
+			s.ExpiresAt = time.Date(2999, 1, 31, 11, 0, 0, 123456000, time.UTC)
+		},
 	} {
 		s := stored(t, account42)
 		want := s.Clone()
@@ -350,9 +357,13 @@ func TestChangesAreRefusedWhole(t *testing.T) {
 		{"PATCH", `{"account":null}`, `account: "account" cannot be changed`},
 		{"PUT", with(`"account":"7"`), `account: "account" cannot be changed`},
 		{"PUT", with(`"account":null`), `account: "account" cannot be changed`},
-		{"PATCH", `{"state":"disabled"}`, `state: "state" is read-only, and is "active"`},
+		{"PATCH", `{"state":"disabled"}`, `state: cannot be set to "disabled": POST to …/disable does that`},
+		{"PATCH", `{"state":"expired"}`, `state: cannot be set to "expired"`},
+		{"PATCH", `{"state":"asleep"}`, `state: is "asleep": give "active" or "shadow"`},
+		{"PATCH", `{"state":null}`, `state: is null: give "active" or "shadow"`},
+		{"PATCH", `{"expires_at":"2020-01-01T00:00:00Z"}`, `expires_at: is "2020-01-01T00:00:00Z", which has passed`},
 		{"PATCH", `{"id":"sub_2"}`, `id: "id" is read-only`},
-		{"PATCH", `{"target_url":null}`, `target_url: null`},
+		{"PATCH", `{"target_url":7}`, `target_url: is a number`},
 		{"PATCH", `{"target_url":"https://***@example.com/other"}`, `target_url: has *** for its credentials`},
 		{"PATCH", `{"events":null}`, `events: "events" is required`},
 		{"PATCH", `{"events":["*"],"event":"*"}`, `event: "event" and "events" are both given`},
@@ -402,7 +413,7 @@ func TestShownIsInAFixedOrderAndHidesSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"id":"sub_1","account":"42","events":["contact.create","deal.*"],"target_url":"https://***@example.com/h",` +
-		`"resource_id":"9","filter":null,"filter_error":null,"ignore_sources":[],"state":"active","disabled_reason":null,` +
+		`"resource_id":"9","filter":null,"filter_error":null,"ignore_sources":[],"expires_at":null,"state":"active","disabled_reason":null,` +
 		`"delivery":{"timeout":"5s","retries":["5s"],"ordering":"none","max_in_flight":3},"name":"old","description":"d",` +
 		`"metadata":{"a":"1","b":"2"},"created_at":"2026-11-22T01:00:00.123456Z","updated_at":"2026-11-22T01:00:00.123456Z"}`
 	if string(got) != want {
@@ -444,6 +455,7 @@ func FuzzDecode(f *testing.F) {
 		``, `{}`, `[]`, with(`"name":"a"`), with(`"delivery":{"retries":["5s"],"timeout":"5s"}`), with(`"metadata":{"a":null}`),
 		`{"event":"*","target_url":"https://u:p@[::1]:80/"}`, `{"a":{"a":{"a":[]}}}`, with(`"request":{"format":"standard"}`),
 		`{"target_url":"https://***@example.com/h"}`, `{"resource_id":-0}`, "{\"name\":\"\\ud800\"}", `{"state":["active"]}`,
+		with(`"state":"shadow"`), with(`"expires_at":"2999-01-01T00:00:00Z"`), `{"event":"*","target_url":null}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -463,7 +475,8 @@ func FuzzDecode(f *testing.F) {
 					}
 					continue
 				}
-				if s.ID != before.ID || s.Account != before.Account || s.Admin != before.Admin || s.State != before.State || s.Since != before.Since {
+				if s.ID != before.ID || s.Account != before.Account || s.Admin != before.Admin || s.Since != before.Since ||
+					s.State != subscriptions.Active && s.State != subscriptions.Shadow {
 					t.Fatalf("%q changed what is read-only", body)
 				}
 				settled(t, r, s)
@@ -489,7 +502,7 @@ func settled(t *testing.T, r subscriptions.Rules, s *sub) {
 	if !reflect.DeepEqual(s, before) {
 		t.Fatalf("Replace(%s)\n got %+v\nwant %+v", shown, s, before)
 	}
-	if len(s.Secrets) != 1 || len(s.Events) == 0 || s.TargetURL == "" {
+	if len(s.Secrets) != 1 || len(s.Events) == 0 {
 		t.Fatalf("took %+v", s)
 	}
 }

@@ -22,7 +22,8 @@ type Subscription struct {
 	Admin   bool
 	// Events are names (contact.create), all of a resource (deal.*), or all (*).
 	Events []string
-	// TargetURL may hold credentials: it is shown only through ShownTarget.
+	// TargetURL may hold credentials: it is shown only through ShownTarget. Empty is feed only: what matches is stored and
+	// never sent.
 	TargetURL secret.String
 	// ResourceID, when not empty, limits it to the events of this instance.
 	ResourceID string
@@ -37,7 +38,12 @@ type Subscription struct {
 	Secrets  []SigningSecret
 	Delivery DeliveryOptions
 	State    State
-	// Disabled tells why a disabled subscription is disabled.
+	// Before is what a disabled or expired one goes back to; empty is Active.
+	Before State
+	// ExpiresAt ends it, to the microsecond: it gets only transactions that were committed before, by the clock of the
+	// source. Zero is no end.
+	ExpiresAt time.Time
+	// Disabled tells why a disabled or expired subscription is that.
 	Disabled *DisabledReason
 	Name     string
 	// Description and Metadata are the owner's own.
@@ -59,14 +65,16 @@ type SigningSecret struct {
 // State is where a subscription stands.
 type State string
 
-// The states. Only Active ones are sent to.
+// The states. Active and Shadow ones match; only to Active ones is sent, and to Expired ones what they matched before.
 const (
 	Active   State = "active"
+	Shadow   State = "shadow"
 	Disabled State = "disabled"
+	Expired  State = "expired"
 )
 
 // States are all of them.
-var States = []State{Active, Disabled}
+var States = []State{Active, Shadow, Disabled, Expired}
 
 // DisabledReason tells who disabled a subscription, why and since when.
 type DisabledReason struct {
@@ -106,8 +114,8 @@ type Announcement struct {
 	Events     []string `json:"events,omitempty"`
 	ResourceID string   `json:"resource_id,omitempty"`
 	State      State    `json:"state,omitempty"`
-	// IgnoreSources is the subscription's.
-	IgnoreSources []string `json:"ignore_sources,omitempty"`
-	// Filter is the subscription's.
-	Filter string `json:"filter,omitempty"`
+	// IgnoreSources, Filter and ExpiresAt are the subscription's.
+	IgnoreSources []string  `json:"ignore_sources,omitempty"`
+	Filter        string    `json:"filter,omitempty"`
+	ExpiresAt     time.Time `json:"expires_at,omitzero"`
 }

@@ -10,13 +10,15 @@ import (
 type View struct {
 	ID string `json:"id"`
 	// Account is null for a subscription of the admin.
-	Account        *string           `json:"account"`
-	Events         []string          `json:"events"`
-	TargetURL      string            `json:"target_url"`
+	Account *string  `json:"account"`
+	Events  []string `json:"events"`
+	// TargetURL is null for feed only.
+	TargetURL      *string           `json:"target_url"`
 	ResourceID     *string           `json:"resource_id"`
 	Filter         *string           `json:"filter"`
 	FilterError    *FilterError      `json:"filter_error"`
 	IgnoreSources  []string          `json:"ignore_sources"`
+	ExpiresAt      *time.Time        `json:"expires_at"`
 	State          State             `json:"state"`
 	DisabledReason *DisabledReason   `json:"disabled_reason"`
 	Delivery       DeliveryOptions   `json:"delivery"`
@@ -33,13 +35,21 @@ type View struct {
 // unless it was just made.
 func (s *Subscription) Shown(withSecret bool) View {
 	v := View{
-		ID: s.ID, Events: slices.Clone(s.Events), TargetURL: s.ShownTarget(), State: s.State,
+		ID: s.ID, Events: slices.Clone(s.Events), State: s.State,
 		Delivery: s.Delivery.clone(), Name: s.Name, Description: s.Description, Metadata: maps.Clone(s.Metadata),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
 	}
 	if !s.Admin {
 		account := s.Account
 		v.Account = &account
+	}
+	if s.TargetURL != "" {
+		target := s.ShownTarget()
+		v.TargetURL = &target
+	}
+	if !s.ExpiresAt.IsZero() {
+		expires := s.ExpiresAt.UTC()
+		v.ExpiresAt = &expires
 	}
 	if s.ResourceID != "" {
 		resourceID := s.ResourceID

@@ -37,7 +37,7 @@ func (p *program) subscriptionCommand() *cobra.Command {
 	r.flags(cmd.PersistentFlags())
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.deleteCommand(&r), p.enableCommand(&r), p.disableCommand(&r), p.pingCommand(&r),
-		p.rotateSecretCommand(&r))
+		p.rotateSecretCommand(&r), p.importCommand(&r), p.exportCommand(&r))
 	return cmd
 }
 
@@ -105,10 +105,10 @@ func (p *program) listCommand(r *remote) *cobra.Command {
 	var f client.Filter
 	cmd := &cobra.Command{Use: "list", Short: "List the subscriptions that the token may see", Args: none}
 	cmd.Flags().StringVar(&f.Event, "event", "", "only those that get this event: contact.create")
-	cmd.Flags().StringVar(&f.State, "state", "", "only those in this state: active or disabled")
+	cmd.Flags().StringVar(&f.State, "state", "", "only those in this state: active, shadow, disabled or expired")
 	cmd.Flags().StringVar(&f.TargetHost, "target-host", "", "only those with a target at this host")
 	cmd.Flags().StringVar(&f.Name, "name", "", "only those with this in their name")
-	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"active", "disabled"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"active", "shadow", "disabled", "expired"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := r.client()
 		if err != nil {
@@ -131,7 +131,7 @@ func (p *program) listCommand(r *remote) *cobra.Command {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "ID\tSTATE\tACCOUNT\tEVENTS\tTARGET\tNAME")
 		for _, s := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, account(s), strings.Join(s.Events, ","), s.TargetURL, s.Name)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, account(s), strings.Join(s.Events, ","), target(s), s.Name)
 		}
 		return w.Flush()
 	}
@@ -141,6 +141,7 @@ func (p *program) listCommand(r *remote) *cobra.Command {
 func (p *program) createCommand(r *remote) *cobra.Command {
 	var s client.Subscription
 	var account string
+	var l lease
 	cmd := &cobra.Command{
 		Use:   "create --events EVENT[,…] --target-url URL",
 		Short: "Make a subscription; its secret is shown this once",
@@ -152,8 +153,12 @@ func (p *program) createCommand(r *remote) *cobra.Command {
 	cmd.Flags().StringSliceVar(&s.IgnoreSources, "ignore-source", nil, "leave out events of transactions with this source in their context; several with commas")
 	cmd.Flags().StringVar(&s.Filter, "filter", "", "only events of which this expression is true: 'data.status == \"won\"'")
 	cmd.Flags().StringVar(&s.Name, "name", "", "a name, for people")
+	l.flags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if len(s.Events) == 0 || s.TargetURL == "" {
+		if err := l.apply(&s, time.Now()); err != nil {
+			return err
+		}
+		if len(s.Events) == 0 || s.TargetURL == "" && !s.FeedOnly {
 			return usage("--events and --target-url are needed", "rowhook subscription create --events contact.create --target-url https://example.com/hooks")
 		}
 		c, err := r.client()
@@ -169,6 +174,11 @@ func (p *program) createCommand(r *remote) *cobra.Command {
 		}
 		if r.output == "json" {
 			return p.printJSON(made)
+		}
+		if made.Secret == "" {
+			fmt.Fprintf(p.stdout, "id          %s\nexpires_at  %s\n", made.ID, made.ExpiresAt.Format(time.RFC3339))
+			fmt.Fprintln(p.stderr, "renewed: there was one for the same already, and its secret stays")
+			return nil
 		}
 		fmt.Fprintf(p.stdout, "id      %s\nsecret  %s\n", made.ID, made.Secret)
 		fmt.Fprintln(p.stderr, "keep the secret: it checks the signatures, and is not shown again")
@@ -191,13 +201,16 @@ func (p *program) getCommand(r *remote) *cobra.Command {
 			return p.printJSON(s)
 		}
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(w, "id\t%s\nstate\t%s\naccount\t%s\nevents\t%s\ntarget_url\t%s\n", s.ID, s.State, account(s), strings.Join(s.Events, ", "), s.TargetURL)
+		fmt.Fprintf(w, "id\t%s\nstate\t%s\naccount\t%s\nevents\t%s\ntarget_url\t%s\n", s.ID, s.State, account(s), strings.Join(s.Events, ", "), target(s))
 		if d := s.DisabledReason; d != nil {
 			why := ""
 			if d.Reason != "" {
 				why = ": " + d.Reason
 			}
-			fmt.Fprintf(w, "disabled\tby %s since %s%s\n", d.By, d.Since.Format(time.RFC3339), why)
+			fmt.Fprintf(w, "%s\tby %s since %s%s\n", s.State, d.By, d.Since.Format(time.RFC3339), why)
+		}
+		if s.ExpiresAt != nil {
+			fmt.Fprintf(w, "expires_at\t%s\n", s.ExpiresAt.Format(time.RFC3339))
 		}
 		if s.ResourceID != nil {
 			fmt.Fprintf(w, "resource_id\t%s\n", *s.ResourceID)

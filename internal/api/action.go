@@ -33,8 +33,7 @@ func (s *Server) enable(c call) (answer, error) {
 		return answer{}, err
 	}
 	return s.act(c, false, func(sub *subscriptions.Subscription) error {
-		sub.Enable()
-		return nil
+		return sub.Enable(time.Now())
 	})
 }
 
@@ -65,6 +64,9 @@ func (s *Server) ping(c call) (answer, error) {
 	sub, err := s.config.Repository.Get(c.r.Context(), c.scope, c.id)
 	if err != nil {
 		return answer{}, err
+	}
+	if sub.TargetURL == "" {
+		return answer{}, Conflict("the subscription has no target: nothing is ever sent to it. Give it a target_url to ping it")
 	}
 	if s.config.Ping == nil {
 		return notFound("there is no such route: see the documentation of the API"), nil

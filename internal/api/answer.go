@@ -121,6 +121,10 @@ func failure(err error) answer {
 			Detail: "this account has as many subscriptions as it may: delete one that is not needed any more"})
 	case errors.Is(err, subscriptions.ErrOnceDiffers):
 		return problem(http.StatusUnprocessableEntity, "another request had this Idempotency-Key: repeat that one byte for byte, or take a new key")
+	case errors.Is(err, subscriptions.ErrLeaseOver):
+		return problem(http.StatusConflict, "the subscription's lease is over: PATCH its expires_at to a time in the future, or to null")
+	case errors.Is(err, subscriptions.ErrIDUsed):
+		return problem(http.StatusConflict, "the id belonged to a subscription that was deleted here: give it another one")
 	case errors.Is(err, errNoCatalogue):
 		return unavailable("the source is not known yet: try again", nil)
 	case errors.Is(err, subscriptions.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

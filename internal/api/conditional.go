@@ -52,18 +52,26 @@ func (s *Server) most(c call) int {
 // maxKey is the longest Idempotency-Key, in bytes.
 const maxKey = 255
 
-// make stores a new subscription, once where the request has an Idempotency-Key.
+// make stores a new subscription, once where the request has an Idempotency-Key, or renews a lease.
 // https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
-func (s *Server) make(c call, sub *subscriptions.Subscription, body []byte) (*subscriptions.Subscription, error) {
+func (s *Server) make(c call, sub *subscriptions.Subscription, body []byte) (*subscriptions.Subscription, subscriptions.Made, error) {
 	keys := c.r.Header.Values("Idempotency-Key")
+	leased := !sub.ExpiresAt.IsZero()
 	if len(keys) == 0 {
-		return sub, s.config.Repository.Create(c.r.Context(), sub, s.most(c))
+		if leased {
+			return s.lease(c, sub, body, nil)
+		}
+		return sub, subscriptions.MadeNow, s.config.Repository.Create(c.r.Context(), sub, s.most(c))
 	}
 	// The draft has a quoted string; most clients send the text alone.
 	key := strings.Trim(strings.TrimSpace(keys[0]), `"`)
 	if len(keys) > 1 || key == "" || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return nil, refusal{problem(http.StatusBadRequest, "Idempotency-Key is not one text of 1 to "+strconv.Itoa(maxKey)+" printable ASCII characters: a UUID will do")}
+		return nil, 0, refusal{problem(http.StatusBadRequest, "Idempotency-Key is not one text of 1 to "+strconv.Itoa(maxKey)+" printable ASCII characters: a UUID will do")}
 	}
-	made, _, err := s.config.Repository.CreateOnce(c.r.Context(), sub, s.most(c), subscriptions.Once{Key: key, Body: sha256.Sum256(body)})
-	return made, err
+	once := subscriptions.Once{Key: key, Body: sha256.Sum256(body)}
+	if leased {
+		return s.lease(c, sub, body, &once)
+	}
+	made, _, err := s.config.Repository.CreateOnce(c.r.Context(), sub, s.most(c), once)
+	return made, subscriptions.MadeNow, err
 }

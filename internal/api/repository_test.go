@@ -56,8 +56,10 @@ func (m *memory) Create(_ context.Context, s *subscriptions.Subscription, most i
 		return subscriptions.ErrTooMany
 	}
 	m.last++
-	s.Key, s.Version, s.CreatedAt = m.last, 1, time.Now().UTC().Truncate(time.Microsecond)
-	s.UpdatedAt = s.CreatedAt
+	s.Key, s.Version, s.UpdatedAt = m.last, 1, time.Now().UTC().Truncate(time.Microsecond)
+	if s.CreatedAt.IsZero() {
+		s.CreatedAt = s.UpdatedAt
+	}
 	m.byID[s.ID] = s.Clone()
 	return nil
 }
@@ -81,6 +83,39 @@ func (m *memory) CreateOnce(ctx context.Context, s *subscriptions.Subscription, 
 	defer m.mu.Unlock()
 	m.once[s.Account+"/"+once.Key] = madeOnce{s.ID, once.Body}
 	return s, false, nil
+}
+
+func (m *memory) Lease(ctx context.Context, s *subscriptions.Subscription, most int, once *subscriptions.Once, renew func(*subscriptions.Subscription) error) (*subscriptions.Subscription, subscriptions.Made, error) {
+	m.mu.Lock()
+	var live string
+	for id, held := range m.byID {
+		if !held.ExpiresAt.IsZero() && !held.LeaseOver(time.Now()) && held.SameLease(s) {
+			live = id
+		}
+	}
+	m.mu.Unlock()
+	if live != "" {
+		renewed, err := m.Update(ctx, subscriptions.Scope{Admin: true}, live, renew)
+		return renewed, subscriptions.Renewed, err
+	}
+	if once == nil {
+		return s, subscriptions.MadeNow, m.Create(ctx, s, most)
+	}
+	made, again, err := m.CreateOnce(ctx, s, most, *once)
+	if again {
+		return made, subscriptions.MadeBefore, err
+	}
+	return made, subscriptions.MadeNow, err
+}
+
+func (m *memory) Import(ctx context.Context, s *subscriptions.Subscription, dry bool) (*subscriptions.Subscription, error) {
+	switch found, err := m.Get(ctx, subscriptions.Scope{Admin: true}, s.ID); {
+	case err == nil:
+		return found, nil
+	case dry:
+		return nil, nil
+	}
+	return nil, m.Create(ctx, s, 0)
 }
 
 func (m *memory) find(scope subscriptions.Scope, id string) (*subscriptions.Subscription, error) {

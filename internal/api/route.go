@@ -61,6 +61,8 @@ func (s *Server) find(path string) (route, string, bool) {
 	switch rest {
 	case "subscription":
 		return collection, "", true
+	case "subscription/import":
+		return imports, "", true
 	case "event-type":
 		return eventTypes, "", true
 	case "resume":

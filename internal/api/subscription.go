@@ -65,11 +65,15 @@ func (s *Server) create(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	sub, err = s.make(c, sub, body)
+	sub, made, err := s.make(c, sub, body)
 	if err != nil {
 		return answer{}, err
 	}
-	a, err := jsonAnswer(http.StatusCreated, "application/json", sub.Shown(true))
+	status := http.StatusCreated
+	if made == subscriptions.Renewed {
+		status = http.StatusOK
+	}
+	a, err := jsonAnswer(status, "application/json", sub.Shown(made != subscriptions.Renewed))
 	a.header("Location", s.base+"/subscription/"+url.PathEscape(sub.ID)+"/")
 	a.header("ETag", tag(sub))
 	return a, err

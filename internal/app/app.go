@@ -295,6 +295,7 @@ func (a *App) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = d.Run(work) })
 	wg.Go(func() { a.expireLoop(work, st, &h.unsettled) })
+	wg.Go(func() { a.leaseLoop(work, st) })
 	wg.Go(func() { muted.loop(work) })
 	wg.Go(func() { failing.loop(work, st) })
 	if a.opts.OnReady != nil {
@@ -426,7 +427,7 @@ func (a *App) senderConfig(cfg *config.Config) sender.Config {
 		Hold: cfg.Limits.Hold, Memory: cfg.Limits.Memory,
 		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering,
 		Admin: admin, Accounts: accounts, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
-		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, OnRefused: func() { a.metrics.buried(1) },
+		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },
 	}
 }
 
@@ -466,7 +467,9 @@ func (a *App) expireLoop(ctx context.Context, st *store.Store, u *unsettled) {
 		case <-next.C:
 			next.Reset(expireEvery)
 		}
-		dropped, err := st.Expire(ctx, u.expireBefore(time.Now(), a.live.Load().Retention.For))
+		before := u.expireBefore(time.Now(), a.live.Load().Retention.For)
+		a.removeExpired(ctx, st, before)
+		dropped, err := st.Expire(ctx, before)
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("what is older than the retention cannot be removed", "error", err)
 		}

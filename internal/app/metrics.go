@@ -23,6 +23,7 @@ type metrics struct {
 	deadLetters   prometheus.Counter
 	filterErrors  prometheus.Counter
 	gapsTotal     prometheus.Counter
+	droppedTotal  *prometheus.CounterVec
 	attemptsTotal *prometheus.CounterVec
 	attemptTime   prometheus.Histogram
 	latency       prometheus.Histogram
@@ -44,6 +45,11 @@ func newMetrics(a *App) *metrics {
 		attemptsTotal: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_attempts_total", Help: "Attempts that ended, by result: delivered, or the reason of the failure."}, []string{"result"}),
 		attemptTime:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_attempt_duration_seconds", Help: "Time from the start of a request to the answer's headers.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
 		latency:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_delivery_latency_seconds", Help: "Time from commit to the answer of a first attempt that delivered, by both machines' clocks.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 20)}),
+	}
+	m.droppedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_deliveries_dropped_total",
+		Help: "Deliveries that were matched and are never sent, by reason: shadow, feed."}, []string{"reason"})
+	for _, reason := range []sender.DropReason{sender.DropShadow, sender.DropFeed} {
+		m.droppedTotal.WithLabelValues(reason.String())
 	}
 	m.reloads = newReloads()
 	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_application_requests_total",
@@ -96,7 +102,7 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
 		func() float64 { return float64(a.reads.Queries()) })
-	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.gapsTotal, m.attemptsTotal, m.attemptTime, m.latency, m.reloads, m.asked, newSlotMetrics(a), newLetterMetrics(a), m,
+	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.gapsTotal, m.attemptsTotal, m.droppedTotal, m.attemptTime, m.latency, m.reloads, m.asked, newSlotMetrics(a), newLetterMetrics(a), m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -131,6 +137,8 @@ func (m *metrics) matched(jobs []sender.Job) {
 		m.eventsTotal.WithLabelValues(j.Event.Type).Inc()
 	}
 }
+
+func (m *metrics) dropped(r sender.DropReason) { m.droppedTotal.WithLabelValues(r.String()).Inc() }
 
 func (m *metrics) buried(n int) { m.deadLetters.Add(float64(n)) }
 

@@ -66,3 +66,19 @@ func (r repository) Delete(ctx context.Context, scope subscriptions.Scope, id st
 	}
 	return st.Delete(ctx, scope, id, when)
 }
+
+func (r repository) Lease(ctx context.Context, s *subscriptions.Subscription, most int, once *subscriptions.Once, renew func(*subscriptions.Subscription) error) (*subscriptions.Subscription, subscriptions.Made, error) {
+	st, err := r.app.openStore()
+	if err != nil {
+		return nil, 0, err
+	}
+	return st.Lease(ctx, s, most, once, renew)
+}
+
+func (r repository) Import(ctx context.Context, s *subscriptions.Subscription, dry bool) (*subscriptions.Subscription, error) {
+	st, err := r.app.openStore()
+	if err != nil {
+		return nil, err
+	}
+	return st.Import(ctx, s, dry)
+}

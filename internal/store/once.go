@@ -19,7 +19,7 @@ func (s *Store) CreateOnce(ctx context.Context, x *subscriptions.Subscription, m
 		if err != nil || made != nil {
 			return made, made != nil, err
 		}
-		err = s.create(ctx, x, most, &once)
+		err = s.create(ctx, x, most, making{once: &once})
 		var told *pgconn.PgError
 		if errors.As(err, &told) && told.ConstraintName == "subscription_once" {
 			continue

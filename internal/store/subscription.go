@@ -18,7 +18,7 @@ import (
 
 const subscriptionColumns = `key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, delivery, state, disabled,
 	ignore_sources, name, description, metadata, since::text, created_at, updated_at, deleted_at,
-	coalesce(filter, ''), filter_error`
+	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, '')`
 
 // scanSubscription reads subscriptionColumns; deleted says that only the row of a deleted one is left.
 func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, deleted bool, err error) {
@@ -29,12 +29,14 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 		secrets   []byte
 		since     string
 		deletedAt *time.Time
+		expiresAt *time.Time
 	)
 	if err := row.Scan(&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &x.Delivery, &x.State, &x.Disabled,
 		&x.IgnoreSources, &x.Name, &x.Description, &x.Metadata, &since, &x.CreatedAt, &x.UpdatedAt, &deletedAt,
-		&x.Filter, &x.FilterError); err != nil {
+		&x.Filter, &x.FilterError, &expiresAt, &x.Before); err != nil {
 		return nil, false, err
 	}
+	x.ExpiresAt = timeOf(expiresAt)
 	if x.TargetURL, err = s.openTarget(x.ID, url); err != nil {
 		return nil, false, fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 	}
@@ -65,6 +67,21 @@ func orNull(s string) any {
 	return s
 }
 
+// timeOf and orNever read and write a time that may be missing.
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func orNever(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
 func metadataOf(x *subscriptions.Subscription) map[string]string {
 	if x.Metadata == nil {
 		return map[string]string{}
@@ -74,7 +91,7 @@ func metadataOf(x *subscriptions.Subscription) map[string]string {
 
 // Create implements subscriptions.Repository.
 func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription, most int) error {
-	return s.create(ctx, x, most, nil)
+	return s.create(ctx, x, most, making{})
 }
 
 // roomFor says whether an account may have one more. Those who ask at once wait for each other.
@@ -95,13 +112,24 @@ func roomFor(ctx context.Context, tx pgx.Tx, x *subscriptions.Subscription, most
 	return nil
 }
 
-func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most int, once *subscriptions.Once) error {
+// written are the columns that a change of a subscription writes, by their names; secrets are sealed.
+func (s *Store) written(x *subscriptions.Subscription, secrets string) pgx.StrictNamedArgs {
+	return pgx.StrictNamedArgs{
+		"events": x.Events, "target_url": orNull(s.sealedTarget(x.ID, x.TargetURL)), "target_host": orNull(x.TargetHost()),
+		"resource_id": orNull(x.ResourceID), "filter": orNull(x.Filter), "ignore_sources": x.IgnoreSources,
+		"secrets": secrets, "delivery": x.Delivery,
+		"state": x.State, "state_before": orNull(string(x.Before)), "disabled": x.Disabled, "expires_at": orNever(x.ExpiresAt),
+		"name": x.Name, "description": x.Description, "metadata": metadataOf(x),
+	}
+}
+
+func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most int, how making) error {
 	ctx, cancel := decided(ctx)
 	defer cancel()
 	x.Version = 1
 	var onceKey *string
 	var onceBody []byte
-	if once != nil {
+	if once := how.once; once != nil {
 		onceKey, onceBody = &once.Key, once.Body[:]
 	}
 	secrets, err := s.sealedSecrets(x.ID, x.Secrets)
@@ -109,6 +137,11 @@ func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most 
 		return fmt.Errorf("create subscription: %w", err)
 	}
 	err = s.transact(ctx, func(tx pgx.Tx) error {
+		if how.renews {
+			if err := s.liveLease(ctx, tx, x); err != nil {
+				return err
+			}
+		}
 		if err := roomFor(ctx, tx, x, most); err != nil {
 			return err
 		}
@@ -119,21 +152,23 @@ func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most 
 		if x.Since, err = pglogrepl.ParseLSN(since); err != nil {
 			return err
 		}
+		args := s.written(x, secrets)
+		args["id"], args["account"], args["since"], args["once_key"], args["once_body"] = x.ID, accountOf(x), since, onceKey, onceBody
+		args["created_at"] = orNever(x.CreatedAt)
 		err = tx.QueryRow(ctx, `
-			INSERT INTO subscription (id, account, events, target_url, resource_id, secrets, delivery, state, disabled, name, description, metadata, since,
-				target_host, once_key, once_body, ignore_sources, filter)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::pg_lsn, $14, $15, $16, $17, $18)
-			RETURNING key, created_at, updated_at`,
-			x.ID, accountOf(x), x.Events, s.sealedTarget(x.ID, x.TargetURL), orNull(x.ResourceID), secrets, x.Delivery, x.State, x.Disabled, x.Name,
-			x.Description, metadataOf(x), since, orNull(x.TargetHost()), onceKey, onceBody, x.IgnoreSources,
-			orNull(x.Filter)).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
+			INSERT INTO subscription (id, account, events, target_url, target_host, resource_id, filter, ignore_sources, secrets, delivery,
+				state, state_before, disabled, expires_at, name, description, metadata, since, once_key, once_body, created_at)
+			VALUES (@id, @account, @events, @target_url, @target_host, @resource_id, @filter, @ignore_sources, @secrets, @delivery,
+				@state, @state_before, @disabled, @expires_at, @name, @description, @metadata, @since::text::pg_lsn, @once_key, @once_body,
+				coalesce(@created_at, now()))
+			RETURNING key, created_at, updated_at`, args).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
 		if err != nil {
 			return err
 		}
 		x.CreatedAt, x.UpdatedAt = x.CreatedAt.UTC(), x.UpdatedAt.UTC()
 		return s.announce(ctx, tx, subscriptions.Announce(x, s.id))
 	})
-	if errors.Is(err, subscriptions.ErrTooMany) {
+	if errors.Is(err, subscriptions.ErrTooMany) || errors.As(err, new(errLives)) {
 		return err
 	}
 	if err != nil {
@@ -235,15 +270,16 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 		if err != nil {
 			return err
 		}
+		args := s.written(x, secrets)
+		args["key"], args["version"] = x.Key, x.Version
 		err = tx.QueryRow(ctx, `
-			UPDATE subscription SET version = $2, events = $3, target_url = $4, resource_id = $5, secrets = $6, delivery = $7, state = $8,
-				disabled = $9, name = $10, description = $11, metadata = $12, target_host = $13, ignore_sources = $14,
-				filter = $15, filter_error = CASE WHEN filter IS NOT DISTINCT FROM $15 THEN filter_error END,
+			UPDATE subscription SET version = @version, events = @events, target_url = @target_url, target_host = @target_host,
+				resource_id = @resource_id, filter = @filter,
+				filter_error = CASE WHEN filter IS NOT DISTINCT FROM @filter THEN filter_error END,
+				ignore_sources = @ignore_sources, secrets = @secrets, delivery = @delivery, state = @state, state_before = @state_before,
+				disabled = @disabled, expires_at = @expires_at, name = @name, description = @description, metadata = @metadata,
 				updated_at = now()
-			WHERE key = $1 RETURNING updated_at`,
-			x.Key, x.Version, x.Events, s.sealedTarget(x.ID, x.TargetURL), orNull(x.ResourceID), secrets, x.Delivery, x.State, x.Disabled, x.Name,
-			x.Description, metadataOf(x), orNull(x.TargetHost()), x.IgnoreSources,
-			orNull(x.Filter)).Scan(&x.UpdatedAt)
+			WHERE key = @key RETURNING updated_at`, args).Scan(&x.UpdatedAt)
 		if err != nil {
 			return err
 		}
@@ -313,7 +349,7 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) error {
 	rows, err := s.pool.Query(ctx, `
 		SELECT key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, nullif(delivery, '{}'), state,
-			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, '')
+			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, ''), expires_at, coalesce(state_before, '')
 		FROM subscription WHERE deleted_at IS NULL ORDER BY key`)
 	if err != nil {
 		return fmt.Errorf("read subscriptions: %w", err)
@@ -323,11 +359,14 @@ func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) e
 		account           *string
 		url, since        string
 		secrets, delivery []byte
+		expiresAt         *time.Time
 	)
-	into := []any{&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &delivery, &x.State, &since, &x.IgnoreSources, &x.Filter}
+	into := []any{&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &delivery, &x.State, &since, &x.IgnoreSources, &x.Filter,
+		&expiresAt, &x.Before}
 	_, err = pgx.ForEachRow(rows, into, func() (err error) {
 		one := x
 		one.Admin = account == nil
+		one.ExpiresAt = timeOf(expiresAt)
 		if one.TargetURL, err = s.openTarget(x.ID, url); err != nil {
 			return fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 		}
