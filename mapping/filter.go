@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	linked "container/list"
 	"errors"
 
@@ -43,9 +44,9 @@ type Filters struct {
 const (
 	// keptFilters is how many compiled filters are kept at most, keptFilterSize about how large, in bytes.
 	keptFilters    = 4096
-	keptFilterSize = 4 << 20
+	keptFilterSize = 8 << 20
 	// The size of a compiled filter is about that of its nodes and patterns.
-	filterSize, filterNodeSize, filterPatternSize = 1 << 10, 160, 120
+	filterSize, filterNodeSize, filterPatternSize = 3 << 10, 160, 120
 )
 
 // NewFilters returns Filters that have not been asked anything.
@@ -83,7 +84,8 @@ func (f *Filters) Ask(text string, ev *Event) (FilterResult, error) {
 // Done lets go of the event that was asked about last.
 func (f *Filters) Done() {
 	f.event, f.read = nil, 0
-	f.data, f.previous = filterObject{values: emptied(f.data.values)}, filterObject{values: emptied(f.previous.values)}
+	f.data.reset()
+	f.previous.reset()
 	clear(f.env)
 	if f.heavy {
 		// The machine keeps what it computed with until the next run.
@@ -98,6 +100,11 @@ func (f *Filters) begin(ev *Event) {
 	if ev.pending != nil {
 		f.data.pending = ev
 	}
+}
+
+func (o *filterObject) reset() {
+	clear(o.spans)
+	*o = filterObject{values: emptied(o.values), spans: o.spans[:0]}
 }
 
 // emptied is the map without its members, unless it has become large.
@@ -208,7 +215,7 @@ type filterObject struct {
 	// pending is the event whose data is not complete.
 	pending *Event
 	// spans are the members of the JSON, once they were looked for; object says that it is one.
-	spans         map[string][]byte
+	spans         []jsonSpan
 	split, object bool
 	values        map[string]any
 	whole         any
@@ -262,8 +269,8 @@ func (o *filterObject) read(u *usedMembers, held *int) (size int, decided bool, 
 		return len(o.json), true, nil
 	}
 	for _, name := range u.names {
-		json, ok := o.spans[name]
-		if !ok {
+		json := o.member(name)
+		if json == nil {
 			continue
 		}
 		if size += len(json); size > MaxFilterData {
@@ -295,6 +302,25 @@ func (o *filterObject) readMember(name string, json []byte) error {
 	return nil
 }
 
+// jsonSpan is a member: its name in its quotes, and its value.
+type jsonSpan struct{ quoted, json []byte }
+
+// member is the value of the last member of that name, nil where there is none.
+func (o *filterObject) member(name string) []byte {
+	for i := len(o.spans) - 1; i >= 0; i-- {
+		q := o.spans[i].quoted
+		if string(q[1:len(q)-1]) == name {
+			return o.spans[i].json
+		}
+		if bytes.IndexByte(q, '\\') >= 0 {
+			if text, err := unquoted(q); err == nil && text == name {
+				return o.spans[i].json
+			}
+		}
+	}
+	return nil
+}
+
 // splitMembers finds the members of an object without reading them.
 func (o *filterObject) splitMembers() {
 	o.split = true
@@ -302,11 +328,10 @@ func (o *filterObject) splitMembers() {
 	if o.object = r.space() == '{'; !o.object {
 		return
 	}
-	o.spans = map[string][]byte{}
-	err := r.members(func(name string) error {
+	err := r.members(func(quoted []byte) error {
 		start := r.at
 		err := r.skip()
-		o.spans[name] = o.json[start:r.at]
+		o.spans = append(o.spans, jsonSpan{quoted, o.json[start:r.at]})
 		return err
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	// MaxFilter is the longest filter, in bytes.
 	MaxFilter = 4 << 10
 	// maxFilterNodes bounds the tree of one, with what stands in two places counted twice.
-	maxFilterNodes = 500
+	maxFilterNodes = 1000
 	// maxPatternSize bounds the regular expressions of one, in about the steps of their machines.
 	maxPatternSize = 2000
 )

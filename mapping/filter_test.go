@@ -58,8 +58,8 @@ func TestCheckFilter(t *testing.T) {
 		{`data.name matches "(.{30}){30}(.{30}){20}"`, `1:19: the patterns of matches are too large (repeat less: {1,20} stands for 20 copies)`},
 		{`$env == 1`, `1:1: there is no "$env": a filter sees data, previous, type and context`},
 		{strings.Repeat("(", 2000) + "data.vip" + strings.Repeat(")", 2000), ""},
-		{strings.Repeat("!", 4000) + "data.vip", `it has more than 500 parts`},
-		{strings.Repeat("(", 300) + "data.vip" + strings.Repeat("?: true)", 300), `it has more than 500 parts`},
+		{strings.Repeat("!", 4000) + "data.vip", `it has more than 1000 parts`},
+		{strings.Repeat("(", 300) + "data.vip" + strings.Repeat("?: true)", 300), `it has more than 1000 parts`},
 		{`data.name == "` + strings.Repeat("x", MaxFilter) + `"`, `1:1: it has 4111 bytes, and 4096 are the most`},
 		{"", `1:1: expression ends too early`},
 	} {

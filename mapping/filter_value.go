@@ -51,7 +51,11 @@ func (r *jsonReader) value() (any, error) {
 		return r.text()
 	case '{':
 		m := map[string]any{}
-		err := r.members(func(name string) error {
+		err := r.members(func(quoted []byte) error {
+			name, err := unquoted(quoted)
+			if err != nil {
+				return err
+			}
 			v, err := r.value()
 			m[name] = v
 			return err
@@ -121,11 +125,15 @@ func (r *jsonReader) text() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return unquoted(q)
+}
+
+func unquoted(q []byte) (string, error) {
 	if bytes.IndexByte(q, '\\') < 0 {
 		return string(q[1 : len(q)-1]), nil
 	}
 	var s string
-	err = json.Unmarshal(q, &s)
+	err := json.Unmarshal(q, &s)
 	return s, err
 }
 
@@ -158,8 +166,8 @@ func (r *jsonReader) list() (any, error) {
 	}
 }
 
-// members calls f for each member of the object that begins here, at its value, which f reads.
-func (r *jsonReader) members(f func(name string) error) error {
+// members calls f with the name of each member of the object that begins here, in its quotes, at the value, which f reads.
+func (r *jsonReader) members(f func(quoted []byte) error) error {
 	if r.depth++; r.depth > maxFilterDepth {
 		return errNoJSON
 	}
@@ -173,7 +181,7 @@ func (r *jsonReader) members(f func(name string) error) error {
 		if r.space() != '"' {
 			return errNoJSON
 		}
-		name, err := r.text()
+		name, err := r.quoted()
 		if err != nil {
 			return err
 		}
