@@ -35,6 +35,8 @@ type Filters struct {
 	number         uint64
 	data, previous filterObject
 	env            map[string]any
+	// cost is what the last question cost, in steps.
+	cost int
 	// heavy says that the machine may hold much of the event.
 	heavy bool
 	// read is how much of the event's JSON is held as values, in bytes.
@@ -74,12 +76,23 @@ func (f *Filters) Ask(text string, ev *Event) (FilterResult, error) {
 		f.begin(ev)
 	}
 	x := f.compiled(text)
+	f.cost = 0
 	if x.number != f.number {
 		x.number = f.number
+		f.evaluator.steps = filterSteps
 		x.result, x.err = f.run(x)
+		f.cost = filterSteps - max(f.evaluator.steps, 0)
+		if x.mistake == nil {
+			// Whether it was kept compiled or not, the cost is the same.
+			f.cost += x.nodes * filterNodeSteps
+		}
 	}
 	return x.result, x.err
 }
+
+// Cost is what the last question cost, in steps of 100 ns or so; nothing if it had been answered before. It follows from
+// filter and event alone.
+func (f *Filters) Cost() int { return f.cost }
 
 // Done lets go of the event that was asked about last.
 func (f *Filters) Done() {
@@ -187,7 +200,7 @@ func (f *Filters) run(x *compiledFilter) (FilterResult, error) {
 	}
 	f.heavy = f.heavy || size > keptBuffer
 	e := f.evaluator
-	e.steps, e.bytes, e.format = filterSteps, filterBytes+4*size, &plainFormat
+	e.bytes, e.format = filterBytes+4*size, &plainFormat
 	e.turn, e.patternSize = 1+x.nodes/16, x.patterns
 	v, err := e.vm.Run(x.program.program, f.env)
 	var told *evalError

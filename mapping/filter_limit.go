@@ -9,7 +9,9 @@ import (
 const (
 	// filterSteps bounds a run of a filter: an operation is one, and more where its values are large. All of them together
 	// take some milliseconds.
-	filterSteps = 100_000
+	filterSteps = 50_000
+	// filterNodeSteps is what a part of one costs by being there.
+	filterNodeSteps = 5
 	// filterItems bounds the lists that a run makes, filterBytes the texts.
 	filterItems = 100_000
 	filterBytes = 1 << 20

@@ -222,7 +222,7 @@ func TestFilterIsBounded(t *testing.T) {
 		}
 	}
 	// What is reasonable goes through.
-	for _, text := range []string{`all(data.list, # > 1)`, `1.5 in data.list`, `len(data.text) == 100000`, `sum(data.list) == 30000.0`, `data.text matches "^a+$"`} {
+	for _, text := range []string{`all(data.list[:10000], # > 1)`, `1.5 in data.list`, `len(data.text) == 100000`, `sum(data.list) == 30000.0`, `data.text matches "^a+$"`} {
 		if got, err := f.Ask(text, ev); got != Wanted || err != nil {
 			t.Errorf("%s: %v %v", text, got, err)
 		}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ func newFilters(e *filterErrors) *filters { return &filters{asked: mapping.NewFi
 // asked again by decide.
 func (f *filters) keep(matched []*subscriptions.Subscription, ev *mapping.Event) []*subscriptions.Subscription {
 	kept := matched[:0]
+	spent := 0
 	var last string
 	var result mapping.FilterResult
 	var err error
@@ -35,8 +37,11 @@ func (f *filters) keep(matched []*subscriptions.Subscription, ev *mapping.Event)
 			continue
 		}
 		if s.Filter != last {
-			last = s.Filter
-			result, err = f.asked.Ask(last, ev)
+			if last = s.Filter; !s.Admin && spent > accountSteps {
+				last, result, err = "", mapping.Refused, errTogether
+			} else if result, err = f.asked.Ask(last, ev); !s.Admin {
+				spent += f.asked.Cost()
+			}
 		}
 		if err != nil {
 			f.errors.note(s, ev, err)
@@ -59,6 +64,12 @@ func (f *filters) decide(j *sender.Job, receipt *cdc.Receipt) {
 		receipt.Done()
 	}
 }
+
+// accountSteps is what the filters of an account may cost together for one event: more would hold up the events of all others.
+// Who comes first is asked first, and the same on every replica.
+const accountSteps = 200_000
+
+var errTogether = errors.New("the filters of the account take too long together")
 
 const (
 	// filterErrorsEvery is how often what filters failed on is written to the store at most; filterErrorsSoon is how long the
