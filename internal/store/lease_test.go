@@ -44,6 +44,14 @@ func TestLease(t *testing.T) {
 	}
 	t.Cleanup(s.Close)
 	conn := connect(t, db)
+	// Everybody can look, and nobody can write, until several wait.
+	lock, err := connect(t, db).Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Exec(ctx, `LOCK TABLE subscription IN SHARE MODE`); err != nil {
+		t.Fatal(err)
+	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	ids, made := map[string]bool{}, map[subscriptions.Made]int{}
@@ -53,7 +61,7 @@ func TestLease(t *testing.T) {
 			if i%2 == 1 {
 				x.Events = []string{"deal.create", "contact.*"}
 			}
-			got, how, err := take(t, s, x, 1, nil)
+			got, how, err := take(t, s, x, 0, nil)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -65,6 +73,12 @@ func TestLease(t *testing.T) {
 				t.Errorf("it ends at %s, want %s", got.ExpiresAt, x.ExpiresAt)
 			}
 		})
+	}
+	eventually(t, "several wait", func() bool {
+		return value[int](t, conn, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 2
+	})
+	if err := lock.Commit(ctx); err != nil {
+		t.Fatal(err)
 	}
 	wg.Wait()
 	if len(ids) != 1 || made[subscriptions.MadeNow] != 1 || made[subscriptions.Renewed] != 49 {
@@ -83,6 +97,9 @@ func TestLease(t *testing.T) {
 	eachIsAll(t, s, []*subscriptions.Subscription{held})
 
 	hour := time.Now().Add(time.Hour)
+	if got, how, err := take(t, s, leased("1", hour), 1, nil); err != nil || how != subscriptions.Renewed || got.ID != id {
+		t.Errorf("in a full account: %v %v", how, err)
+	}
 	for name, change := range map[string]func(*subscriptions.Subscription){
 		"events": func(x *subscriptions.Subscription) { x.Events = []string{"contact.*"} }, "target": func(x *subscriptions.Subscription) { x.TargetURL = "https://u:hunter3@example.com/hook" },
 		"instance": func(x *subscriptions.Subscription) { x.ResourceID = "1" }, "account": func(x *subscriptions.Subscription) { x.Account = "2" },
