@@ -118,7 +118,9 @@ func TestLeaseIsReadAgain(t *testing.T) {
 	r.on(lock, `rollback`)
 	r.spawn()
 	r.exec(`insert into notes values (2, 'x')`)
-	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return arrived("/all", "note/1", 2)(q) && arrived("/leased", "note/2", 1)(q) })
+	r.recv.WaitFor(t, func(q []hooktest.Request) bool {
+		return arrived("/all", "note/1", 2)(q) && arrived("/leased", "note/2", 1)(q)
+	})
 	r.settled()
 	if got := r.instancesOf("/leased"); !slices.Equal(got, []string{"note/2"}) {
 		t.Errorf("the lease got %v", got)
