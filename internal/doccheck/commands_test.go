@@ -43,7 +43,7 @@ func TestEveryCommandIsRun(t *testing.T) {
 	run := map[string]string{
 		"README.md": "TestREADME, TestDemoExcerpt", "docs/api.md": "TestAPI", "docs/config.md": "TestSchemaCommand",
 		"docs/operations.md": "TestOperations", "docs/receiving.md": "TestVerifyCommand", "docs/mapping.md": "TestMappingCommands, TestMappingCases",
-		"docs/migrating.md": "TestMigrating",
+		"docs/migrating.md": "TestMigrating", "docs/zapier.md": "TestZapier",
 	}
 	left := map[string]bool{}
 	for _, page := range pages(t) {
