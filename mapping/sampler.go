@@ -18,19 +18,17 @@ type Sampler struct {
 
 // Sampler makes events of the type. It may be called while Map runs, and what it returns used so.
 func (m *Mapper) Sampler(event string) (*Sampler, error) {
-	for _, c := range m.resources {
-		if !slices.ContainsFunc(c.eventTypes(), func(t EventType) bool { return t.Name == event }) {
-			continue
-		}
-		own := &Mapper{evaluator: newEvaluator()}
-		own.renderer.evaluator = own.evaluator
-		b, problems := c.bind(c.table.Columns, c.keyColumns, c.table.Key, m.tables, own.evaluator)
-		if err := problems.Err(); err != nil {
-			return nil, err
-		}
-		return &Sampler{own: own, p: &planned{compiled: c, bound: b}, event: event}, nil
+	c := m.resourceOf(event)
+	if c == nil {
+		return nil, fmt.Errorf("there is no event %q", event)
 	}
-	return nil, fmt.Errorf("there is no event %q", event)
+	own := &Mapper{evaluator: newEvaluator()}
+	own.renderer.evaluator = own.evaluator
+	b, problems := c.bind(c.table.Columns, c.keyColumns, c.table.Key, m.tables, own.evaluator)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	return &Sampler{own: own, p: &planned{compiled: c, bound: b}, event: event}, nil
 }
 
 // Table is the table as it was when the Mapper was made: rows have its columns, in their order.

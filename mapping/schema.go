@@ -27,12 +27,19 @@ type Shape struct {
 // Shape is that of the event's. Labels are those of enums, by their types' OIDs: an enum that is not in it is any text. It may
 // be called at any time.
 func (m *Mapper) Shape(event string, labels map[uint32][]string) (*Shape, bool) {
-	for _, c := range m.resources {
-		if slices.ContainsFunc(c.eventTypes(), func(t EventType) bool { return t.Name == event }) {
-			return c.shape(event, labels), true
-		}
+	if c := m.resourceOf(event); c != nil {
+		return c.shape(event, labels), true
 	}
 	return nil, false
+}
+
+// resourceOf is the resource of an event, or nil.
+func (m *Mapper) resourceOf(event string) *compiled {
+	i := slices.IndexFunc(m.types, func(t EventType) bool { return t.Name == event })
+	if i < 0 {
+		return nil
+	}
+	return m.resources[slices.IndexFunc(m.resources, func(c *compiled) bool { return c.Name == m.types[i].Resource })]
 }
 
 func (c *compiled) shape(event string, labels map[uint32][]string) *Shape {

@@ -24,9 +24,9 @@ const labelsTimeout = 5 * time.Second
 
 // loadLabels reads the labels of enums, which only schemas need.
 func (a *App) loadLabels(ctx context.Context, tables map[cdc.TableName]*cdc.Table) {
-	ctx, cancel := context.WithTimeout(ctx, labelsTimeout)
+	reading, cancel := context.WithTimeout(ctx, labelsTimeout)
 	defer cancel()
-	labels, err := cdc.EnumLabels(ctx, a.cfg.Database.ReadURL, tables)
+	labels, err := cdc.EnumLabels(reading, a.cfg.Database.URL, tables)
 	if err != nil && ctx.Err() == nil {
 		a.log.Warn("the labels of enums cannot be read: schemas of events go without them until the next reload", "error", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/rowhook/rowhook/client"
@@ -116,8 +117,20 @@ const (
 // TestEventType asks for schemas and samples, and validates all bodies that arrive by the schemas of their types.
 func TestEventType(t *testing.T) {
 	t.Parallel()
+	r := newRig(t)
+	pool, err := pgxpool.New(t.Context(), r.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
 	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		switch q.URL.Path {
+		case "/deals/7":
+			// It goes to another customer while its sample is made.
+			if _, err := pool.Exec(q.Context(), `update deals set account_id = 5 where id = 7`); err != nil {
+				t.Error(err)
+			}
+			_, _ = io.WriteString(w, `{"avatar": "of the other"}`)
 		case "/deals/3":
 			w.WriteHeader(http.StatusNotFound)
 		case "/deals/6":
@@ -127,7 +140,6 @@ func TestEventType(t *testing.T) {
 		}
 	}))
 	t.Cleanup(application.Close)
-	r := newRig(t)
 	r.exec(eventTypeSchema)
 	r.text += eventTypeConfig + "app: {url: " + application.URL + "}\n"
 	r.start()
@@ -325,6 +337,24 @@ func TestEventType(t *testing.T) {
 		}
 		if a := r.get("/event-type/deal.delete/sample?account=3", adminToken); a.status != http.StatusOK {
 			t.Errorf("of a deleted row nobody is asked: %d %s", a.status, a.body)
+		}
+		r.exec(`insert into deals (id, account_id, amount) values (7, 4, 1)`)
+		if a := r.get("/event-type/deal.update/sample?account=4", adminToken); a.status != http.StatusOK || a.header.Get("Rowhook-Sample") != "synthetic" ||
+			strings.Contains(string(a.body), "of the other") {
+			t.Errorf("a row that is given away meanwhile: %d %s", a.status, a.body)
+		}
+		tx, err := pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), `lock table notes in access exclusive mode`); err != nil {
+			t.Fatal(err)
+		}
+		if a := r.get("/event-type/note.create/sample", adminToken); a.status != http.StatusServiceUnavailable {
+			t.Errorf("a table that is locked: %d %s", a.status, a.body)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 		r.exec(`alter table notes rename column body to text`)
 		if a := r.get("/event-type/note.create/sample", adminToken); a.status != http.StatusServiceUnavailable || strings.Contains(string(a.body), "body") {

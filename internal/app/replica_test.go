@@ -33,6 +33,9 @@ func TestStandbyTakesOver(t *testing.T) {
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool {
 		return len(hooktest.ByInstance(q)["contact/1"]) >= 2 && len(hooktest.ByInstance(q)["contact/2"]) == 1
 	})
+	if s, err := r.admin().Sample(t.Context(), "contact.update", client.SampleOptions{List: true}); err != nil || s.Synthetic || len(s.Bodies) != 2 {
+		t.Errorf("the standby shows %+v, %v", s, err)
+	}
 	r.api = firstAPI
 	if ready, err := r.admin().Ready(t.Context()); err != nil || ready.Role != "active" {
 		t.Fatalf("the first says %+v, %v", ready, err)
