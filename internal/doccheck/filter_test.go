@@ -36,7 +36,7 @@ func TestFilterExamples(t *testing.T) {
 	}
 	f := mapping.NewFilters()
 	for _, row := range rows {
-		if p := mapping.CheckFilter(row[1], []*mapping.Shape{nil}); p != nil {
+		if p := mapping.CheckFilter(row[1], []*mapping.FilterShape{nil}); p != nil {
 			t.Errorf("%s: %v", row[1], p)
 			continue
 		}
