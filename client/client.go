@@ -196,7 +196,8 @@ func (c *Client) send(ctx context.Context, method, at string, body any, token st
 		return nil, fmt.Errorf("make request: %w", err)
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
-	if body != nil {
+	if body != nil || method == http.MethodPost {
+		// Without a body too: behind the application's login it is what tells a client from a page.
 		contentType := "application/json"
 		if method == http.MethodPatch {
 			contentType = "application/merge-patch+json"

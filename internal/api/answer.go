@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,16 +20,21 @@ import (
 type answer struct {
 	status  int
 	headers [][2]string
-	body    []byte
-	cause   error
-	id      string
-	stack   []byte
+	// given are headers of somebody else's answer, which headers go over.
+	given http.Header
+	body  []byte
+	cause error
+	id    string
+	stack []byte
 }
 
 func (a *answer) header(name, value string) { a.headers = append(a.headers, [2]string{name, value}) }
 
 func (a answer) write(w http.ResponseWriter) {
 	h := w.Header()
+	for name, values := range a.given {
+		h[name] = slices.Clone(values)
+	}
 	for _, kv := range a.headers {
 		h.Set(kv[0], kv[1])
 	}

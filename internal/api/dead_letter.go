@@ -45,11 +45,12 @@ type DeadLetterReplay struct {
 	DryRun bool
 }
 
+// Dead letters are of all accounts, so their routes are the admin's.
 var (
-	letters      = route{methods: map[string]action{http.MethodGet: adminOnly((*Server).listLetters)}}
-	letter       = route{methods: map[string]action{http.MethodGet: adminOnly((*Server).getLetter), http.MethodDelete: adminOnly((*Server).discardLetter)}}
-	letterReplay = route{methods: map[string]action{http.MethodPost: adminOnly((*Server).replayLetter)}}
-	replayAll    = route{methods: map[string]action{http.MethodPost: adminOnly((*Server).replayLetters)}}
+	letters      = route{admin: true, methods: map[string]action{http.MethodGet: (*Server).listLetters}}
+	letter       = route{admin: true, methods: map[string]action{http.MethodGet: (*Server).getLetter, http.MethodDelete: (*Server).discardLetter}}
+	letterReplay = route{admin: true, methods: map[string]action{http.MethodPost: (*Server).replayLetter}}
+	replayAll    = route{admin: true, methods: map[string]action{http.MethodPost: (*Server).replayLetters}}
 )
 
 // findDeadLetter returns the route of a path under the base, and the id in it.
@@ -69,16 +70,6 @@ func findDeadLetter(rest string) (route, string, bool) {
 		id, rt = of, letterReplay
 	}
 	return rt, id, id != "" && !strings.Contains(id, "/")
-}
-
-// adminOnly keeps accounts out: dead letters are of all of them.
-func adminOnly(a action) action {
-	return func(s *Server, c call) (answer, error) {
-		if !c.scope.Admin {
-			return problem(http.StatusForbidden, "only an admin's token may do that"), nil
-		}
-		return a(s, c)
-	}
 }
 
 func (s *Server) listLetters(c call) (answer, error) {

@@ -15,18 +15,35 @@ const maxWork = 20 * time.Second
 // Handler serves the API, /healthz, /readyz and /metrics.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
-// serve answers one request and logs it.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
-	path := r.URL.Path
-	if path == "/metrics" && s.config.Metrics != nil {
+	if r.URL.Path == "/metrics" && s.config.Metrics != nil {
 		s.config.Metrics.ServeHTTP(w, r)
 		return
 	}
-	a, caller := s.answer(w, r)
+	s.respond(w, r, s)
+}
+
+// entrance is how a listener lets callers in.
+type entrance interface {
+	// route finds the route of a path, and the id in it. It is false where there is none here.
+	route(path string) (route, string, bool)
+	// refuseUnasked says what is not even looked at, whoever calls.
+	refuseUnasked(rt route, r *http.Request) (answer, bool)
+	// enter finds the caller of a route that is not public. It is false with the answer to whoever is refused.
+	enter(r *http.Request) (login, answer, bool)
+	// mark puts on what every answer has here, and says how the log calls a caller.
+	mark(a *answer) (called string)
+}
+
+// respond answers one request and logs it.
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, at entrance) {
+	began := time.Now()
+	path := r.URL.Path
+	a, caller := s.answer(w, r, at)
 	if s.underBase(path) || a.status != http.StatusOK {
 		a.header("Cache-Control", "no-store")
 	}
+	called := at.mark(&a)
 	a.write(w)
 
 	level := slog.LevelDebug
@@ -39,7 +56,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		slog.Duration("took", time.Since(began)),
 	}
 	if caller != "" {
-		attrs = append(attrs, slog.String("token", caller))
+		attrs = append(attrs, slog.String(called, caller))
 	}
 	if a.id != "" {
 		attrs = append(attrs, slog.String("id", a.id))
@@ -54,7 +71,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer makes the whole answer before any of it is written, so that a panic or an error leaves no half of one.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request) (a answer, caller string) {
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, at entrance) (a answer, caller string) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
@@ -64,7 +81,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (a answer, calle
 			a.stack = debug.Stack()
 		}
 	}()
-	rt, id, ok := s.find(r.URL.Path)
+	rt, id, ok := at.route(r.URL.Path)
 	if !ok {
 		return notFound("there is no such route: see the documentation of the API"), ""
 	}
@@ -82,17 +99,17 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (a answer, calle
 		a.header("Allow", rt.allow())
 		return a, ""
 	}
+	if refused, no := at.refuseUnasked(rt, r); no {
+		return refused, ""
+	}
 	c := call{r: r, id: id}
 	ctx, cancel := context.WithTimeout(r.Context(), maxWork)
 	defer cancel()
 	c.r = r.WithContext(ctx)
 	if !rt.public {
-		l, ok, err := s.login(c.r)
-		switch {
-		case err != nil:
-			return failure(err), ""
-		case !ok:
-			return unauthorized(r), ""
+		l, refused, ok := at.enter(c.r)
+		if !ok {
+			return refused, ""
 		}
 		c.scope, c.caller, caller = l.scope, l.name, l.name
 		if refused, no := s.refuse(rt, l, r.Method); no {
@@ -110,6 +127,23 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (a answer, calle
 	return a, caller
 }
 
+func (s *Server) route(path string) (route, string, bool) { return s.find(path) }
+
+func (s *Server) refuseUnasked(route, *http.Request) (answer, bool) { return answer{}, false }
+
+func (s *Server) enter(r *http.Request) (login, answer, bool) {
+	l, ok, err := s.login(r)
+	switch {
+	case err != nil:
+		return l, failure(err), false
+	case !ok:
+		return l, unauthorized(r), false
+	}
+	return l, answer{}, true
+}
+
+func (s *Server) mark(*answer) string { return "token" }
+
 // refuse says what the caller may not do.
 func (s *Server) refuse(rt route, l login, method string) (answer, bool) {
 	if wait, ok := s.limiter.allow(l.scope, time.Now()); !ok {
@@ -119,7 +153,7 @@ func (s *Server) refuse(rt route, l login, method string) (answer, bool) {
 		return problem(http.StatusForbidden, "only an admin's token may do that"), true
 	}
 	if l.readOnly && method != http.MethodGet && method != http.MethodHead {
-		return problem(http.StatusForbidden, "this token may only read"), true
+		return problem(http.StatusForbidden, "this login may only read"), true
 	}
 	return answer{}, false
 }
