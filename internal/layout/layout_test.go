@@ -34,6 +34,7 @@ var stages = []string{
 	"internal/store",
 	"internal/sample",
 	"internal/application",
+	"internal/identity",
 	"internal/compare",
 	"sender",
 	"sender/internal/http1",
