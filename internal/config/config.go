@@ -16,6 +16,7 @@ type Config struct {
 	Store     Store
 	App       App
 	API       API
+	Proxy     Proxy
 	Delivery  Delivery
 	Retention Retention
 	Limits    Limits

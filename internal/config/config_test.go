@@ -217,6 +217,7 @@ func dump(c *config.Config) string {
 	for _, part := range []any{rest.Database, rest.Store, rest.App, rest.API, rest.Delivery, rest.Retention, rest.Limits} {
 		fmt.Fprintf(&b, "%T %+v\n", part, part)
 	}
+	dumpProxy(&b, c.Proxy)
 	if c.Mapping.JSON != (mapping.Rules{}) {
 		fmt.Fprintf(&b, "json %+v\n", c.Mapping.JSON)
 	}
@@ -280,6 +281,24 @@ func dumpRelations(b *strings.Builder, relations []mapping.Relation, indent stri
 			dumpNode(b, r.File, r.Representation, indent+"  ")
 		}
 		dumpRelations(b, r.Relations, indent+"  ")
+	}
+}
+
+func dumpProxy(b *strings.Builder, p config.Proxy) {
+	if p.Listen == "" {
+		return
+	}
+	id := p.Identity
+	fmt.Fprintf(b, "proxy %s %v path %q headers %v cache %v\n", p.Listen, p.TrustedNetworks, id.Path, id.Headers, id.Cache)
+	dumpSource(b, "account", id.Account)
+	dumpSource(b, "allow", id.Allow)
+	if j := id.JWT; j != nil {
+		fmt.Fprintf(b, "  jwt %q %v %q %q %v %q\n", j.JWKSURL, j.Key, j.Issuer, j.Audience, j.Algorithms, j.Header)
+		dumpSource(b, "account", j.Account)
+		dumpSource(b, "allow", j.Allow)
+	}
+	if h := id.Header; h != nil {
+		fmt.Fprintf(b, "  header %q %v %q\n", h.Name, h.From, h.AllowHeader)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // both follow it.
 var file = object[Config]{
 	closed: false,
-	later:  []string{"proxy"},
+	check:  checkFile,
 	members: []member[Config]{
 		must(key("database", databaseObject, func(c *Config) *Database { return &c.Database },
 			"The Postgres database whose changes become webhooks."), `database: {url: "${env:DATABASE_URL}"}`),
@@ -26,6 +26,8 @@ var file = object[Config]{
 			"The application whose data this is."),
 		key("api", apiObject, func(c *Config) *API { return &c.API },
 			"The REST API through which subscriptions are made."),
+		key("proxy", proxyObject, func(c *Config) *Proxy { return &c.Proxy },
+			"The listener in front of the application, on which subscriptions are one more resource of its API, behind its own login. Default: none."),
 		key("delivery", deliveryObject, func(c *Config) *Delivery { return &c.Delivery },
 			"How webhooks are sent. These are the defaults; a subscription can set its own timeout, retries and ordering."),
 		key("retention", retentionObject, func(c *Config) *Retention { return &c.Retention },
