@@ -1,0 +1,224 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what a Proxy needs. Nothing of it may be changed afterwards.
+type Config struct {
+	// App is where the application is: scheme and host. A path in it is not used.
+	App *url.URL
+	// Ours says whether a path, as it is when nothing in it is encoded, is answered by API. It is called from many goroutines.
+	Ours func(path string) bool
+	// API answers the paths that are Ours.
+	API http.Handler
+	// Before, when set, sees every request before it is answered or passed on, and may change its headers.
+	Before func(*http.Request)
+	// TrustedNetworks are those of gateways: what they say of whom they ask for is passed on, what others say is not.
+	TrustedNetworks []netip.Prefix
+	// Log is told when the application goes away and comes back. Nil is none.
+	Log *slog.Logger
+}
+
+// Proxy passes requests on. Its methods may be called from any goroutine.
+type Proxy struct {
+	config    Config
+	log       *slog.Logger
+	transport *http.Transport
+	reverse   *httputil.ReverseProxy
+	// away says that the application was not reached when it was last tried, so that this is told once.
+	away atomic.Bool
+}
+
+const (
+	// connectTimeout is how long the application may take to accept a connection.
+	connectTimeout = 10 * time.Second
+	// keepIdle is how long a connection to the application is kept for the next request. An application that closes its
+	// own earlier is noticed at once.
+	keepIdle = 90 * time.Second
+	// idleConnections are kept to the application at most.
+	idleConnections = 1024
+	// A request whose head has not come after headTimeout is given up; a client may keep a connection for clientIdle between
+	// two requests, which is longer than gateways do: who closes last never meets a request on its way.
+	headTimeout = 30 * time.Second
+	clientIdle  = 3 * time.Minute
+	// What the API's own listener allows a request and its answer.
+	apiReadTimeout  = 30 * time.Second
+	apiWriteTimeout = 60 * time.Second
+	// maxHead bounds the headers of requests, and of the application's answers, in bytes.
+	maxHead = 1 << 20
+)
+
+// New makes a proxy of the config.
+func New(c Config) *Proxy {
+	p := &Proxy{config: c, log: c.Log}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
+	p.transport = &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    connectTimeout,
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1, also over TLS
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    idleConnections,
+		IdleConnTimeout:        keepIdle,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: maxHead,
+	}
+	p.reverse = &httputil.ReverseProxy{
+		Rewrite:       p.rewrite,
+		Transport:     p.transport,
+		FlushInterval: -1,
+		BufferPool:    &buffers{},
+		ErrorHandler:  p.failed,
+		ErrorLog:      slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		ModifyResponse: func(*http.Response) error {
+			if p.away.Load() && p.away.CompareAndSwap(true, false) {
+				p.log.Info("the application answers again", "app", c.App.Host)
+			}
+			return nil
+		},
+	}
+	return p
+}
+
+// Server returns a server of the proxy. It bounds the time that a request's head takes, and nothing that streams or polls
+// would feel. The caller starts and stops it.
+func (p *Proxy) Server() *http.Server { return NewServer(p, p.log) }
+
+// NewServer is Server for a handler that leads to a proxy.
+func NewServer(h http.Handler, log *slog.Logger) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:                      h,
+		ReadHeaderTimeout:            headTimeout,
+		IdleTimeout:                  clientIdle,
+		MaxHeaderBytes:               maxHead,
+		DisableGeneralOptionsHandler: true,
+		Protocols:                    &protocols,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Close closes the connections to the application that no request uses.
+func (p *Proxy) Close() { p.transport.CloseIdleConnections() }
+
+// ServeHTTP answers a request, or passes it on.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 1 {
+		// net/http hands on how HTTP/2 begins, for handlers that speak it.
+		w.Header().Set("Connection", "close")
+		problem(w, http.StatusHTTPVersionNotSupported, "this proxy speaks HTTP/1.1: what stands before it has to, too")
+		return
+	}
+	if p.config.Before != nil {
+		p.config.Before(r)
+	}
+	if r.Method == http.MethodConnect {
+		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+		problem(w, http.StatusMethodNotAllowed, "CONNECT asks for a tunnel, which this proxy does not make")
+		return
+	}
+	switch p.whose(r) {
+	case ours:
+		c := http.NewResponseController(w)
+		now := time.Now()
+		// What is not supported is not needed: only a test's recorder lacks it.
+		_, _ = c.SetReadDeadline(now.Add(apiReadTimeout)), c.SetWriteDeadline(now.Add(apiWriteTimeout))
+		p.config.API.ServeHTTP(w, r)
+	case doubtful:
+		problem(w, http.StatusBadRequest, "this path can be read in two ways, and only one of them is of the subscription API: "+
+			`write it without "//", ".", "..", ";", "\" and percent-encoded letters`)
+	case theirs:
+		plain := &plainWriter{ResponseWriter: w}
+		if r.Body != nil && r.Body != http.NoBody {
+			plain.body = &clientBody{ReadCloser: r.Body}
+			r.Body = plain.body
+			// An application may answer while the body is still coming. net/http would read the body to its end first.
+			_ = http.NewResponseController(w).EnableFullDuplex()
+		}
+		if r.ContentLength < 0 && r.Trailer == nil {
+			// net/http adds what comes after the body to this map, which rewrite shares; without one it would make its own.
+			r.Trailer = http.Header{}
+		}
+		p.reverse.ServeHTTP(plain, r)
+	}
+}
+
+// rewrite makes what the application gets of what the client sent.
+func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
+	in, out := pr.In, pr.Out
+	out.URL.Scheme, out.URL.Host, out.URL.User = p.config.App.Scheme, p.config.App.Host, nil
+	// ReverseProxy writes queries that it does not understand anew, and url.URL paths.
+	out.URL.RawQuery = in.URL.RawQuery
+	if target, _, _ := strings.Cut(in.RequestURI, "?"); strings.HasPrefix(target, "/") && !strings.HasPrefix(target, "//") {
+		out.URL.Opaque = target
+	}
+	out.Trailer = in.Trailer
+	p.forward(in, out)
+	if !safe(out.Method) {
+		// Transport takes these for a permission to send a request again that the application may have begun. It looks for
+		// the canonical name only.
+		for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
+			if values, ok := out.Header[name]; ok {
+				delete(out.Header, name)
+				out.Header[strings.ToLower(name)] = values
+			}
+		}
+	}
+}
+
+func safe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// plainWriter keeps net/http from adding headers that the application did not send.
+type plainWriter struct {
+	http.ResponseWriter
+	body *clientBody // the request's; nil if it has none
+}
+
+// Unwrap is for http.ResponseController.
+func (w *plainWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *plainWriter) WriteHeader(status int) {
+	if h := w.Header(); status >= 200 {
+		for _, name := range [...]string{"Content-Type", "Date"} {
+			if _, ok := h[name]; !ok {
+				h[name] = nil
+			}
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// buffers are those that bodies of answers pass through.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+// Get and Put implement httputil.BufferPool.
+func (b *buffers) Get() []byte {
+	if buf, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return buf[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
