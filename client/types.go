@@ -111,7 +111,7 @@ type EventType struct {
 // Readiness says whether rowhook works, and each of its parts.
 type Readiness struct {
 	Ready bool `json:"ready"`
-	// Role is active, or standby where another replica works.
+	// Role is active, standby where another replica works, or proxy where there is only that.
 	Role string `json:"role"`
 	// Reason tells why it is not ready.
 	Reason string `json:"reason,omitempty"`

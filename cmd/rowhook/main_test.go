@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 			"app":      serveApp,
 			"arrives":  arrives,
 			"ready":    ready,
+			"get":      get,
 		},
 	})
 }

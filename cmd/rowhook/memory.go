@@ -36,13 +36,15 @@ const heapGrowth = 400
 type memory struct {
 	mu                   sync.Mutex
 	limit, subscriptions int64
+	// unbounded is a process with a proxy: how many connections its application has at once cannot be known.
+	unbounded bool
 }
 
 // configured bounds by the config.
 func (m *memory) configured(cfg *config.Config) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.limit = memoryLimit(cfg)
+	m.limit, m.unbounded = memoryLimit(cfg), cfg.Proxy.Listen != ""
 	m.set()
 }
 
@@ -55,7 +57,7 @@ func (m *memory) subscribed(bytes int64) {
 }
 
 func (m *memory) set() {
-	if os.Getenv("GOMEMLIMIT") == "" {
+	if os.Getenv("GOMEMLIMIT") == "" && !m.unbounded {
 		debug.SetMemoryLimit(m.limit + m.subscriptions)
 	}
 	// Without any bound the heap would be five times what is in use, however much that is.

@@ -51,4 +51,12 @@ func TestMemoryLimit(t *testing.T) {
 			t.Errorf("%s: got a growth of %d, want %d", c.name, got, c.growth)
 		}
 	}
+	t.Setenv("GOMEMLIMIT", "")
+	t.Setenv("GOGC", "")
+	debug.SetMemoryLimit(none)
+	cfg.Proxy.Listen = ":8080"
+	new(memory).configured(cfg)
+	if limit, growth := debug.SetMemoryLimit(-1), debug.SetGCPercent(100); limit != none || growth != 100 {
+		t.Errorf("with a proxy: got a limit of %d and a growth of %d", limit, growth)
+	}
 }

@@ -39,7 +39,7 @@ func (p *program) rootCommand() *cobra.Command {
 	root.SetVersionTemplate("rowhook {{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
 	group(root)
-	root.AddCommand(p.demoCommand(), p.devCommand(), p.initCommand(), p.checkCommand(), p.runCommand(), p.previewCommand(), p.compareCommand(),
+	root.AddCommand(p.demoCommand(), p.devCommand(), p.initCommand(), p.checkCommand(), p.runCommand(), p.proxyCommand(), p.previewCommand(), p.compareCommand(),
 		p.testCommand(), p.verifyCommand(),
 		p.subscriptionCommand(), p.eventTypeCommand(), p.tokenCommand(), p.deadLetterCommand(),
 		p.resumeCommand(), p.configCommand())

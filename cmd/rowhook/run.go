@@ -18,6 +18,7 @@ import (
 func (p *program) runCommand() *cobra.Command {
 	var file string
 	var logs logFlags
+	var withProxy bool
 	cmd := &cobra.Command{
 		Use:   "run --config FILE",
 		Short: "Run the sidecar",
@@ -32,6 +33,7 @@ func (p *program) runCommand() *cobra.Command {
 		Args:    none,
 	}
 	addConfigFlag(cmd, &file)
+	cmd.Flags().BoolVar(&withProxy, "proxy", true, "serve the config's proxy too, if it has one; =false beside rowhook proxy")
 	logs.add(cmd, "info")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		log, err := logs.logger(p.stderr)
@@ -46,7 +48,14 @@ func (p *program) runCommand() *cobra.Command {
 		hangup := make(chan os.Signal, 1)
 		signal.Notify(hangup, syscall.SIGHUP)
 		defer signal.Stop(hangup)
-		cfg, err := config.Load(file)
+		load := func() (*config.Config, error) {
+			cfg, err := config.Load(file)
+			if err == nil && !withProxy {
+				cfg.Proxy = config.Proxy{}
+			}
+			return cfg, err
+		}
+		cfg, err := load()
 		if err != nil {
 			return err
 		}
@@ -68,7 +77,7 @@ func (p *program) runCommand() *cobra.Command {
 		log.Info("starting", "version", versionText(), "config", file, "api", base)
 		running, ended := context.WithCancel(ctx)
 		var wg sync.WaitGroup
-		wg.Go(func() { reloadOn(running, hangup, a, file, &mem) })
+		wg.Go(func() { reloadOn(running, hangup, a, load, &mem) })
 		defer wg.Wait()
 		defer ended()
 		return a.Run(ctx)
@@ -76,8 +85,8 @@ func (p *program) runCommand() *cobra.Command {
 	return cmd
 }
 
-// reloadOn reads the config file again for every signal; those that come meanwhile are one.
-func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, file string, mem *memory) {
+// reloadOn reads the config again for every signal; those that come meanwhile are one.
+func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, load func() (*config.Config, error), mem *memory) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -85,7 +94,7 @@ func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, file str
 		case <-hangup:
 			var next *config.Config
 			err := a.Reload(ctx, func() (cfg *config.Config, err error) {
-				next, err = config.Load(file)
+				next, err = load()
 				return next, err
 			})
 			if err == nil { // else it has told what is wrong

@@ -34,5 +34,10 @@ func (s *Server) resume(c call) (answer, error) {
 	return ok(r)
 }
 
+// Unavailable is an error that says, with a 503, that this process cannot do what was asked for, and who can.
+func Unavailable(detail string) error {
+	return refusal{problem(http.StatusServiceUnavailable, detail)}
+}
+
 // Conflict is an error that says, with a 409, what stands in the way of what was asked for.
 func Conflict(detail string) error { return refusal{problem(http.StatusConflict, detail)} }

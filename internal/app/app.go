@@ -19,6 +19,7 @@ import (
 	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/proxy"
 	"github.com/rowhook/rowhook/internal/sample"
 	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
@@ -34,10 +35,12 @@ type Options struct {
 	Version string
 	// Temporary uses a slot that is gone with the connection, and removes publication and schema at the end.
 	Temporary bool
+	// ProxyAlone serves the proxy and the API, and leaves the changes and the hooks to another process.
+	ProxyAlone bool
 	// OnAttempt, when set, is told of every attempt. It must not block.
 	OnAttempt func(sender.Report)
 	// OnReady, when set, is called once, when rowhook has begun to stream, or to stand by.
-	// The role is active or standby.
+	// The role is active, standby or proxy.
 	OnReady func(role string)
 	// OnSubscriptions, when set, is told about how much memory the stored subscriptions take, in bytes, when that has
 	// changed by a MiB or more. It must not block.
@@ -55,6 +58,10 @@ type App struct {
 	owner    string
 	metrics  *metrics
 	listener net.Listener
+	// proxyListener is nil without a proxy.
+	proxyListener net.Listener
+	proxy         atomic.Pointer[proxy.Proxy]
+	proxyDrain    time.Duration
 	// rows tells what is visible in the source; reads, which may be the same, reads what the stream leaves out.
 	rows, reads *cdc.RowReader
 	// asker asks the application, as whom the config of now says.
@@ -73,6 +80,10 @@ type App struct {
 	samples *sample.Reader
 	// server answers the API's requests.
 	server atomic.Pointer[http.Handler]
+	// behind answers those of the proxy's listener.
+	behind atomic.Pointer[http.Handler]
+	// appTrouble and storeTrouble are what the proxy alone has found last; nil before it has looked.
+	appTrouble, storeTrouble atomic.Pointer[string]
 	// earlyLag is what the slot keeps while the start waits.
 	earlyLag atomic.Pointer[cdc.Lag]
 	// waiting says what the start waits for.
@@ -103,7 +114,7 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text(), started: make(chan struct{})}
+	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text(), started: make(chan struct{}), proxyDrain: proxyDrain}
 	a.live.Store(cfg)
 	a.rows = cdc.NewRowReader(cfg.Database.URL, cfg.Limits.MaxRow, opts.Log)
 	a.reads = a.rows
@@ -118,11 +129,16 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 	return a, nil
 }
 
-// Listen opens the API's listener, so that its address is known, and taken, before anything else is done.
+// Listen opens the API's listener and the proxy's, so that their addresses are known, and taken, before anything else is
+// done. It returns the API's; see ProxyAddr.
 func (a *App) Listen() (net.Addr, error) {
 	l, err := net.Listen("tcp", a.cfg.API.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for the API: %w\n  hint: choose another address in api.listen, or end what listens there", err)
+	}
+	if err := a.listenProxy(); err != nil {
+		_ = l.Close()
+		return nil, err
 	}
 	a.listener = l
 	return l.Addr(), nil
@@ -137,9 +153,17 @@ func (a *App) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	// The application's traffic flows first and ends last.
+	a.useAPI(a.api(a.cfg))
+	front := a.serveProxy()
+	defer front()
 	srv := a.serve()
 	defer srv()
-	err := a.run(ctx)
+	run := a.run
+	if a.opts.ProxyAlone {
+		run = a.runProxy
+	}
+	err := run(ctx)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return nil
 	}
@@ -148,9 +172,7 @@ func (a *App) Run(ctx context.Context) error {
 
 // serve runs the API until the function it returns is called.
 func (a *App) serve() func() {
-	api := a.api(a.cfg)
-	a.useAPI(api)
-	s := api.HTTPServer("")
+	s := a.api(a.cfg).HTTPServer("")
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.server.Load()).ServeHTTP(w, r) })
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -170,8 +192,9 @@ func (a *App) serve() func() {
 
 // useAPI lets the server answer all requests from now on. Those under way end as they began.
 func (a *App) useAPI(s *api.Server) {
-	h := s.Handler()
+	h, behind := s.Handler(), behindProxy(s)
 	a.server.Store(&h)
+	a.behind.Store(&behind)
 }
 
 func (a *App) api(cfg *config.Config) *api.Server {

@@ -21,6 +21,9 @@ func (a *App) compile(ctx context.Context, st *store.Store, def *mapping.Definit
 	mapper, problems := def.Compile(tables, lineage)
 	slot := a.cfg.Database.Slot
 	if len(problems) == 0 {
+		if a.opts.ProxyAlone {
+			return mapper, nil // it is the other process's config that the changes are mapped by
+		}
 		if err := st.SaveFitted(ctx, slot, mappedOf(def, tables)); err != nil {
 			// Only who starts after such a change would miss it.
 			a.log.Warn("what the tables are could not be kept in the store", "error", err)

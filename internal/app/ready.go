@@ -7,6 +7,9 @@ import (
 
 // readiness says whether hooks flow: replicating and delivering, or standing by for a process that does.
 func (a *App) readiness() client.Readiness {
+	if a.opts.ProxyAlone {
+		return a.proxyReadiness()
+	}
 	r := client.Readiness{Role: "starting", Ready: true}
 	add := func(name, state, reason string, ready bool) {
 		r.Parts = append(r.Parts, client.Part{Name: name, Ready: ready, State: state, Detail: reason})

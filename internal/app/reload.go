@@ -63,6 +63,9 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 	if err := errors.Join(restartOnly(now, next), problems.Err()); err != nil {
 		return err
 	}
+	if a.opts.ProxyAlone {
+		return a.reloadAlone(ctx, now, next, def)
+	}
 	problems, err = touchable(ctx, next, def)
 	if err != nil {
 		return notChecked(err)
@@ -95,6 +98,7 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 		a.application.Swap(newApplication(next, a.opts.Version)).Close()
 	}
 	a.loadLabels(ctx, all)
+	a.reloadProxy(now, next)
 	a.mapper.Store(mapper)
 	a.dispatcher.Load().Reconfigure(a.senderConfig(next))
 	offers := catalogueOf(mapper)

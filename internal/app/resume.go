@@ -20,6 +20,9 @@ import (
 // resume goes on in spite of what holds up replication. Subscribers that changes may be missing for get a rowhook.gap,
 // which is durable with the new checkpoint.
 func (a *App) resume(ctx context.Context, acceptGap bool) (*client.Resumed, error) {
+	if a.opts.ProxyAlone {
+		return nil, errNotHere()
+	}
 	st, src := a.store.Load(), a.source.Load()
 	if st == nil || src == nil {
 		return nil, fmt.Errorf("the store is not open yet: %w", subscriptions.ErrUnavailable)

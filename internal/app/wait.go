@@ -14,7 +14,8 @@ const (
 )
 
 // wait tries until it succeeds, as long as what is wrong may pass or needs a person who can mend it while rowhook waits;
-// meanwhile readiness says why. What only a change of settings mends is returned at once.
+// meanwhile readiness says why. What only a change of settings mends is returned at once, but to the proxy alone, which has
+// the application's traffic to pass on.
 func wait[T any](ctx context.Context, a *App, what string, try func() (T, error)) (T, error) {
 	pause, last := waitMin, ""
 	for {
@@ -26,7 +27,7 @@ func wait[T any](ctx context.Context, a *App, what string, try func() (T, error)
 			return v, nil
 		}
 		var told *cdc.Error
-		if ctx.Err() != nil || !errors.As(err, &told) || told.Class == cdc.Refused {
+		if ctx.Err() != nil || !a.opts.ProxyAlone && (!errors.As(err, &told) || told.Class == cdc.Refused) {
 			return v, err
 		}
 		text := err.Error()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,6 +61,23 @@ func checkStore(d *decoder, v value, s *Store) {
 	if len(s.PreviousKeys) > 0 && s.EncryptionKey == "" && !d.bad[v.path+".encryption_key"] {
 		d.add(d.notes[item(v.path+".previous_encryption_keys", 0)].at, "name the one to seal with as encryption_key",
 			"%s.previous_encryption_keys opens what %s.encryption_key is to seal again, which is not there", v.path, v.path)
+	}
+}
+
+// checkProxy wants to know where all goes that is not rowhook's.
+func checkProxy(d *decoder, _ value, c *Config) {
+	if c.Proxy.Listen == "" {
+		return
+	}
+	if c.App.URL == "" {
+		if !d.anyBad("app") {
+			d.add(d.notes["proxy.listen"].at, "add app: {url: http://127.0.0.1:3000}, or leave proxy out", "proxy needs app.url, the address of the application")
+		}
+		return
+	}
+	if u, err := url.Parse(c.App.URL); err == nil && strings.Trim(u.Path, "/") != "" {
+		n := d.notes["app.url"]
+		d.add(n.at, "end it behind the host, and begin the path of each resource with the rest", "app.url: %s has a path, and the proxy passes paths on as they are", n.shown)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // both follow it.
 var file = object[Config]{
 	closed: false,
-	check:  checkFile,
+	check:  checkProxy,
 	members: []member[Config]{
 		must(key("database", databaseObject, func(c *Config) *Database { return &c.Database },
 			"The Postgres database whose changes become webhooks."), `database: {url: "${env:DATABASE_URL}"}`),
@@ -27,7 +27,7 @@ var file = object[Config]{
 		key("api", apiObject, func(c *Config) *API { return &c.API },
 			"The REST API through which subscriptions are made."),
 		key("proxy", proxyObject, func(c *Config) *Proxy { return &c.Proxy },
-			"The listener in front of the application, on which subscriptions are one more resource of its API, behind its own login. Default: none."),
+			"A reverse proxy before the application: subscriptions are one more resource of its API there, behind its own login. Needs app.url. Default: no proxy."),
 		key("delivery", deliveryObject, func(c *Config) *Delivery { return &c.Delivery },
 			"How webhooks are sent. These are the defaults; a subscription can set its own timeout, retries and ordering."),
 		key("retention", retentionObject, func(c *Config) *Retention { return &c.Retention },
@@ -80,7 +80,7 @@ var storeObject = object[Store]{
 var appObject = object[App]{
 	members: []member[App]{
 		key("url", httpURL("http://127.0.0.1:3000"), func(a *App) *string { return &a.URL },
-			"Address at which rowhook reaches the application, for ${api.…} and rowhook compare. No default."),
+			"Address at which rowhook reaches the application, for the proxy, ${api.…} and rowhook compare. No default."),
 		key("public_url", httpURL("https://api.example.com"), func(a *App) *string { return &a.PublicURL },
 			"Address at which customers reach the application. This version checks it and does not use it. No default."),
 		key("headers", kind[[]application.Header](headersKind{}), func(a *App) *[]application.Header { return &a.Headers },

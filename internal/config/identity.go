@@ -176,13 +176,6 @@ func checkIdentityHeader(d *decoder, v value, h *identity.Header) {
 	}
 }
 
-// checkFile looks at what goes together in all of the file.
-func checkFile(d *decoder, _ value, c *Config) {
-	if n, asked := d.notes["proxy.identity.path"]; asked && c.App.URL == "" && !d.bad["app.url"] {
-		d.add(n.at, "add app: {url: http://127.0.0.1:3000}", "proxy.identity.path is asked of the application, and there is no app.url")
-	}
-}
-
 // formula tells what is wrong with an expression over JSON.
 func (d *decoder) formula(path string, s *mapping.Source) {
 	_, problems := mapping.ParseFormula(path, s)

@@ -14,9 +14,11 @@ import (
 
 // notRun are the command blocks that no test runs as they are, by page and first line, with the reason.
 var notRun = map[string]string{
-	"docs/benchmarks.md: make bench":                "it takes tens of minutes: the test of bench runs a part of it, -quick",
-	"README.md: go test ./...":                      "it is this: CI runs it as a step of its own",
-	"docs/operations.md: docker build -t rowhook .": "it needs a Docker daemon: TestDockerfile and TestCompose check what can be checked without one",
+	"docs/benchmarks.md: make bench":                                                  "it takes tens of minutes: the test of bench runs a part of it, -quick",
+	"docs/proxy.md: ./rowhook run --config config.yaml --proxy=false":                 "it runs beside the next one: the script proxy of cmd/rowhook runs both",
+	"docs/proxy.md: ./rowhook proxy --config config.yaml --api-listen 127.0.0.1:8478": "the script proxy of cmd/rowhook runs it",
+	"README.md: go test ./...":                                                        "it is this: CI runs it as a step of its own",
+	"docs/operations.md: docker build -t rowhook .":                                   "it needs a Docker daemon: TestDockerfile and TestCompose check what can be checked without one",
 }
 
 // long are the commands that run until Ctrl-C, by the beginning of their block's last line, with what they print when

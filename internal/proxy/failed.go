@@ -19,7 +19,7 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if plain, ok := w.(*plainWriter); ok && plain.body.broke() {
 		p.log.Debug("a request's body broke off", "error", err)
 		w.Header().Set("Connection", "close")
-		problem(w, http.StatusBadRequest, "the request's body cannot be read to its end")
+		Problem(w, http.StatusBadRequest, "the request's body cannot be read to its end")
 		return
 	}
 	status, what, next := http.StatusBadGateway, "broke the connection before it answered", "its log may tell why"
@@ -47,11 +47,11 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	} else {
 		p.log.Debug("the application does not answer", "app", p.config.App.Host, "reason", err)
 	}
-	problem(w, status, "the application at "+p.config.App.Host+" "+what+": "+next)
+	Problem(w, status, "the application at "+p.config.App.Host+" "+what+": "+next)
 }
 
-// problem answers with an RFC 9457 problem.
-func problem(w http.ResponseWriter, status int, detail string) {
+// Problem answers with an RFC 9457 problem of the status.
+func Problem(w http.ResponseWriter, status int, detail string) {
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`

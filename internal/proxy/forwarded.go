@@ -20,10 +20,10 @@ func (p *Proxy) forward(in, out *http.Request) {
 		}
 	}
 	out.Header.Set("X-Forwarded-For", peer)
-	out.Header.Set("X-Forwarded-Host", in.Host)
 	out.Header.Set("X-Forwarded-Proto", scheme(in))
 	element := "for=" + node(peer)
 	if in.Host != "" {
+		out.Header.Set("X-Forwarded-Host", in.Host)
 		element += ";host=" + quoted(in.Host)
 	}
 	out.Header.Set("Forwarded", element+";proto="+scheme(in))

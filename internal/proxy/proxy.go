@@ -120,7 +120,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor != 1 {
 		// net/http hands on how HTTP/2 begins, for handlers that speak it.
 		w.Header().Set("Connection", "close")
-		problem(w, http.StatusHTTPVersionNotSupported, "this proxy speaks HTTP/1.1: what stands before it has to, too")
+		Problem(w, http.StatusHTTPVersionNotSupported, "this proxy speaks HTTP/1.1: what stands before it has to, too")
 		return
 	}
 	if p.config.Before != nil {
@@ -128,7 +128,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method == http.MethodConnect {
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-		problem(w, http.StatusMethodNotAllowed, "CONNECT asks for a tunnel, which this proxy does not make")
+		Problem(w, http.StatusMethodNotAllowed, "CONNECT asks for a tunnel, which this proxy does not make")
 		return
 	}
 	switch p.whose(r) {
@@ -139,7 +139,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = c.SetReadDeadline(now.Add(apiReadTimeout)), c.SetWriteDeadline(now.Add(apiWriteTimeout))
 		p.config.API.ServeHTTP(w, r)
 	case doubtful:
-		problem(w, http.StatusBadRequest, "this path can be read in two ways, and only one of them is of the subscription API: "+
+		Problem(w, http.StatusBadRequest, "this path can be read in two ways, and only one of them is of the subscription API: "+
 			`write it without "//", ".", "..", ";", "\" and percent-encoded letters`)
 	case theirs:
 		plain := &plainWriter{ResponseWriter: w}

@@ -185,6 +185,21 @@ func TestForwarded(t *testing.T) {
 	}
 }
 
+// TestNoHost is a request of before HTTP/1.1, which need not name one.
+func TestNoHost(t *testing.T) {
+	t.Parallel()
+	app := startRaw(t)
+	f := start(t, app.addr)
+	ask(t, f.addr, "GET /a HTTP/1.0\r\n\r\n")
+	want := "GET /a HTTP/1.1\r\nHost: " + app.addr + "\r\nForwarded: for=127.0.0.1;proto=http\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n\r\n"
+	if got := app.next(t); message(got) != message(want) {
+		t.Errorf("arrived:\n%q\nwant:\n%q", message(got), message(want))
+	}
+	if answer := ask(t, f.addr, "GET / HTTP/1.1\r\nHost: a\r\nX-Long: "+strings.Repeat("y", maxHead+8192)+"\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 431 ") {
+		t.Errorf("answered %q", answer)
+	}
+}
+
 // TestSmuggling sends what two servers could read as different requests. Each is refused, or arrives in one reading only,
 // with nothing behind it.
 func TestSmuggling(t *testing.T) {
