@@ -31,6 +31,9 @@ fuzz: ## fuzz everything that reads bytes from outside, FUZZTIME each (30s)
 bench: ## measure rowhook beside the limit of the machine; BENCH='-quick -run backlog', PROFILE=1 for CPU profiles
 	go run ./bench -json bench.json $(if $(PROFILE),-profile profiles) $(BENCH)
 
+bench-proxy: ## measure an application bare, through rowhook proxy and through nginx
+	go run ./bench -run '^proxy' -json bench-proxy.json $(if $(PROFILE),-profile profiles) $(BENCH)
+
 gobench: ## run the Go benchmarks of single packages
 	go test -run '^$$' -bench . -benchmem ./cdc ./mapping ./subscriptions ./sender ./internal/store
 
@@ -51,4 +54,4 @@ lint: ## gofmt, vet, staticcheck
 ci: ## what CI runs
 	bash .ci/run
 
-.PHONY: help demo build test race chaos fuzz bench gobench latency memory isolation lint ci
+.PHONY: help demo build test race chaos fuzz bench bench-proxy gobench latency memory isolation lint ci

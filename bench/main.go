@@ -27,6 +27,8 @@ var roles = map[string]func(ctx context.Context, in *json.Decoder, out io.Writer
 	"limit":    limitRole,
 	"load":     loadRole,
 	"post":     postRole,
+	"app":      appRole,
+	"ask":      askRole,
 }
 
 // run does what the arguments say and returns the exit code.

@@ -104,16 +104,17 @@ type sizes struct {
 	walRate, connectionRate           int
 	applicationClients                int
 	applicationInstances              int64
+	proxy                             float64 // seconds
 }
 
 func sizesOf(quick bool) sizes {
 	s := sizes{backlog: 100_000, transaction: 100_000, large: 1_000_000, slow: 8_000, fanOutEvents: 500, fanOut: 100,
 		subscriptions: 100_000, accounts: 10_000, matching: 50_000, isolation: 5_000, retained: 1_000_000, retention: 50_000, tables: 1_000,
-		latency: 10, application: 15, wal: 10, connections: 5}
+		latency: 10, application: 15, wal: 10, connections: 5, proxy: 5}
 	if quick {
 		s = sizes{backlog: 2_000, transaction: 2_000, large: 5_000, slow: 500, fanOutEvents: 20, fanOut: 100,
 			subscriptions: 2_000, accounts: 200, matching: 1_000, isolation: 200, retained: 5_000, retention: 1_000, tables: 20,
-			latency: 1, application: 2, wal: 1, connections: 1}
+			latency: 1, application: 2, wal: 1, connections: 1, proxy: 0.5}
 	}
 	s.latencyRates, s.walRate, s.connectionRate = []int{200, 1000}, 1000, 1000
 	s.applicationClients, s.applicationInstances = 4, 10_000
@@ -129,5 +130,5 @@ func scenarios(o options) []scenario {
 		all = append(all, latencyScenario(s, r))
 	}
 	return append(all, slowScenario(s), bodyScenario(s), fanOutScenario(s), subscriptionsScenario(s), isolationScenario(s),
-		retentionScenario(s), tablesScenario(s), relationsScenario(s), walScenario(s), connectionsScenario(s), applicationScenario(s))
+		retentionScenario(s), tablesScenario(s), relationsScenario(s), walScenario(s), connectionsScenario(s), applicationScenario(s), proxyScenario(s, 1), proxyScenario(s, 200))
 }
