@@ -147,7 +147,7 @@ const proxyConfig = `
 database: {url: "${env:DATABASE_URL}", slot: "${env:SLOT}", environment: bench}
 app: {url: "${env:APP_URL}"}
 api: {listen: 127.0.0.1:0}
-proxy: {listen: "${env:PROXY_LISTEN}"}
+proxy: {listen: "${env:PROXY_LISTEN}", identity: {path: /me, account: account}}
 resources:
   item: {table: items, account: account_id, columns: all}
 `

@@ -19,7 +19,6 @@ import (
 	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/config"
-	"github.com/rowhook/rowhook/internal/proxy"
 	"github.com/rowhook/rowhook/internal/sample"
 	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
@@ -60,7 +59,7 @@ type App struct {
 	listener net.Listener
 	// proxyListener is nil without a proxy.
 	proxyListener net.Listener
-	proxy         atomic.Pointer[proxy.Proxy]
+	front         atomic.Pointer[front]
 	proxyDrain    time.Duration
 	// rows tells what is visible in the source; reads, which may be the same, reads what the stream leaves out.
 	rows, reads *cdc.RowReader
@@ -192,7 +191,7 @@ func (a *App) serve() func() {
 
 // useAPI lets the server answer all requests from now on. Those under way end as they began.
 func (a *App) useAPI(s *api.Server) {
-	h, behind := s.Handler(), behindProxy(s)
+	h, behind := s.Handler(), a.behindProxy(s)
 	a.server.Store(&h)
 	a.behind.Store(&behind)
 }

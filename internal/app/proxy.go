@@ -14,6 +14,7 @@ import (
 
 	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/identity"
 	"github.com/rowhook/rowhook/internal/proxy"
 )
 
@@ -27,6 +28,11 @@ func (a *App) listenProxy() error {
 	if at == "" {
 		return nil
 	}
+	f, err := a.newFront(a.cfg)
+	if err != nil {
+		return fmt.Errorf("proxy: %w", err)
+	}
+	a.useFront(f)
 	l, err := net.Listen("tcp", at)
 	if err != nil {
 		return fmt.Errorf("listen for the proxy: %w\n  hint: choose another address in proxy.listen, or end what listens there; "+
@@ -49,8 +55,7 @@ func (a *App) serveProxy() func() {
 	if a.proxyListener == nil {
 		return func() {}
 	}
-	a.useProxy(a.cfg)
-	s := proxy.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.proxy.Load().ServeHTTP(w, r) }), a.log)
+	s := proxy.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.front.Load().ServeHTTP(w, r) }), a.log)
 	requests, cut := context.WithCancel(context.Background())
 	s.BaseContext = func(net.Listener) context.Context { return requests }
 	var wg sync.WaitGroup
@@ -70,38 +75,66 @@ func (a *App) serveProxy() func() {
 			_ = s.Close()
 		}
 		wg.Wait()
-		a.proxy.Load().Close()
+		a.front.Load().close()
 	}
 }
 
-// useProxy lets new requests go where the config says. Those under way end as they began.
-func (a *App) useProxy(cfg *config.Config) {
+// front is the proxy, and who says who calls.
+type front struct {
+	*proxy.Proxy
+	callers identity.Source
+}
+
+func (f *front) close() {
+	f.Close()
+	f.callers.Close()
+}
+
+// newFront makes what the config says.
+func (a *App) newFront(cfg *config.Config) (*front, error) {
 	app, err := url.Parse(cfg.App.URL)
 	if err != nil {
-		// The config was refused if it were none.
-		panic(err)
+		return nil, err
 	}
-	old := a.proxy.Swap(proxy.New(proxy.Config{
+	f := &front{}
+	f.callers, err = identity.New(cfg.Proxy.Identity, identity.Options{
+		AppURL: cfg.App.URL, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
+		Forward: func(question, caller *http.Request) { f.Forward(question, caller) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.Proxy = proxy.New(proxy.Config{
 		App:             app,
 		Ours:            oursUnder(a.cfg.API.BasePath),
 		API:             http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.behind.Load()).ServeHTTP(w, r) }),
+		Before:          f.callers.Strip,
 		TrustedNetworks: cfg.Proxy.TrustedNetworks,
 		Log:             a.log,
-	}))
-	if old != nil {
-		old.Close()
+	})
+	return f, nil
+}
+
+// reloadedFront is the front of a changed config, nil where it is the one that there is.
+func (a *App) reloadedFront(now, next *config.Config) (*front, error) {
+	if a.proxyListener == nil || now.App.URL == next.App.URL && reflect.DeepEqual(now.Proxy, next.Proxy) {
+		return nil, nil
+	}
+	return a.newFront(next)
+}
+
+// useFront lets new requests go through another front; nil changes nothing. Those under way end as they began.
+func (a *App) useFront(f *front) {
+	if f == nil {
+		return
+	}
+	if old := a.front.Swap(f); old != nil {
+		old.close()
 	}
 }
 
-// reloadProxy takes over what the proxy knows of a changed config.
-func (a *App) reloadProxy(now, next *config.Config) {
-	if a.proxyListener != nil && (now.App.URL != next.App.URL || !reflect.DeepEqual(now.Proxy, next.Proxy)) {
-		a.useProxy(next)
-	}
-}
-
-// oursUnder says which paths on the proxy's listener are the subscription API's. Whatever is for the admin or for
-// operators is not: these paths are the application's there.
+// oursUnder says which paths on the proxy's listener are the subscription API's. Whatever is for the admin or for operators is not,
+// nor are openapi.json and docs: applications have these themselves, often at the very same path.
 func oursUnder(base string) func(path string) bool {
 	prefix := strings.TrimSuffix(base, "/") + "/"
 	return func(path string) bool {
@@ -109,23 +142,19 @@ func oursUnder(base string) func(path string) bool {
 		if !ok {
 			return false
 		}
-		first, below, deeper := strings.Cut(rest, "/")
-		switch first {
-		case "subscription", "event-type", "event":
-			return true
-		case "delivery", "job":
-			return below != ""
-		case "openapi.json", "docs":
-			return !deeper || below == ""
-		}
-		return false
+		first, _, _ := strings.Cut(rest, "/")
+		return first == "subscription" || first == "event-type"
 	}
 }
 
 // behindProxy answers the subscription API's requests of callers whom the application knows.
-func behindProxy(*api.Server) http.Handler {
-	// Who the caller is cannot be asked yet, so nobody is let in.
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		proxy.Problem(w, http.StatusServiceUnavailable, "this rowhook cannot ask the application who you are")
+func (a *App) behindProxy(s *api.Server) http.Handler {
+	return s.Behind(func(r *http.Request) (api.Caller, error) {
+		who, err := a.front.Load().callers.Who(r)
+		var refused *identity.Error
+		if errors.As(err, &refused) {
+			err = &api.Denied{Status: refused.Status, Detail: refused.Detail, Body: refused.Body, Header: refused.Header, Cause: refused.Err}
+		}
+		return api.Caller{Account: who.Account, ReadOnly: !who.MayWrite}, err
 	})
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/identity"
+	"github.com/rowhook/rowhook/mapping"
 )
 
 // TestProxyEndsLast lets a request under way end when rowhook stops, and cuts one that never does, in bounded time.
@@ -34,6 +36,7 @@ func TestProxyEndsLast(t *testing.T) {
 	cfg := config.Default()
 	cfg.Database.URL, cfg.Store.URL, cfg.App.URL = "postgres://127.0.0.1:1/away", "postgres://127.0.0.1:1/away", application.URL
 	cfg.API.Listen, cfg.Proxy.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Proxy.Identity = identity.Config{Path: "/me", Account: &mapping.Source{Text: "account"}}
 	var lines bytes.Buffer
 	a, err := New(&cfg, Options{Log: slog.New(slog.NewTextHandler(&lines, nil)), ProxyAlone: true})
 	if err != nil {

@@ -83,11 +83,15 @@ func (a *App) reloadAlone(ctx context.Context, now, next *config.Config, def *ma
 	if err != nil {
 		return notChecked(err)
 	}
+	front, err := a.reloadedFront(now, next)
+	if err != nil {
+		return err
+	}
 	a.live.Store(next)
 	if !reflect.DeepEqual(now.App, next.App) {
 		a.application.Swap(newApplication(next, a.opts.Version)).Close()
 	}
-	a.reloadProxy(now, next)
+	a.useFront(front)
 	a.mapper.Store(mapper)
 	a.dispatcher.Load().Reconfigure(a.senderConfig(next))
 	offers := catalogueOf(mapper)

@@ -85,9 +85,16 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 	if err != nil {
 		return err
 	}
+	front, err := a.reloadedFront(now, next)
+	if err != nil {
+		return err
+	}
 	// The last that can fail. From here on the tables' changes are in the stream, and nothing is lost when they are mapped.
 	added, left, err := src.Publish(ctx, def.Tables(), tables)
 	if err != nil {
+		if front != nil {
+			front.close()
+		}
 		return notChecked(err)
 	}
 
@@ -98,7 +105,7 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 		a.application.Swap(newApplication(next, a.opts.Version)).Close()
 	}
 	a.loadLabels(ctx, all)
-	a.reloadProxy(now, next)
+	a.useFront(front)
 	a.mapper.Store(mapper)
 	a.dispatcher.Load().Reconfigure(a.senderConfig(next))
 	offers := catalogueOf(mapper)

@@ -8,7 +8,7 @@ import (
 
 // reloadable are the keys that a running rowhook takes over from a changed file, each with all that is below it. What is
 // not here needs a restart.
-var reloadable = []string{"database.max_wal_lag", "app", "api.tokens", "api.accounts", "proxy.trusted_networks", "delivery", "retention", "limits.memory", "limits.hold", "json", "resources"}
+var reloadable = []string{"database.max_wal_lag", "app", "api.tokens", "api.accounts", "proxy.trusted_networks", "proxy.identity", "delivery", "retention", "limits.memory", "limits.hold", "json", "resources"}
 
 // NeedRestart lists the keys, in the order of the description, that differ in next and that only a restart changes.
 // Defaults that follow another key which is listed are left out.

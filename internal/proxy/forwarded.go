@@ -7,6 +7,12 @@ import (
 	"strings"
 )
 
+// Forward gives a request that is made on behalf of a caller's the Host and the forwarded headers that the caller's own would have.
+func (p *Proxy) Forward(made, caller *http.Request) {
+	made.Host = caller.Host
+	p.forward(caller, made)
+}
+
 // forward tells the application who asked, for which host, and how. What a client says of that itself is replaced; what a
 // gateway of a trusted network says is extended by the gateway's own address. A gateway that speaks one of the two
 // dialects is extended in that one alone: in the other it would seem to be the client.
