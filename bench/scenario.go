@@ -110,7 +110,7 @@ type sizes struct {
 func sizesOf(quick bool) sizes {
 	s := sizes{backlog: 100_000, transaction: 100_000, large: 1_000_000, slow: 8_000, fanOutEvents: 500, fanOut: 100,
 		subscriptions: 100_000, accounts: 10_000, matching: 50_000, isolation: 5_000, retained: 1_000_000, retention: 50_000, tables: 1_000,
-		latency: 10, application: 15, wal: 10, connections: 5, proxy: 5}
+		latency: 10, application: 15, wal: 10, connections: 5, proxy: 2}
 	if quick {
 		s = sizes{backlog: 2_000, transaction: 2_000, large: 5_000, slow: 500, fanOutEvents: 20, fanOut: 100,
 			subscriptions: 2_000, accounts: 200, matching: 1_000, isolation: 200, retained: 5_000, retention: 1_000, tables: 20,

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,7 +17,7 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		panic(http.ErrAbortHandler) // the client has gone
 	}
-	if plain, ok := w.(*plainWriter); ok && plain.body.broke() {
+	if x, ok := w.(*exchange); ok && x.body.broke() {
 		p.log.Debug("a request's body broke off", "error", err)
 		w.Header().Set("Connection", "close")
 		Problem(w, http.StatusBadRequest, "the request's body cannot be read to its end")
@@ -26,6 +27,7 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	var op *net.OpError
 	var dns *net.DNSError
 	var timeout net.Error
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &dns) && !dns.Timeout():
 		what, next = "cannot be reached: its name does not resolve", "mend app.url in rowhook's config"
@@ -38,6 +40,10 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			what = "cannot be reached: it refuses connections"
 		}
+	case errors.As(err, &certificate):
+		what, next = "shows a certificate that is not valid for it", "mend the certificate, or app.url in rowhook's config"
+	case errors.Is(err, errHeadTooLarge):
+		what, next = "answered with headers of more than 1 MiB", "its log may tell why"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 	default:
 		what = "did not answer in HTTP/1.1"

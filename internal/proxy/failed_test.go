@@ -74,7 +74,7 @@ func TestTooSlowToConnect(t *testing.T) {
 	t.Parallel()
 	app := startRaw(t)
 	f := start(t, app.addr)
-	f.transport.DialContext = (&net.Dialer{Timeout: time.Nanosecond}).DialContext
+	f.direct.dialer = &net.Dialer{Timeout: time.Nanosecond}
 	if a := get(t, f, "/"); a.Status != 504 || !strings.Contains(a.Detail, app.addr+" did not accept a connection within") {
 		t.Errorf("%+v", a)
 	}
@@ -84,9 +84,9 @@ func TestTooSlowToConnect(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	f = start(t, "nowhere.invalid")
-	f.transport.DialContext = func(_ context.Context, network, addr string) (net.Conn, error) {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: addr, IsNotFound: true}}
-	}
+	f.direct.dialer.Resolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: "nowhere.invalid", IsNotFound: true}
+	}}
 	if a := get(t, f, "/"); a.Status != 502 || !strings.Contains(a.Detail, "nowhere.invalid cannot be reached: its name does not resolve") {
 		t.Errorf("%+v", a)
 	}

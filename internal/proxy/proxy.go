@@ -35,7 +35,9 @@ type Proxy struct {
 	config    Config
 	log       *slog.Logger
 	transport *http.Transport
-	reverse   *httputil.ReverseProxy
+	direct    *direct // nil for an application behind TLS
+	// reverse is what every request has a copy of.
+	reverse httputil.ReverseProxy
 	// away says that the application was not reached when it was last tried, so that this is told once.
 	away atomic.Bool
 }
@@ -69,6 +71,7 @@ func New(c Config) *Proxy {
 	p.transport = &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    connectTimeout,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1, also over TLS
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    idleConnections,
@@ -76,19 +79,16 @@ func New(c Config) *Proxy {
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: maxHead,
 	}
-	p.reverse = &httputil.ReverseProxy{
+	if c.App != nil && c.App.Scheme == "http" {
+		p.direct = &direct{addr: hostPort(c.App), dialer: dialer}
+	}
+	p.reverse = httputil.ReverseProxy{
 		Rewrite:       p.rewrite,
 		Transport:     p.transport,
 		FlushInterval: -1,
 		BufferPool:    &buffers{},
 		ErrorHandler:  p.failed,
 		ErrorLog:      slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
-		ModifyResponse: func(*http.Response) error {
-			if p.away.Load() && p.away.CompareAndSwap(true, false) {
-				p.log.Info("the application answers again", "app", c.App.Host)
-			}
-			return nil
-		},
 	}
 	return p
 }
@@ -113,7 +113,17 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 }
 
 // Close closes the connections to the application that no request uses.
-func (p *Proxy) Close() { p.transport.CloseIdleConnections() }
+func (p *Proxy) Close() {
+	p.transport.CloseIdleConnections()
+	p.direct.closeIdle()
+}
+
+func hostPort(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	return net.JoinHostPort(u.Hostname(), "80")
+}
 
 // ServeHTTP answers a request, or passes it on.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -142,18 +152,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Problem(w, http.StatusBadRequest, "this path can be read in two ways, and only one of them is of the subscription API: "+
 			`write it without "//", ".", "..", ";", "\" and percent-encoded letters`)
 	case theirs:
-		plain := &plainWriter{ResponseWriter: w}
-		if r.Body != nil && r.Body != http.NoBody {
-			plain.body = &clientBody{ReadCloser: r.Body}
-			r.Body = plain.body
-			// An application may answer while the body is still coming. net/http would read the body to its end first.
-			_ = http.NewResponseController(w).EnableFullDuplex()
-		}
-		if r.ContentLength < 0 && r.Trailer == nil {
-			// net/http adds what comes after the body to this map, which rewrite shares; without one it would make its own.
-			r.Trailer = http.Header{}
-		}
-		p.reverse.ServeHTTP(plain, r)
+		p.pass(w, r)
 	}
 }
 
@@ -186,26 +185,6 @@ func safe(method string) bool {
 		return true
 	}
 	return false
-}
-
-// plainWriter keeps net/http from adding headers that the application did not send.
-type plainWriter struct {
-	http.ResponseWriter
-	body *clientBody // the request's; nil if it has none
-}
-
-// Unwrap is for http.ResponseController.
-func (w *plainWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func (w *plainWriter) WriteHeader(status int) {
-	if h := w.Header(); status >= 200 {
-		for _, name := range [...]string{"Content-Type", "Date"} {
-			if _, ok := h[name]; !ok {
-				h[name] = nil
-			}
-		}
-	}
-	w.ResponseWriter.WriteHeader(status)
 }
 
 // buffers are those that bodies of answers pass through.
