@@ -163,6 +163,9 @@ func TestFilter(t *testing.T) {
 var hostileFilters = []string{
 	`all(data.list, all(data.list, all(data.list, all(data.list, true))))`,
 	`any(data.list, # in data.list && false)`,
+	`any(data.list[:200], 2.5 in data.list)`,
+	`any(data.list[:20], data.text matches "(a|aa|aaa)*(a|aa|aaa)*$b")`,
+	`any(data.list[:1000], data.text contains "b")`,
 	`any(data.list, data.list == data.list && false)`,
 	`any(data.list, len(sort(data.list)) < 0)`,
 	`len(uniq(data.list)) > 0 && any(data.list, len(uniq(data.list)) < 0)`,
