@@ -52,6 +52,9 @@ func newFilterEvaluator() *evaluator {
 			if err != nil {
 				return nil, err
 			}
+			if c.shares {
+				return v, nil
+			}
 			return v, e.after(v)
 		}
 	})
@@ -71,12 +74,16 @@ type charges struct {
 	// shallow ones look at no item of their values; times is how often the others look at each.
 	shallow bool
 	times   int
+	// shares says that a result is a part of the values, and nothing new.
+	shares bool
 	// flat is added.
 	flat int
 }
 
 var chargeOf = map[string]charges{
-	"__len": {shallow: true}, "__list": {shallow: true}, "__slice": {shallow: true}, "__first": {shallow: true}, "__last": {shallow: true},
+	"__len": {shallow: true}, "__list": {shallow: true}, "__slice": {shallow: true},
+	"__first": {shallow: true, shares: true}, "__last": {shallow: true, shares: true}, "__member": {shares: true},
+	"__own_" + pickName: {shares: true}, "__own_default": {shares: true}, "__max": {shares: true}, "__min": {shares: true},
 	"__sort": {times: 8}, "__sortBy": {times: 8}, "__median": {times: 8}, "__groupBy": {times: 8}, "__toJSON": {times: 4},
 	"__string": {times: 4}, "__join": {times: 4}, "__date": {flat: 50}, "__fromJSON": {times: 8}, "__own_strftime": {flat: 20},
 }
