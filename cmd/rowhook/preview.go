@@ -22,8 +22,8 @@ import (
 
 // previewFlags say what is shown of a row, and how.
 type previewFlags struct {
-	file, event, old, format, secret, output string
-	pretty, headers, sample                  bool
+	file, event, old, filter, format, secret, output string
+	pretty, headers, sample                          bool
 }
 
 func (p *program) previewCommand() *cobra.Command {
@@ -48,6 +48,7 @@ func (p *program) previewCommand() *cobra.Command {
 	addConfigFlag(cmd, &f.file)
 	cmd.Flags().StringVar(&f.event, "event", "update", "create, update, delete, truncate, or one of the resource's own: deal.won")
 	cmd.Flags().StringVar(&f.old, "old", "", "what the row before held, as JSON: '{\"stage\": \"lead\"}'; the rest is as it is")
+	cmd.Flags().StringVar(&f.filter, "filter", "", "a subscription's filter: says whether it is true of the event: 'data.stage == \"won\"'")
 	cmd.Flags().BoolVar(&f.sample, "sample", false, "the row with the highest key, instead of a KEY")
 	cmd.Flags().BoolVar(&f.headers, "headers", false, "the headers too")
 	cmd.Flags().StringVar(&f.secret, "secret", "", "a subscription's secret (whsec_…): the headers, with the signature")
@@ -119,6 +120,9 @@ func (p *program) preview(ctx context.Context, cfg *config.Config, f previewFlag
 	if err := v.knows(old); err != nil {
 		return err
 	}
+	if err := v.checkFilter(f.filter); err != nil {
+		return err
+	}
 	if f.sample {
 		key, err := v.sample(ctx)
 		if err != nil {
@@ -137,6 +141,7 @@ func (p *program) preview(ctx context.Context, cfg *config.Config, f previewFlag
 	for _, key := range keys {
 		shown, err := v.show(ctx, key, old)
 		if err == nil {
+			shown.filter(f.filter)
 			err = p.print(shown, f, len(keys) > 1)
 		}
 		if err != nil {
@@ -152,6 +157,8 @@ type previewed struct {
 	// sent says that it would be made of such a change.
 	sent    bool
 	remarks []string
+	// matches says whether --filter is true of it, nil where there is none.
+	matches *bool
 }
 
 func (p *program) print(s *previewed, f previewFlags, several bool) error {
@@ -206,10 +213,11 @@ func (p *program) printRow(s *previewed, headers []sender.Header, body []byte, p
 		Instance string            `json:"instance"`
 		Account  *string           `json:"account"`
 		Sent     bool              `json:"sent"`
+		Matches  *bool             `json:"matches,omitempty"`
 		Remarks  []string          `json:"remarks"`
 		Headers  map[string]string `json:"headers"`
 		Body     json.RawMessage   `json:"body"`
-	}{s.Type, s.Instance, nil, s.sent, s.remarks, map[string]string{}, body}
+	}{s.Type, s.Instance, nil, s.sent, s.matches, s.remarks, map[string]string{}, body}
 	if s.Accounted {
 		row.Account = &s.Account
 	}
