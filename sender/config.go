@@ -53,6 +53,8 @@ type Report struct {
 	Subscription *subscriptions.Subscription
 	Attempt      int
 	Outcome      Outcome
+	// Dropped is why there is no other attempt though the schedule is not over, 0 where that is not so.
+	Dropped DropReason
 	// Next is when the next attempt is due, zero when there is none.
 	Next time.Time
 }

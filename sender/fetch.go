@@ -48,7 +48,7 @@ func (d *Dispatcher) fetchLoop(ctx context.Context) {
 			t.Stop()
 			due, next = nil, look.Now
 		}
-		d.fetched(s, due, next)
+		d.fetched(s, look, due, next)
 	}
 }
 
@@ -85,11 +85,15 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 }
 
 // fetched puts deliveries that were read to work.
-func (d *Dispatcher) fetched(s *subscription, due []Due, next time.Time) {
+func (d *Dispatcher) fetched(s *subscription, look Look, due []Due, next time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fetching, s.looking = false, false
 	if s.removed {
+		return
+	}
+	if s.silent() != look.Now.Equal(farFuture) {
+		d.lookSoon(s, time.Now()) // it was changed meanwhile: what was read is not due, or not all of it was
 		return
 	}
 	if !next.IsZero() {

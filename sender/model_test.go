@@ -72,6 +72,8 @@ type model struct {
 
 	subs    []*subscriptions.Subscription
 	removed map[int64]int
+	// shadowed are those that were a shadow at some time.
+	shadowed map[int64]bool
 	// stream is what was ever submitted, in order; settledTo how much of it is settled for good.
 	stream    [][]sender.Job
 	settledTo int
@@ -83,7 +85,7 @@ type model struct {
 }
 
 func newModel(t *testing.T, k keepers, seed uint64) *model {
-	m := &model{t: t, rng: rand.New(rand.NewPCG(seed, seed)), keepers: k, removed: map[int64]int{}, uncertain: map[string]int{}}
+	m := &model{t: t, rng: rand.New(rand.NewPCG(seed, seed)), keepers: k, removed: map[int64]int{}, shadowed: map[int64]bool{}, uncertain: map[string]int{}}
 	chance := rand.New(rand.NewPCG(seed, 1))
 	m.receiver = hooktest.New(t, func(hooktest.Request) hooktest.Answer {
 		switch p := chance.IntN(100); {
@@ -255,7 +257,7 @@ func (m *model) submit() {
 	m.take(len(m.stream) - 1)
 }
 
-// update changes a subscription: its slots, or whether it is active.
+// update changes a subscription: its slots, or its state.
 func (m *model) update() {
 	i := m.rng.IntN(len(m.subs))
 	if _, gone := m.removed[m.subs[i].Key]; gone {
@@ -263,12 +265,16 @@ func (m *model) update() {
 	}
 	s := m.subs[i].Clone()
 	s.Version++
-	if m.rng.IntN(2) == 0 {
+	switch {
+	case m.rng.IntN(2) == 0:
 		s.Delivery.MaxInFlight = 1 + m.rng.IntN(8)
-	} else if s.State == subscriptions.Active {
-		s.State = subscriptions.Disabled
-	} else {
+	case s.State != subscriptions.Active:
 		s.State = subscriptions.Active
+	case m.rng.IntN(2) == 0:
+		s.State = subscriptions.Disabled
+	default:
+		s.State = subscriptions.Shadow
+		m.shadowed[s.Key] = true
 	}
 	m.subs[i] = s
 	m.now.Update(s)
@@ -403,7 +409,9 @@ func (m *model) check() {
 				switch {
 				case !ok:
 					m.t.Errorf("%s %s: not recorded", s.ID, j.Event.ID)
-				case got.status == sender.StatusFailed:
+				case got.status == sender.StatusDropped && !m.shadowed[s.Key]:
+					m.t.Errorf("%s %s: dropped, and never was it a shadow", s.ID, j.Event.ID)
+				case got.status == sender.StatusFailed, got.status == sender.StatusDropped:
 					failed[j.Event.ID] = true
 				case n == 0:
 					m.t.Errorf("%s %s: recorded as delivered, and never arrived", s.ID, j.Event.ID)

@@ -31,6 +31,9 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	report := Report{Event: dl.event, Subscription: sub, Attempt: a.number, Outcome: out}
 	d.mu.Lock()
 	next, tell := d.ended(dl, &out)
+	if out.Verdict == Retry && next.IsZero() && s.silent() {
+		report.Dropped = s.dropped
+	}
 	failures := 0
 	if (out.Verdict == Retry || out.Verdict == Wait) && !next.IsZero() {
 		failures = s.failures.add(time.Now())
@@ -55,15 +58,15 @@ func (d *Dispatcher) tell(r Report, failures int) {
 		if failures > 1 {
 			attrs = append(attrs, "and_others", failures-1)
 		}
-		d.cfg.Log.Log(ctx, level, attemptMessage(r.Outcome.Verdict, r.Next), attrs...)
+		d.cfg.Log.Log(ctx, level, attemptMessage(&r), attrs...)
 	}
 	if d.cfg.OnAttempt != nil {
 		d.cfg.OnAttempt(r)
 	}
 }
 
-func attemptMessage(v Verdict, next time.Time) string {
-	switch {
+func attemptMessage(r *Report) string {
+	switch v := r.Outcome.Verdict; {
 	case v == Delivered:
 		return "delivered"
 	case v == Gone:
@@ -74,7 +77,9 @@ func attemptMessage(v Verdict, next time.Time) string {
 		return "delivery dropped: the target wants no more attempts of it"
 	case v == Wait:
 		return "the target asks for time: its subscription waits"
-	case next.IsZero():
+	case r.Dropped != 0:
+		return "attempt failed: nothing is sent to the subscription any more"
+	case r.Next.IsZero():
 		return "delivery failed: the schedule is over"
 	}
 	return "attempt failed"

@@ -87,7 +87,7 @@ func TestWhatIsForgottenIsNotLookedInto(t *testing.T) {
 		t.Fatal("it is not looked into")
 	}
 	// Its only row is finished while the look is under way; the store does not answer the look.
-	d.fetched(s, nil, look.Now)
+	d.fetched(s, Look{}, nil, look.Now)
 	d.mu.Lock()
 	d.dropIdle(s)
 	next := d.subscription(sub)
@@ -101,7 +101,7 @@ func TestWhatIsForgottenIsNotLookedInto(t *testing.T) {
 		if got != next {
 			t.Error("a forgotten subscription is looked into")
 		}
-		d.fetched(got, nil, time.Time{})
+		d.fetched(got, Look{}, nil, time.Time{})
 	}
 }
 
@@ -122,7 +122,7 @@ func TestWhatHasEnoughIsNotLookedInto(t *testing.T) {
 	for i := range look.Rows {
 		due = append(due, Due{Event: &mapping.Event{ID: fmt.Sprint(i), Position: cdc.Position{Epoch: 1, Commit: cdc.LSN(i + 1)}}, Key: int64(i)})
 	}
-	d.fetched(s, due, look.Now)
+	d.fetched(s, Look{}, due, look.Now)
 	if got, again, _ := d.toFetch(time.Now()); got != nil {
 		t.Errorf("with %d rows ready it is looked into for %d more", s.due.len(), again.Rows)
 	}

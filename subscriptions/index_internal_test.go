@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/secret"
@@ -136,5 +137,17 @@ func TestIndexUnpacksOnceForABatch(t *testing.T) {
 		if len(x.whole) > wholeMax+1 || cap(x.recent) > 8*wholeMax {
 			t.Fatalf("%d are held unpacked afterwards, in a list for %d", len(x.whole), cap(x.recent))
 		}
+	}
+}
+
+// TestUnsetFieldsCostNothing: a hundred thousand subscriptions pay for no field that they do not have.
+func TestUnsetFieldsCostNothing(t *testing.T) {
+	t.Parallel()
+	if size := unsafe.Sizeof(entry{}); size > 56 {
+		t.Errorf("an entry has %d bytes", size)
+	}
+	s := &Subscription{ID: "sub_1", TargetURL: "https://example.com/", State: Active}
+	if n, texts := len(appendPacked(nil, s)), len(s.ID)+len(s.TargetURL)+len(s.State); n-texts > 8 {
+		t.Errorf("the texts take %d bytes beyond their own %d", n-texts, texts)
 	}
 }

@@ -11,7 +11,7 @@ func (v *viewer) checkFilter(text string) error {
 	if text == "" {
 		return nil
 	}
-	p := mapping.CheckFilter(text, []*mapping.Shape{v.mapper.Shape(v.own.Name)})
+	p := mapping.CheckFilter(text, []*mapping.FilterShape{v.mapper.FilterShape(v.own.Name)})
 	if p == nil {
 		return nil
 	}

@@ -186,6 +186,18 @@ func TestLeasesEnd(t *testing.T) {
 	if err != nil || got.Before != subscriptions.Shadow || got.Disabled == nil || !got.Disabled.Since.Equal(got.ExpiresAt) {
 		t.Errorf("%+v, %v", got, err)
 	}
+	// The expired ones take no room of their account's, up to a point.
+	for i, most := range []int{1, 1, 2} {
+		err := s.Create(ctx, leased("0", time.Now().Add(time.Hour)), most)
+		if full := i == 1; errors.Is(err, subscriptions.ErrTooMany) != full || !full && err != nil {
+			t.Errorf("one more, with room for %d: %v", most, err)
+		}
+	}
+	exec(t, conn, `UPDATE subscription SET account = '0' WHERE id IN (SELECT id FROM subscription WHERE state = 'expired' LIMIT 40)`)
+	if err := s.Create(ctx, leased("0", time.Now().Add(time.Hour)), 4); !errors.Is(err, subscriptions.ErrTooMany) {
+		t.Errorf("with 40 expired: %v", err)
+	}
+	exec(t, conn, `DELETE FROM subscription WHERE account = '0' AND state = 'active'`)
 	page, _, err := s.List(ctx, subscriptions.Query{Scope: adminScope, State: subscriptions.Expired, Limit: 1000})
 	if err != nil || len(page) != len(over)+1 {
 		t.Errorf("%d are listed, %v", len(page), err)

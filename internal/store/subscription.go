@@ -94,19 +94,23 @@ func (s *Store) Create(ctx context.Context, x *subscriptions.Subscription, most 
 	return s.create(ctx, x, most, making{})
 }
 
+// expiredMost bounds the subscriptions of an account with those that are expired: so many times what it may have beside.
+const expiredMost = 10
+
 // roomFor says whether an account may have one more. Those who ask at once wait for each other.
 func roomFor(ctx context.Context, tx pgx.Tx, x *subscriptions.Subscription, most int) error {
 	if most == 0 || x.Admin {
 		return nil
 	}
-	var has int
+	var has, live int
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('rowhook subscriptions of'), hashtext($1))`, x.Account); err != nil {
 		return err
 	}
-	if err := tx.QueryRow(ctx, `SELECT count(*) FROM subscription WHERE deleted_at IS NULL AND account = $1`, x.Account).Scan(&has); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE state <> 'expired') FROM subscription WHERE deleted_at IS NULL AND account = $1`,
+		x.Account).Scan(&has, &live); err != nil {
 		return err
 	}
-	if has >= most {
+	if live >= most || has >= expiredMost*most {
 		return subscriptions.ErrTooMany
 	}
 	return nil
