@@ -142,7 +142,13 @@ func TestLeasesEnd(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	db := pgtest.Database(t)
-	s, other, conn := open(t, db), open(t, db), connect(t, db)
+	s, conn := open(t, db), connect(t, db)
+	// The other one has its source in another database: its clock counts, and changes are announced there.
+	other, err := Open(ctx, Config{URL: secret.String(db), SourceURL: secret.String(pgtest.Database(t)), Schema: "rowhook"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
 	in := func(account string, state subscriptions.State, end time.Duration) *subscriptions.Subscription {
 		x := leased(account, time.Now().Add(time.Hour))
 		x.State = state
