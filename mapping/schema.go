@@ -55,11 +55,17 @@ func (c *compiled) shape(event string, labels map[uint32][]string) *Shape {
 	if kind := c.bound.root.kind; d.is != surely && kind != nodeObject && kind != nodeList {
 		s.Data = s.Data.OrNull() // what is at the top is never left out
 	}
-	if event != c.created && event != c.deleted {
+	if event != c.created && event != c.deleted && x.keepsOwner(c.bound) {
 		s.Previous = x.previous(&c.bound.root)
-		s.Changed, _ = x.changed(&c.bound.root)
+		s.Changed, _ = x.changed(&c.bound.root, c.bound.accountColumns)
 	}
 	return s
+}
+
+// keepsOwner says whether the log tells that an update has left an instance with its account: else nothing is told of what it
+// was.
+func (x *shaper) keepsOwner(b *bound) bool {
+	return b.account == nil || x.whole || !slices.ContainsFunc(b.accountColumns, func(i int) bool { return !x.columns[i].Identity })
 }
 
 // presence says whether a member is there. The greater, the surer.
@@ -103,13 +109,7 @@ func (x *shaper) node(n *node) described {
 	case nodeExpression:
 		return described{schema: n.program.resultSchema(), is: x.computed(n.program)}
 	case nodeText:
-		d := described{schema: schema.Of(schema.String), is: surely}
-		for i := range n.nodes {
-			if part := &n.nodes[i]; part.kind != nodeLiteral {
-				d.is = min(d.is, x.node(part).is)
-			}
-		}
-		return d
+		return x.text(n)
 	case nodeRelation:
 		return described{schema: x.relation(n.link), is: x.reaches(n.link)}
 	case nodeAPI:
@@ -119,8 +119,27 @@ func (x *shaper) node(n *node) described {
 	case nodeList:
 		return x.list(n)
 	}
-	// What the config says in so many words may have come from the environment: only its type is told.
-	return described{schema: schema.Infer(n.json), is: surely}
+	// What the config says in so many words may have come from the environment: only its type is told, and who may see a body
+	// sees it there.
+	return described{schema: schema.Infer(n.json).Exemplified(n.json), is: surely}
+}
+
+func (x *shaper) text(n *node) described {
+	is, example := surely, []byte{'"'}
+	for i := range n.nodes {
+		part := &n.nodes[i]
+		if part.kind == nodeLiteral {
+			example = append(example, part.json...)
+			continue
+		}
+		d, name := x.node(part), ""
+		if part.kind == nodeColumn {
+			name = x.columns[part.column].Name
+		}
+		is = min(is, d.is)
+		example = appendEscaped(example, textOfJSON(d.schema.Example(name, false)))
+	}
+	return described{schema: schema.Of(schema.String).Exemplified(append(example, '"')), is: is}
 }
 
 func (x *shaper) column(i int) *schema.Schema {
@@ -278,8 +297,9 @@ func (x *shaper) previous(n *node) *schema.Schema {
 	return s
 }
 
-// changed is the way to a leaf that updates change: a text if there is one, for whoever looks at it.
-func (x *shaper) changed(n *node) (path []string, text bool) {
+// changed is the way to a leaf that updates change: a text if there is one, for whoever looks at it. What says whose the row is
+// changes by a delete and a create.
+func (x *shaper) changed(n *node, owner []int) (path []string, text bool) {
 	for i := range n.nodes {
 		if n.kind != nodeObject {
 			break
@@ -287,8 +307,8 @@ func (x *shaper) changed(n *node) (path []string, text bool) {
 		var to []string
 		var isText bool
 		if child := &n.nodes[i]; child.kind == nodeObject {
-			to, isText = x.changed(child)
-		} else if child.kind == nodeColumn && x.tells(child) {
+			to, isText = x.changed(child, owner)
+		} else if child.kind == nodeColumn && x.tells(child) && !slices.Contains(owner, child.column) {
 			s := x.column(child.column)
 			to, isText = []string{}, len(s.Type) > 0 && s.Type[0] == schema.String && s.Format == ""
 			if s.IsAny() {

@@ -185,6 +185,12 @@ public.lines: {columns: {id: bigint not null, deal_id: bigint, price: "numeric n
 			t.Errorf("%s\ngot  %s\nwant %s", event, have, want)
 		}
 	}
+	// A body has what the config says in so many words, and so has an example of one.
+	of, _ := m.Shape("deal.create", nil)
+	if body := string(of.Data.Example("deal", false)); !strings.Contains(body, `"kind":"sk_live_1"`) || !strings.Contains(body, `"note":"Deal text"`) ||
+		!strings.Contains(body, `"fixed":{"a":[1,"x"],"b":null}`) {
+		t.Errorf("the example is %s", body)
+	}
 	if _, ok := m.Shape("deal.won", nil); ok {
 		t.Error("an event that is not there has a schema")
 	}

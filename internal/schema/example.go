@@ -17,6 +17,9 @@ func (s *Schema) Example(name string, another bool) []byte {
 
 func (s *Schema) example(b *bytes.Buffer, name string, another bool) {
 	switch {
+	case s.value != nil:
+		b.Write(s.value)
+		return
 	case s.Const != nil:
 		write(b, s.Const)
 		return

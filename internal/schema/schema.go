@@ -41,6 +41,15 @@ type Schema struct {
 	AnyOf           []*Schema  `json:"anyOf,omitempty"`
 	If              *Schema    `json:"if,omitempty"`
 	Else            *Schema    `json:"else,omitempty"`
+	// value is what examples have; no document holds it.
+	value []byte
+}
+
+// Exemplified is s with a JSON value that its examples have. It is not in the document.
+func (s *Schema) Exemplified(value []byte) *Schema {
+	out := *s
+	out.value = value
+	return &out
 }
 
 // Types are those that a value may have: one is written as a text.

@@ -30,6 +30,7 @@ func TestExample(t *testing.T) {
 		{Either(Of(Object), Of(String)), `{}`, `{}`},
 		{&Schema{Type: Types{String}, Pattern: "^[0-9a-f]{40}$"}, `"0000000100000000016b37480000000000000000"`, `"0000000100000000016b37480000000000000001"`},
 		{Of(Array), `[]`, `[]`},
+		{Of(String).Exemplified([]byte(`"contact"`)).OrNull(), `"contact"`, `"contact"`},
 		{object, `{"email":"ada@example.com","when":"2026-01-31T09:30:00Z","tags":["text"]}`,
 			`{"email":"ada.lovelace@example.com","when":"2026-01-30T08:00:00Z","tags":["another text"]}`},
 	} {
@@ -39,6 +40,9 @@ func TestExample(t *testing.T) {
 				t.Errorf("got %s, want %s", got, want)
 			}
 			valid(t, c.schema, got)
+			if text, err := json.Marshal(c.schema); err != nil || bytes.Contains(text, []byte(`"contact"`)) {
+				t.Errorf("the document holds an example: %s (%v)", text, err)
+			}
 		}
 	}
 }
