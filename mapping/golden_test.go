@@ -100,6 +100,7 @@ func goldenRun(t *testing.T, sections map[string]string) string {
 	for _, line := range m.Untold() {
 		fmt.Fprintln(&out, line)
 	}
+	checkExamples(t, m)
 	related := loadRelated(t, sections["related"], tables)
 	related.api = sections["api"]
 	for _, c := range loadChanges(t, sections["changes"], relations) {

@@ -107,6 +107,18 @@ func checkShape(t testing.TB, m *Mapper, e *Event) {
 	}
 }
 
+// checkExamples validates what would be shown of each event without a row.
+func checkExamples(t testing.TB, m *Mapper) {
+	t.Helper()
+	for _, e := range m.Types() {
+		of, _ := m.Shape(e.Name, nil)
+		example := append(append([]byte(`{"data":`), of.Data.Example(e.Resource, false)...), '}')
+		if err := fits(t, shapedBody(of), true, example); err != nil {
+			t.Errorf("the example of %s is not valid: %v\n%s", e.Name, err, example)
+		}
+	}
+}
+
 // checkTypeSchema validates what an encoder made of a value that is not null.
 func checkTypeSchema(t *testing.T, c cdc.Column, f *format, value string, null bool) {
 	t.Helper()

@@ -85,6 +85,8 @@ func (s *Server) offered(name string) (client.EventType, error) {
 	var names []string
 	for i := range catalogue {
 		switch o := &catalogue[i]; {
+		case o.Name == name && o.Reason != "":
+			return client.EventType{}, refusal{notFound("the event is offered to nobody: " + o.Reason)}
 		case o.Reason != "":
 		case o.Name == name:
 			return listed(o), nil

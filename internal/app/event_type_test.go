@@ -38,6 +38,9 @@ const eventTypeConfig = `
       contact: {table: contacts, foreign_key: contact_id, columns: [id, last_name, created_at]}
       lines: {table: lines, foreign_key: deal_id, many: true, columns: [id, price]}
     events: {deal.won: 'stage == "won" && old.stage != "won"', deal.big: amount > 100}
+  line:
+    table: lines
+    events: {line.risen: price > old.price}
 `
 
 const eventTypeSchema = `
@@ -146,7 +149,7 @@ func TestEventType(t *testing.T) {
 
 	t.Run("synthetic", func(t *testing.T) {
 		types, err := r.admin().EventTypes(t.Context())
-		if err != nil || len(types) != 14 {
+		if err != nil || len(types) != 18 {
 			t.Fatalf("%v %v", types, err)
 		}
 		for _, e := range types {
@@ -189,6 +192,9 @@ func TestEventType(t *testing.T) {
 			if a := r.get(path, ""); a.status != status {
 				t.Errorf("%s: %d %s", path, a.status, a.body)
 			}
+		}
+		if a := r.get("/event-type/line.risen/", adminToken); a.status != http.StatusNotFound || !strings.Contains(string(a.body), "offered to nobody: the replication stream") {
+			t.Errorf("%d %s", a.status, a.body)
 		}
 		for path, status := range map[string]int{
 			"/event-type/note.create/sample": 403, "/event-type/contact.truncate/sample": 403, "/event-type/deal.update/sample?account=2": 400,
