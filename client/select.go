@@ -10,7 +10,7 @@ import (
 type Filter struct {
 	// Event selects those that get an event (contact.create), or that hold an entry such as deal.* as it is.
 	Event string
-	// State is active or disabled.
+	// State is active, disabled, pending or expired.
 	State string
 	// TargetHost is the host of their targets, without a port.
 	TargetHost string

@@ -27,16 +27,22 @@ type Subscription struct {
 	IgnoreSources []string `json:"ignore_sources,omitzero"`
 	// ExpiresAt ends it: it gets what is committed before. Nil is no end.
 	ExpiresAt *time.Time `json:"expires_at,omitzero"`
-	// State can be sent as active, or shadow, to which nothing is sent; received it may be disabled or expired too.
+	// State can be sent as active, or shadow, to which nothing is sent; received it may be pending, disabled or expired too.
 	// DisabledReason and the other times are read-only.
-	State          string            `json:"state,omitzero"`
-	DisabledReason *DisabledReason   `json:"disabled_reason,omitzero"`
-	Delivery       Delivery          `json:"delivery,omitzero"`
-	Name           string            `json:"name,omitzero"`
-	Description    string            `json:"description,omitzero"`
-	Metadata       map[string]string `json:"metadata,omitzero"`
-	CreatedAt      time.Time         `json:"created_at,omitzero"`
-	UpdatedAt      time.Time         `json:"updated_at,omitzero"`
+	State          string          `json:"state,omitzero"`
+	DisabledReason *DisabledReason `json:"disabled_reason,omitzero"`
+	Delivery       Delivery        `json:"delivery,omitzero"`
+	// Verification is secret or challenge where the target is asked whether it agrees, else none. VerificationStatus, which is
+	// read-only, is how far that has come.
+	Verification       string              `json:"verification,omitzero"`
+	VerificationStatus *VerificationStatus `json:"verification_status,omitzero"`
+	// NotifyEnd lets rowhook tell the target, by a DELETE, that the subscription is over.
+	NotifyEnd   bool              `json:"notify_end,omitzero"`
+	Name        string            `json:"name,omitzero"`
+	Description string            `json:"description,omitzero"`
+	Metadata    map[string]string `json:"metadata,omitzero"`
+	CreatedAt   time.Time         `json:"created_at,omitzero"`
+	UpdatedAt   time.Time         `json:"updated_at,omitzero"`
 	// Secret signs. It is received once, from Create.
 	Secret string `json:"secret,omitzero"`
 }
@@ -57,6 +63,18 @@ type DisabledReason struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
+}
+
+// VerificationStatus is how far the verification of a target has come.
+type VerificationStatus struct {
+	Attempts    int        `json:"attempts"`
+	LastAttempt *time.Time `json:"last_attempt"`
+	// LastError is why the last attempt did not confirm; empty where the target has taken it.
+	LastError string `json:"last_error"`
+	// NextAttempt is nil where no more are made. ExpiresAt is until when the target may confirm.
+	NextAttempt *time.Time `json:"next_attempt"`
+	ExpiresAt   *time.Time `json:"expires_at"`
+	ConfirmedAt *time.Time `json:"confirmed_at"`
 }
 
 // Delivery overrides rowhook's defaults of delivery; what is zero does not.

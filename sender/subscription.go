@@ -121,7 +121,7 @@ func (d *Dispatcher) configure(s *subscription) {
 	to := s.sub
 	s.target, s.broken = nil, nil
 	s.dropped = dropReasonOf(to)
-	s.timeout, s.retries, s.slots = d.cfg.Timeout, d.cfg.Retries, d.cfg.PerSubscription
+	s.timeout, s.retries, s.slots = d.cfg.Timeout, retriesOf(to, d.cfg.Retries), d.cfg.PerSubscription
 	ordering := d.cfg.Ordering
 	if o := to.Delivery.Ordering; o != "" {
 		ordering = o
@@ -129,16 +129,6 @@ func (d *Dispatcher) configure(s *subscription) {
 	s.ordered = ordering != subscriptions.OrderingNone
 	if t := to.Delivery.Timeout; t != nil {
 		s.timeout = time.Duration(*t)
-	}
-	if r := to.Delivery.Retries; r != nil {
-		if r.IsCount {
-			s.retries = s.retries[:min(max(r.Count, 0), len(s.retries))]
-		} else {
-			s.retries = make([]time.Duration, len(r.Waits))
-			for i, w := range r.Waits {
-				s.retries[i] = time.Duration(w)
-			}
-		}
 	}
 	if n := to.Delivery.MaxInFlight; n > 0 {
 		s.slots = n
@@ -148,6 +138,22 @@ func (d *Dispatcher) configure(s *subscription) {
 		s.window = windowBegin
 	}
 	s.window = min(s.window, s.slots)
+}
+
+// retriesOf is the schedule of a subscription, where that of the config is all.
+func retriesOf(s *subscriptions.Subscription, all []time.Duration) []time.Duration {
+	r := s.Delivery.Retries
+	switch {
+	case r == nil:
+		return all
+	case r.IsCount:
+		return all[:min(max(r.Count, 0), len(all))]
+	}
+	waits := make([]time.Duration, len(r.Waits))
+	for i, w := range r.Waits {
+		waits[i] = time.Duration(w)
+	}
+	return waits
 }
 
 // prepare makes what an attempt needs.

@@ -70,13 +70,15 @@ func (s *Subscription) Disable(by, reason string, now time.Time) {
 	s.stop(Disabled, DisabledReason{By: by, Reason: reason, Since: now.UTC().Truncate(time.Microsecond)})
 }
 
-// Enable lets a disabled s go on: it gets what commits from then on. The error is ErrLeaseOver.
+// Enable lets a disabled s go on, in the state that it had before: it gets what commits from then on. One whose target has not agreed
+// is pending instead, and its target is asked again, from the beginning. The error is ErrLeaseOver.
 func (s *Subscription) Enable(now time.Time) error {
-	if s.State == Expired || s.State == Disabled && s.LeaseOver(now) {
+	stopped := s.State == Disabled || s.State == Pending || s.lapsed()
+	switch {
+	case s.State == Expired && !stopped, stopped && s.LeaseOver(now):
 		return ErrLeaseOver
-	}
-	if s.State == Disabled {
-		s.resume()
+	case stopped:
+		s.resume(now)
 	}
 	return nil
 }

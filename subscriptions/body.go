@@ -32,16 +32,15 @@ const (
 // members are the names that a body may have, for finding the nearest.
 var members = []string{
 	"events", "event", "target_url", "resource_id", "secret", "delivery", "account", "name", "description", "metadata",
-	"ignore_sources", "filter", "expires_at", "state",
+	"ignore_sources", "filter", "expires_at", "state", "verification", "notify_end",
 }
 
 // readOnly are the members that GET gives and nobody sets.
-var readOnly = []string{"id", "disabled_reason", "filter_error", "created_at", "updated_at"}
+var readOnly = []string{"id", "disabled_reason", "filter_error", "verification_status", "created_at", "updated_at"}
 
 // later tells the members of later versions with what their default is: a body that says no more than that is taken.
 var later = map[string]func(any) bool{
-	"verification": func(v any) bool { return isEmpty(v) || v == "none" },
-	"request":      isDefaultRequest,
+	"request": isDefaultRequest,
 }
 
 // isDefaultRequest says whether a request block asks for what is sent anyway.
@@ -101,6 +100,10 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 		case "metadata":
 			s.Metadata = readMetadata(v, m)
 		case "filter": // read when the events are known
+		case "verification":
+			readVerification(s, v, m)
+		case "notify_end":
+			s.NotifyEnd = readBool(m, "notify_end", v)
 		case "account": // read before: the rules for it differ
 		default:
 			readOther(member, m)
@@ -124,6 +127,9 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 	}
 	if v, ok := o.get("filter"); ok {
 		r.readFilter(s, old, v, m)
+	}
+	if v, ok := o.get("target_url"); ok && v == nil && s.Verification != "" {
+		m.add("verification", `is %s, and there is no target to ask: leave it out where "target_url" is null`, quote(s.Verification))
 	}
 	if !hasTarget {
 		m.add("target_url", `"target_url" is required: give the https URL to send to, or null for a feed without a target`)

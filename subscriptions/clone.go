@@ -13,6 +13,7 @@ func (s *Subscription) Clone() *Subscription {
 	c.Secrets = slices.Clone(s.Secrets)
 	c.Delivery = s.Delivery.clone()
 	c.Metadata = maps.Clone(s.Metadata)
+	c.VerificationStatus = s.VerificationStatus.clone()
 	if s.Disabled != nil {
 		d := *s.Disabled
 		c.Disabled = &d

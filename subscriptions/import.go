@@ -56,6 +56,11 @@ func (r Rules) Import(body []byte) (*Import, error) {
 	if err := m.err(); err != nil {
 		return nil, err
 	}
+	if s.Verification != "" {
+		// It has agreed where it comes from.
+		s.verify(time.Now())
+		s.Confirm(time.Now())
+	}
 	if x.SecretGiven = len(s.Secrets) > 0; !x.SecretGiven {
 		s.Secrets = []SigningSecret{{Secret: NewSecret()}}
 	}
@@ -103,7 +108,7 @@ func importedReason(v any) string {
 // that was given.
 func (x *Import) Differs(found *Subscription) []Mistake {
 	var m mistakes
-	skip := []string{"id", "updated_at", "disabled_reason", "target_url"}
+	skip := []string{"id", "updated_at", "disabled_reason", "filter_error", "verification_status", "target_url"}
 	if !x.StateGiven {
 		skip = append(skip, "state")
 	}

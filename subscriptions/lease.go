@@ -46,27 +46,33 @@ func (s *Subscription) Expire() {
 	s.stop(Expired, DisabledReason{By: ByLease, Reason: "expires_at has passed", Since: s.ExpiresAt.UTC()})
 }
 
-// stop takes s out of what is matched; goOn is its reverse.
+// stop takes s out of what is matched; resume is its reverse.
 func (s *Subscription) stop(state State, why DisabledReason) {
 	if s.State == Disabled || s.State == Expired {
 		return
 	}
-	if s.State != Active {
-		s.Before = s.State
+	if s.State == Shadow {
+		s.Before = Shadow
 	}
 	s.State, s.Disabled = state, &why
 }
 
-func (s *Subscription) goOn() {
-	s.State, s.Before, s.Disabled = Active, "", nil
+// goOn makes s active, or a shadow. One that is to be active, and whose target has not agreed, asks it first.
+func (s *Subscription) goOn(state State, now time.Time) {
+	s.State, s.Before, s.Disabled = state, "", nil
+	if state == Active && s.Unverified() && s.TargetURL != "" {
+		s.State = Pending
+		s.verify(now)
+	}
 }
 
 // resume is goOn to where it was before it stopped.
-func (s *Subscription) resume() {
-	before := s.Before
-	if s.goOn(); before != "" {
-		s.State = before
+func (s *Subscription) resume(now time.Time) {
+	before := Active
+	if s.Before == Shadow {
+		before = Shadow
 	}
+	s.goOn(before, now)
 }
 
 // Silent says whether nothing is ever sent of what s matches as it is, and why. One that was a shadow when it stopped
@@ -137,6 +143,8 @@ func patchState(s *Subscription, patch object, m *mistakes) {
 	case !slices.Contains(States, State(text)): // readState says so
 	case s.State == Expired && !extended && slices.Contains(chosen, State(text)):
 		m.add("state", `is "expired": give an expires_at in the future, or null, with it`)
+	case s.State == Pending && slices.Contains(chosen, State(text)):
+		m.add("state", `is "pending": its target has not agreed yet`)
 	case s.State == Disabled && slices.Contains(chosen, State(text)):
 		m.add("state", `is "disabled": POST to …/enable lets the subscription go on`)
 	case State(text) == Disabled:
@@ -148,13 +156,15 @@ func patchState(s *Subscription, patch object, m *mistakes) {
 
 // revive lets an expired one go on whose end was moved, in the state of the body where that names one.
 func revive(s *Subscription, o object) {
-	if s.State != Expired || s.LeaseOver(time.Now()) {
+	now := time.Now()
+	if s.State != Expired || s.lapsed() || s.LeaseOver(now) {
 		return
 	}
-	s.resume()
 	if text, ok := o.get("state"); ok && slices.Contains(chosen, State(textOf(text))) {
-		s.State = State(textOf(text))
+		s.goOn(State(textOf(text)), now)
+		return
 	}
+	s.resume(now)
 }
 
 func textOf(v any) string {

@@ -45,6 +45,7 @@ func (r Rules) New(body []byte) (*Subscription, error) {
 	if len(s.Secrets) == 0 {
 		s.Secrets = []SigningSecret{{Secret: NewSecret()}}
 	}
+	s.goOn(s.State, time.Now())
 	return s, nil
 }
 
@@ -125,6 +126,7 @@ func (r Rules) rewrite(s *Subscription, o object, m *mistakes) error {
 	next.Name, next.Description, next.Metadata = "", "", nil
 	next.Filter = ""
 	next.ExpiresAt = time.Time{}
+	next.Verification, next.NotifyEnd = "", false
 	r.read(next, s, o, m)
 	revive(next, o)
 	if err := m.err(); err != nil {
@@ -133,6 +135,7 @@ func (r Rules) rewrite(s *Subscription, o object, m *mistakes) error {
 	if next.Filter != s.Filter {
 		next.FilterError = nil
 	}
+	next.reverify(s, time.Now())
 	*s = *next
 	return nil
 }
@@ -178,6 +181,8 @@ func writable(s *Subscription) object {
 		{"ignore_sources", sources},
 		{"filter", s.Filter},
 		{"delivery", writableDelivery(s.Delivery)},
+		{"verification", shownVerification(s.Verification)},
+		{"notify_end", s.NotifyEnd},
 		{"name", s.Name},
 		{"description", s.Description},
 		{"metadata", metadata},

@@ -45,7 +45,13 @@ type Subscription struct {
 	ExpiresAt time.Time
 	// Disabled tells why a disabled or expired subscription is that.
 	Disabled *DisabledReason
-	Name     string
+	// Verification is how its target is asked whether it wants what is sent: VerifySecret, VerifyChallenge, or empty.
+	// VerificationStatus is how far that has come.
+	Verification       string
+	VerificationStatus *VerificationStatus
+	// NotifyEnd lets rowhook tell the target, by a DELETE, that the subscription is over.
+	NotifyEnd bool
+	Name      string
 	// Description and Metadata are the owner's own.
 	Description string
 	Metadata    map[string]string
@@ -70,11 +76,13 @@ const (
 	Active   State = "active"
 	Shadow   State = "shadow"
 	Disabled State = "disabled"
-	Expired  State = "expired"
+	// Pending waits for its target to agree. Expired is over: its lease has ended, or its target did not agree.
+	Pending State = "pending"
+	Expired State = "expired"
 )
 
 // States are all of them.
-var States = []State{Active, Shadow, Disabled, Expired}
+var States = []State{Active, Shadow, Pending, Disabled, Expired}
 
 // DisabledReason tells who disabled a subscription, why and since when.
 type DisabledReason struct {

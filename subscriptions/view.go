@@ -13,20 +13,25 @@ type View struct {
 	Account *string  `json:"account"`
 	Events  []string `json:"events"`
 	// TargetURL is null for feed only.
-	TargetURL      *string           `json:"target_url"`
-	ResourceID     *string           `json:"resource_id"`
-	Filter         *string           `json:"filter"`
-	FilterError    *FilterError      `json:"filter_error"`
-	IgnoreSources  []string          `json:"ignore_sources"`
-	ExpiresAt      *time.Time        `json:"expires_at"`
-	State          State             `json:"state"`
-	DisabledReason *DisabledReason   `json:"disabled_reason"`
-	Delivery       DeliveryOptions   `json:"delivery"`
-	Name           string            `json:"name"`
-	Description    string            `json:"description"`
-	Metadata       map[string]string `json:"metadata"`
-	CreatedAt      time.Time         `json:"created_at"`
-	UpdatedAt      time.Time         `json:"updated_at"`
+	TargetURL      *string         `json:"target_url"`
+	ResourceID     *string         `json:"resource_id"`
+	Filter         *string         `json:"filter"`
+	FilterError    *FilterError    `json:"filter_error"`
+	IgnoreSources  []string        `json:"ignore_sources"`
+	ExpiresAt      *time.Time      `json:"expires_at"`
+	State          State           `json:"state"`
+	DisabledReason *DisabledReason `json:"disabled_reason"`
+	Delivery       DeliveryOptions `json:"delivery"`
+	// Verification is none, secret or challenge.
+	Verification string `json:"verification"`
+	// VerificationStatus is null where there is nothing to verify.
+	VerificationStatus *VerificationStatus `json:"verification_status"`
+	NotifyEnd          bool                `json:"notify_end"`
+	Name               string              `json:"name"`
+	Description        string              `json:"description"`
+	Metadata           map[string]string   `json:"metadata"`
+	CreatedAt          time.Time           `json:"created_at"`
+	UpdatedAt          time.Time           `json:"updated_at"`
 	// Secret is there only in the answer to the request that made it.
 	Secret string `json:"secret,omitempty"`
 }
@@ -51,6 +56,7 @@ func (s *Subscription) Shown(withSecret bool) View {
 		expires := s.ExpiresAt.UTC()
 		v.ExpiresAt = &expires
 	}
+	v.Verification, v.VerificationStatus, v.NotifyEnd = shownVerification(s.Verification), s.VerificationStatus.shown(), s.NotifyEnd
 	if s.ResourceID != "" {
 		resourceID := s.ResourceID
 		v.ResourceID = &resourceID

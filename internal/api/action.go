@@ -16,7 +16,7 @@ var (
 )
 
 // actions are what can be done to a subscription beside changing it, by the last part of the path.
-var actions = map[string]route{"rotate-secret": rotateSecret, "enable": enable, "disable": disable, "ping": ping}
+var actions = map[string]route{"rotate-secret": rotateSecret, "enable": enable, "disable": disable, "ping": ping, "confirm": confirm}
 
 func (s *Server) rotateSecret(c call) (answer, error) {
 	body, err := optionalBody(c.r)
@@ -70,6 +70,9 @@ func (s *Server) ping(c call) (answer, error) {
 	}
 	if s.config.Ping == nil {
 		return notFound("there is no such route: see the documentation of the API"), nil
+	}
+	if sub.Unverified() {
+		return answer{}, Conflict("its target has not agreed to anything yet: enable asks it again")
 	}
 	pinged, err := s.config.Ping(c.r.Context(), sub)
 	if err != nil {

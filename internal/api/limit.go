@@ -63,8 +63,12 @@ func (l *limiter) allow(scope subscriptions.Scope, now time.Time) (time.Duration
 }
 
 func tooMany(wait time.Duration) answer {
+	return tooManyOf("this account has sent too many requests: wait as long as Retry-After says", wait)
+}
+
+func tooManyOf(detail string, wait time.Duration) answer {
 	seconds := strconv.Itoa(int(math.Ceil(wait.Seconds())))
-	a := problem(http.StatusTooManyRequests, "this account has sent too many requests: wait as long as Retry-After says")
+	a := problem(http.StatusTooManyRequests, detail)
 	a.header("Retry-After", seconds)
 	return a
 }

@@ -43,6 +43,9 @@ type Config struct {
 	DeadLetters DeadLetters
 	// Ping sends a message to the subscription's target at once, and tells how that ended. Nil is no such route.
 	Ping func(ctx context.Context, s *subscriptions.Subscription) (*client.Pinged, error)
+	// Confirm confirms a subscription by the secret that its target was given; what is not right is subscriptions.ErrNotFound.
+	// Nil is no such route.
+	Confirm func(ctx context.Context, id string, value secret.String) error
 	// Metrics serves /metrics. Nil is none.
 	Metrics http.Handler
 	// Log gets a line for each request. Nil is none.
@@ -67,6 +70,8 @@ type Server struct {
 	logins  []login
 	log     *slog.Logger
 	limiter *limiter
+	// confirmClients and confirmIDs bound the requests to confirm, which need no login.
+	confirmClients, confirmIDs *limiter
 	// lookups are those of tokens that are under way.
 	lookups chan struct{}
 }
@@ -77,7 +82,7 @@ const lookupsAtOnce = 2
 // New makes a server of the config.
 func New(c Config) *Server {
 	s := &Server{config: c, base: "/" + strings.Trim(c.BasePath, "/"), logins: logins(c.Tokens), log: c.Log,
-		limiter: newLimiter(c.AccountRate), lookups: make(chan struct{}, lookupsAtOnce)}
+		limiter: newLimiter(c.AccountRate), confirmClients: newLimiter(confirmsOfClient), confirmIDs: newLimiter(confirmsOfSubscription), lookups: make(chan struct{}, lookupsAtOnce)}
 	if s.base == "/" {
 		s.base = ""
 	}

@@ -84,8 +84,8 @@ func (s *Server) get(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	// What a filter fails on is counted without a new version.
-	if sub.FilterError == nil && tagged(c.r, "If-None-Match", sub, true) {
+	// What a filter fails on is counted without a new version, and so are attempts to verify.
+	if sub.FilterError == nil && !sub.Unverified() && tagged(c.r, "If-None-Match", sub, true) {
 		a := answer{status: http.StatusNotModified}
 		a.header("ETag", tag(sub))
 		return a, nil

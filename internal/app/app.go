@@ -222,6 +222,7 @@ func (a *App) api(cfg *config.Config) *api.Server {
 		Ready:         a.readiness,
 		Resume:        a.resume,
 		Ping:          a.ping,
+		Confirm:       a.confirm,
 		DeadLetters:   deadLetters{a},
 		Metrics:       a.metrics.handler(),
 		Log:           a.log,
@@ -299,6 +300,7 @@ func (a *App) run(ctx context.Context) error {
 
 	d := sender.New(a.senderConfig(a.cfg), st)
 	h.dispatcher = d
+	h.chores = newChores(a, st, d)
 	st.OnChange(func(_ string, _ int64, deleted bool, key int64) {
 		// From when the caller has its answer, nothing is sent any more.
 		if deleted {
@@ -320,6 +322,7 @@ func (a *App) run(ctx context.Context) error {
 	wg.Go(func() { a.leaseLoop(work, st) })
 	wg.Go(func() { muted.loop(work) })
 	wg.Go(func() { failing.loop(work, st) })
+	wg.Go(func() { h.chores.loop(ctx, work) })
 	if a.opts.OnReady != nil {
 		wg.Go(func() { a.tellReady(work) })
 	}
@@ -464,7 +467,10 @@ func (a *App) observe(r sender.Report) {
 func (a *App) gone(ctx context.Context, s *subscriptions.Subscription) {
 	pause := 100 * time.Millisecond
 	for {
-		err := a.store.Load().Delete(ctx, subscriptions.Scope{Admin: true}, s.ID, nil)
+		err := a.store.Load().Delete(ctx, subscriptions.Scope{Admin: true}, s.ID, func(x *subscriptions.Subscription) error {
+			x.NotifyEnd = false // its target has said so itself
+			return nil
+		})
 		if err == nil || errors.Is(err, subscriptions.ErrNotFound) {
 			return
 		}

@@ -34,6 +34,8 @@ type handler struct {
 	toldSize      int64
 	sized         time.Time
 	dispatcher    *sender.Dispatcher
+	// chores are begun by this process as long as it reads the slot.
+	chores *chores
 	// stage gathers the changes of a block, held is of the batch in which the block began that goes on in the next one.
 	stage coalesce.Stage
 	held  taken
@@ -103,6 +105,7 @@ func (h *handler) Begin(ctx context.Context) error {
 	h.unsettled.reset()
 	h.spoken.reset()
 	h.tellSize()
+	h.chores.activate(true)
 	return nil
 }
 
@@ -164,6 +167,7 @@ func (h *handler) tellSize() {
 // End implements cdc.Handler.
 func (h *handler) End() {
 	h.dropHeld()
+	h.chores.activate(false)
 	h.dispatcher.Suspend()
 	h.app.rows.Close()
 	h.app.reads.Close()
@@ -532,6 +536,7 @@ func (h *handler) catchUp(ctx context.Context) error {
 
 // apply brings index and dispatcher to the announcement, when the store has got there. at is its place in the log.
 func (h *handler) apply(ctx context.Context, a subscriptions.Announcement, at cdc.LSN) (bool, error) {
+	defer h.chores.look()
 	row, err := h.announcedRow(ctx, a, at)
 	if errors.Is(err, subscriptions.ErrNotFound) {
 		return false, nil

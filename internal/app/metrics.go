@@ -29,6 +29,8 @@ type metrics struct {
 	latency       prometheus.Histogram
 	reloads       *prometheus.CounterVec
 	asked         *prometheus.CounterVec
+	verifications *prometheus.CounterVec
+	endings       *prometheus.CounterVec
 	gauges        map[*prometheus.Desc]func() float64
 }
 
@@ -52,6 +54,7 @@ func newMetrics(a *App) *metrics {
 		m.droppedTotal.WithLabelValues(reason.String())
 	}
 	m.reloads = newReloads()
+	m.verifications, m.endings = newVerifications(), newEndings()
 	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_application_requests_total",
 		Help: "Requests to the application for ${api.…}, by result: ok, missing (404), failed."}, []string{"result"})
 	for _, result := range []string{askedOK, askedMissing, askedFailed} {
@@ -102,7 +105,7 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
 		func() float64 { return float64(a.reads.Queries()) })
-	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.gapsTotal, m.attemptsTotal, m.droppedTotal, m.attemptTime, m.latency, m.reloads, m.asked, newSlotMetrics(a), newLetterMetrics(a), m,
+	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.gapsTotal, m.attemptsTotal, m.droppedTotal, m.attemptTime, m.latency, m.reloads, m.asked, m.verifications, m.endings, newSlotMetrics(a), newLetterMetrics(a), m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -114,6 +114,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) 
 		DELETE FROM failing f WHERE NOT EXISTS (SELECT FROM subscription s WHERE s.key = f.subscription AND s.deleted_at IS NULL)`); err != nil {
 		return dropped, fmt.Errorf("forget the targets of deleted subscriptions: %w", err)
 	}
+	if err := s.expireUnverified(ctx, before); err != nil {
+		return dropped, fmt.Errorf("remove subscriptions that were never verified: %w", err)
+	}
 	if _, err := s.pool.Exec(ctx, `DELETE FROM subscription WHERE deleted_at < $1`, before); err != nil {
 		return dropped, fmt.Errorf("remove deleted subscriptions: %w", err)
 	}

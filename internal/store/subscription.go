@@ -18,7 +18,7 @@ import (
 
 const subscriptionColumns = `key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, delivery, state, disabled,
 	ignore_sources, name, description, metadata, since::text, created_at, updated_at, deleted_at,
-	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, '')`
+	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, ''), coalesce(verification, ''), notify_end, ` + verificationColumn
 
 // scanSubscription reads subscriptionColumns; deleted says that only the row of a deleted one is left.
 func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, deleted bool, err error) {
@@ -33,7 +33,7 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 	)
 	if err := row.Scan(&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &x.Delivery, &x.State, &x.Disabled,
 		&x.IgnoreSources, &x.Name, &x.Description, &x.Metadata, &since, &x.CreatedAt, &x.UpdatedAt, &deletedAt,
-		&x.Filter, &x.FilterError, &expiresAt, &x.Before); err != nil {
+		&x.Filter, &x.FilterError, &expiresAt, &x.Before, &x.Verification, &x.NotifyEnd, &x.VerificationStatus); err != nil {
 		return nil, false, err
 	}
 	x.ExpiresAt = timeOf(expiresAt)
@@ -49,6 +49,7 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 		return nil, false, fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 	}
 	x.CreatedAt, x.UpdatedAt = x.CreatedAt.UTC(), x.UpdatedAt.UTC()
+	inUTC(x.VerificationStatus)
 	x.Since, err = pglogrepl.ParseLSN(since)
 	return x, deletedAt != nil, err
 }
@@ -124,6 +125,7 @@ func (s *Store) written(x *subscriptions.Subscription, secrets string) pgx.Stric
 		"secrets": secrets, "delivery": x.Delivery,
 		"state": x.State, "state_before": orNull(string(x.Before)), "disabled": x.Disabled, "expires_at": orNever(x.ExpiresAt),
 		"name": x.Name, "description": x.Description, "metadata": metadataOf(x),
+		"verification": orNull(x.Verification), "notify_end": x.NotifyEnd,
 	}
 }
 
@@ -161,15 +163,20 @@ func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most 
 		args["created_at"] = orNever(x.CreatedAt)
 		err = tx.QueryRow(ctx, `
 			INSERT INTO subscription (id, account, events, target_url, target_host, resource_id, filter, ignore_sources, secrets, delivery,
-				state, state_before, disabled, expires_at, name, description, metadata, since, once_key, once_body, created_at)
+				state, state_before, disabled, expires_at, name, description, metadata,
+				verification, notify_end, since, once_key, once_body, created_at)
 			VALUES (@id, @account, @events, @target_url, @target_host, @resource_id, @filter, @ignore_sources, @secrets, @delivery,
-				@state, @state_before, @disabled, @expires_at, @name, @description, @metadata, @since::text::pg_lsn, @once_key, @once_body,
+				@state, @state_before, @disabled, @expires_at, @name, @description, @metadata,
+				@verification, @notify_end, @since::text::pg_lsn, @once_key, @once_body,
 				coalesce(@created_at, now()))
 			RETURNING key, created_at, updated_at`, args).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
 		if err != nil {
 			return err
 		}
 		x.CreatedAt, x.UpdatedAt = x.CreatedAt.UTC(), x.UpdatedAt.UTC()
+		if err := s.saveVerification(ctx, tx, x, nil); err != nil {
+			return err
+		}
 		return s.announce(ctx, tx, subscriptions.Announce(x, s.id))
 	})
 	if errors.Is(err, subscriptions.ErrTooMany) || errors.As(err, new(errLives)) {
@@ -259,7 +266,8 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 		if x, err = s.lockSubscription(ctx, tx, scope, id); err != nil {
 			return err
 		}
-		before := subscriptions.Announce(x.Clone(), s.id)
+		was := x.Clone()
+		before := subscriptions.Announce(was, s.id)
 		if err := change(x); err != nil {
 			return errChange{err}
 		}
@@ -282,12 +290,20 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 				filter_error = CASE WHEN filter IS NOT DISTINCT FROM @filter THEN filter_error END,
 				ignore_sources = @ignore_sources, secrets = @secrets, delivery = @delivery, state = @state, state_before = @state_before,
 				disabled = @disabled, expires_at = @expires_at, name = @name, description = @description, metadata = @metadata,
-				updated_at = now()
+				verification = @verification, notify_end = @notify_end, updated_at = now()
 			WHERE key = @key RETURNING updated_at`, args).Scan(&x.UpdatedAt)
 		if err != nil {
 			return err
 		}
 		x.UpdatedAt = x.UpdatedAt.UTC()
+		if err := s.saveVerification(ctx, tx, x, was.VerificationStatus); err != nil {
+			return err
+		}
+		if x.State == subscriptions.Expired && was.State != subscriptions.Expired {
+			if err := s.addEnding(ctx, tx, x); err != nil {
+				return err
+			}
+		}
 		return s.announce(ctx, tx, subscriptions.Announce(x, s.id))
 	})
 	var mine errChange
@@ -305,7 +321,8 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 // millions could not be deleted at all within the time of a request.
 const deletedAtOnce = 1000
 
-// Delete implements subscriptions.Repository. What is due for the subscription goes with it.
+// Delete implements subscriptions.Repository. What is due for the subscription goes with it. Where when clears NotifyEnd the
+// target is not told.
 func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string, when func(*subscriptions.Subscription) error) error {
 	ctx, cancel := decided(ctx)
 	defer cancel()
@@ -321,6 +338,12 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 			}
 		}
 		x.Version++
+		if err := s.addEnding(ctx, tx, x); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM verification WHERE subscription = $1`, x.Key); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE subscription SET deleted_at = now(), version = $2, target_url = NULL, target_host = NULL, once_key = NULL, once_body = NULL, secrets = '[]', metadata = '{}', name = '', description = '',
 				filter = NULL, filter_error = NULL
