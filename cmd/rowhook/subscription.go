@@ -105,10 +105,10 @@ func (p *program) listCommand(r *remote) *cobra.Command {
 	var f client.Filter
 	cmd := &cobra.Command{Use: "list", Short: "List the subscriptions that the token may see", Args: none}
 	cmd.Flags().StringVar(&f.Event, "event", "", "only those that get this event: contact.create")
-	cmd.Flags().StringVar(&f.State, "state", "", "only those in this state: active, shadow, disabled or expired")
+	cmd.Flags().StringVar(&f.State, "state", "", "only those in this state: active, shadow, pending, disabled or expired")
 	cmd.Flags().StringVar(&f.TargetHost, "target-host", "", "only those with a target at this host")
 	cmd.Flags().StringVar(&f.Name, "name", "", "only those with this in their name")
-	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"active", "shadow", "disabled", "expired"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"active", "shadow", "pending", "disabled", "expired"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := r.client()
 		if err != nil {
@@ -142,6 +142,7 @@ func (p *program) createCommand(r *remote) *cobra.Command {
 	var s client.Subscription
 	var account string
 	var l lease
+	var wait bool
 	cmd := &cobra.Command{
 		Use:   "create --events EVENT[,…] --target-url URL",
 		Short: "Make a subscription; its secret is shown this once",
@@ -154,6 +155,10 @@ func (p *program) createCommand(r *remote) *cobra.Command {
 	cmd.Flags().StringVar(&s.Filter, "filter", "", "only events of which this expression is true: 'data.status == \"won\"'")
 	cmd.Flags().StringVar(&s.Name, "name", "", "a name, for people")
 	l.flags(cmd.Flags())
+	cmd.Flags().StringVar(&s.Verification, "verification", "", "ask the target whether it agrees, before anything is sent: secret or challenge")
+	cmd.Flags().BoolVar(&s.NotifyEnd, "notify-end", false, "tell the target when the subscription is over")
+	cmd.Flags().BoolVar(&wait, "wait", false, "with --verification: wait until the target has agreed, or there is nothing more to wait for")
+	_ = cmd.RegisterFlagCompletionFunc("verification", cobra.FixedCompletions([]string{"none", "secret", "challenge"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := l.apply(&s, time.Now()); err != nil {
 			return err
@@ -172,16 +177,25 @@ func (p *program) createCommand(r *remote) *cobra.Command {
 		if err != nil {
 			return answered(c, err)
 		}
-		if r.output == "json" {
-			return p.printJSON(made)
-		}
-		if made.Secret == "" {
+		switch {
+		case r.output == "json":
+			if err := p.printJSON(made); err != nil {
+				return err
+			}
+		case made.Secret == "":
 			fmt.Fprintf(p.stdout, "id          %s\nexpires_at  %s\n", made.ID, made.ExpiresAt.Format(time.RFC3339))
 			fmt.Fprintln(p.stderr, "renewed: there was one for the same already, and its secret stays")
+		default:
+			fmt.Fprintf(p.stdout, "id      %s\nsecret  %s\n", made.ID, made.Secret)
+			fmt.Fprintln(p.stderr, "keep the secret: it checks the signatures, and is not shown again")
+		}
+		if made.State != "pending" {
 			return nil
 		}
-		fmt.Fprintf(p.stdout, "id      %s\nsecret  %s\n", made.ID, made.Secret)
-		fmt.Fprintln(p.stderr, "keep the secret: it checks the signatures, and is not shown again")
+		if wait {
+			return p.awaitAgreement(cmd.Context(), c, made.ID)
+		}
+		fmt.Fprintln(p.stderr, "it is pending until its target agrees: rowhook subscription get "+made.ID)
 		return nil
 	}
 	return cmd
@@ -212,6 +226,7 @@ func (p *program) getCommand(r *remote) *cobra.Command {
 		if s.ExpiresAt != nil {
 			fmt.Fprintf(w, "expires_at\t%s\n", s.ExpiresAt.Format(time.RFC3339))
 		}
+		showVerification(w, s)
 		if s.ResourceID != nil {
 			fmt.Fprintf(w, "resource_id\t%s\n", *s.ResourceID)
 		}

@@ -14,8 +14,12 @@ func (p *program) enableCommand(r *remote) *cobra.Command {
 	return p.actionCommand(r, "enable ID", "Let a disabled subscription go on", func(cmd *cobra.Command, c *client.Client, id string) error {
 		s, err := c.Enable(cmd.Context(), id)
 		return p.acted(r, c, s, err, func() {
-			if s.State == "shadow" {
+			switch s.State {
+			case "shadow":
 				fmt.Fprintln(p.stderr, "enabled: it is a shadow again, to which nothing is sent")
+				return
+			case "pending":
+				fmt.Fprintln(p.stderr, "enabled: it is pending until its target agrees, which is asked now")
 				return
 			}
 			fmt.Fprintln(p.stderr, "enabled: it gets what is committed from now on")
