@@ -55,6 +55,7 @@ func (s *Subscription) stop(state State, why DisabledReason) {
 		s.Before = Shadow
 	}
 	s.State, s.Disabled = state, &why
+	s.pauseVerification()
 }
 
 // goOn makes s active, or a shadow. One that is to be active, and whose target has not agreed, asks it first.

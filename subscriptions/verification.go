@@ -102,8 +102,20 @@ func (s *Subscription) reverify(old *Subscription, now time.Time) {
 		if s.verify(now); waits || s.State == Active {
 			s.resume(now)
 		}
+		if s.State != Pending {
+			s.pauseVerification()
+		}
 	case s.State == Active && s.Unverified():
 		s.goOn(Active, now) // it was a shadow
+	}
+}
+
+// pauseVerification asks nobody any more. A target that was asked may still agree.
+func (s *Subscription) pauseVerification() {
+	if s.Unverified() && s.VerificationStatus != nil {
+		v := *s.VerificationStatus
+		v.NextAttempt = nil
+		s.VerificationStatus = &v
 	}
 }
 

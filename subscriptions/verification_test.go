@@ -87,8 +87,11 @@ func TestVerificationBeginsWhereItMust(t *testing.T) {
 		if s.State != tt.state || (value != "") != tt.asks || value != "" && !subscriptions.IsVerificationValue(value.Reveal()) {
 			t.Errorf("%v: got %s with the value %q, want %s, asked: %t", tt.steps, s.State, value.Reveal(), tt.state, tt.asks)
 		}
-		if v := s.VerificationStatus; tt.asks && (v.NextAttempt == nil || v.ExpiresAt == nil || v.ExpiresAt.Sub(*v.NextAttempt) != subscriptions.VerifyFor || v.Attempts != 0) {
+		if v := s.VerificationStatus; tt.asks && (v.ExpiresAt == nil || v.Attempts != 0 || s.State == subscriptions.Pending && (v.NextAttempt == nil || v.ExpiresAt.Sub(*v.NextAttempt) != subscriptions.VerifyFor)) {
 			t.Errorf("%v: it begins with %+v", tt.steps, v)
+		}
+		if v := s.VerificationStatus; v != nil && v.NextAttempt != nil && s.State != subscriptions.Pending {
+			t.Errorf("%v: %s, and asked at %v", tt.steps, s.State, v.NextAttempt)
 		}
 		if (s.State == subscriptions.Disabled || s.State == subscriptions.Expired) != (s.Disabled != nil) {
 			t.Errorf("%v: %s because of %+v", tt.steps, s.State, s.Disabled)

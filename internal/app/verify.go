@@ -177,7 +177,7 @@ func (a *App) confirm(ctx context.Context, id string, value secret.String) error
 	if err != nil {
 		return err
 	}
-	if err := st.Confirm(ctx, id, subscriptions.ValueHash(value), time.Now()); err != nil {
+	if fresh, err := st.Confirm(ctx, id, subscriptions.ValueHash(value), time.Now()); err != nil || !fresh {
 		return err
 	}
 	a.metrics.verifications.WithLabelValues(verifyConfirmed).Inc()

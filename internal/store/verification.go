@@ -180,14 +180,12 @@ func (s *Store) dueChores(ctx context.Context, c Chores, from, key, account stri
 		if keys, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil {
 			return err
 		}
-		var at *time.Time
-		if err := tx.QueryRow(ctx, `SELECT min(v.due_at) FROM `+from+` WHERE v.due_at > $1`, c.Now).Scan(&at); err != nil {
-			return err
+		err = tx.QueryRow(ctx, `SELECT v.due_at FROM `+from+` WHERE v.due_at > $1 ORDER BY v.due_at LIMIT 1`, c.Now).Scan(&next)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
 		}
-		if at != nil {
-			next = at.UTC()
-		}
-		return nil
+		next = next.UTC()
+		return err
 	})
 	return keys, next, err
 }
@@ -217,7 +215,8 @@ var ErrOtherVerification = errors.New("the verification is over, or has begun ag
 // Tried notes an attempt of a verification, unless that is over or has begun again: ErrOtherVerification. asked is the status
 // that the attempt began with, and v the one that it ended with.
 func (s *Store) Tried(ctx context.Context, key int64, asked, v *subscriptions.VerificationStatus) error {
-	tag, err := s.pool.Exec(ctx, `UPDATE verification SET attempts = $3, attempted_at = $4, error = $5, due_at = $6
+	tag, err := s.pool.Exec(ctx, `UPDATE verification SET attempts = $3, attempted_at = $4, error = $5,
+			due_at = CASE WHEN due_at IS NOT NULL THEN $6::timestamptz END -- it may have been disabled meanwhile
 		WHERE subscription = $1 AND expires_at = $2 AND confirmed_at IS NULL`, key, asked.ExpiresAt, v.Attempts, v.LastAttempt, v.LastError, v.NextAttempt)
 	if err == nil && tag.RowsAffected() == 0 {
 		return ErrOtherVerification
@@ -255,10 +254,10 @@ func isOf(x *subscriptions.Subscription, asked *subscriptions.VerificationStatus
 	return x.Unverified() && v != nil && v.ExpiresAt != nil && asked.ExpiresAt != nil && v.ExpiresAt.Equal(*asked.ExpiresAt)
 }
 
-// Confirm confirms the verification of a subscription by the hash of its value, as its target does. One that is confirmed
-// already stays so. Everything that is not there, or not right, is subscriptions.ErrNotFound, and costs the same: nothing is
+// Confirm confirms the verification of a subscription by the hash of its value, as its target does, and says whether that is
+// new: one that is confirmed already stays so. Everything that is not there, or not right, is subscriptions.ErrNotFound, and costs the same: nothing is
 // looked for but the value.
-func (s *Store) Confirm(ctx context.Context, id string, hash [sha256.Size]byte, now time.Time) error {
+func (s *Store) Confirm(ctx context.Context, id string, hash [sha256.Size]byte, now time.Time) (bool, error) {
 	var asked subscriptions.VerificationStatus
 	err := s.pool.QueryRow(ctx, `
 		SELECT v.expires_at, v.confirmed_at FROM verification v JOIN subscription s ON s.key = v.subscription
@@ -266,19 +265,19 @@ func (s *Store) Confirm(ctx context.Context, id string, hash [sha256.Size]byte, 
 		hash[:], id, subscriptions.VerifySecret).Scan(&asked.ExpiresAt, &asked.ConfirmedAt)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return subscriptions.ErrNotFound
+		return false, subscriptions.ErrNotFound
 	case err != nil:
-		return unavailable(fmt.Errorf("confirm a subscription: %w", err))
+		return false, unavailable(fmt.Errorf("confirm a subscription: %w", err))
 	case asked.ConfirmedAt != nil:
-		return nil
+		return false, nil
 	case asked.ExpiresAt == nil || !now.Before(*asked.ExpiresAt):
-		return subscriptions.ErrNotFound
+		return false, subscriptions.ErrNotFound
 	}
 	err = s.Settle(ctx, id, &asked, func(x *subscriptions.Subscription) { x.Confirm(now) })
 	if errors.Is(err, ErrOtherVerification) {
-		return subscriptions.ErrNotFound
+		err = subscriptions.ErrNotFound
 	}
-	return err
+	return err == nil, err
 }
 
 // sealVerifications seals values as sealSome does secrets.

@@ -55,6 +55,16 @@ func dueOne(t *testing.T, s *Store, id string) Verification {
 	return all[0]
 }
 
+// confirm is what the target asks for; fresh is whether that is to be new.
+func confirm(t *testing.T, s *Store, id string, value secret.String, now time.Time, fresh bool) error {
+	t.Helper()
+	got, err := s.Confirm(t.Context(), id, subscriptions.ValueHash(value), now)
+	if got != fresh {
+		t.Errorf("confirmed: %t, want %t", got, fresh)
+	}
+	return err
+}
+
 func get(t *testing.T, s *Store, id string) *subscriptions.Subscription {
 	t.Helper()
 	x, err := s.Get(t.Context(), adminScope, id)
@@ -114,7 +124,7 @@ func TestAVerificationGoesItsWay(t *testing.T) {
 		"an attempt":     s.Tried(t.Context(), x.Key, asked, &status),
 		"an agreement":   s.Settle(t.Context(), x.ID, asked, func(x *subscriptions.Subscription) { x.Confirm(time.Now()) }),
 		"a target gone":  s.DeleteUnverified(t.Context(), x.ID, asked),
-		"a confirmation": s.Confirm(t.Context(), x.ID, subscriptions.ValueHash(v.Value), time.Now()),
+		"a confirmation": confirm(t, s, x.ID, v.Value, time.Now(), false),
 	} {
 		if !errors.Is(err, ErrOtherVerification) && !errors.Is(err, subscriptions.ErrNotFound) {
 			t.Errorf("%s of the verification before: %v", what, err)
@@ -132,14 +142,14 @@ func TestAVerificationGoesItsWay(t *testing.T) {
 	change(func(x *subscriptions.Subscription) { x.Enable(time.Now()) })
 	v = dueOne(t, s, x.ID)
 	other := pending(t, s, "1", "secret")
-	if err := s.Confirm(t.Context(), other.ID, subscriptions.ValueHash(v.Value), time.Now()); !errors.Is(err, subscriptions.ErrNotFound) {
+	if err := confirm(t, s, other.ID, v.Value, time.Now(), false); !errors.Is(err, subscriptions.ErrNotFound) {
 		t.Errorf("with another's value: %v", err)
 	}
-	if err := s.Confirm(t.Context(), x.ID, subscriptions.ValueHash(v.Value), time.Now().Add(subscriptions.VerifyFor)); !errors.Is(err, subscriptions.ErrNotFound) {
+	if err := confirm(t, s, x.ID, v.Value, time.Now().Add(subscriptions.VerifyFor), false); !errors.Is(err, subscriptions.ErrNotFound) {
 		t.Errorf("too late: %v", err)
 	}
-	for range 2 {
-		if err := s.Confirm(t.Context(), x.ID, subscriptions.ValueHash(v.Value), time.Now()); err != nil {
+	for again := range 2 {
+		if err := confirm(t, s, x.ID, v.Value, time.Now(), again == 0); err != nil {
 			t.Fatal(err)
 		}
 	}
