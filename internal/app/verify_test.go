@@ -199,14 +199,17 @@ func TestVerification(t *testing.T) {
 	}
 
 	// Who was subscribed is told of the end; who has said so itself, or has not agreed, is not.
+	r.recv.Handle("/flaky", hooktest.Always(hooktest.Status(410)))
+	r.exec(`insert into notes values (6, 'after')`)
+	r.reaches(ids["/flaky"], "gone")
 	for _, path := range []string{"/challenge", "/hang"} {
 		if err := r.admin().Delete(t.Context(), ids[path]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool { return ended(q) == "/challenge" })
-	r.exec(`insert into notes values (6, 'after')`)
-	all := r.recv.WaitFor(t, arrived("/wrong", "note/6", 1))
+	r.exec(`insert into notes values (7, 'after')`)
+	all := r.recv.WaitFor(t, arrived("/wrong", "note/7", 1))
 	if got := ended(all); got != "/challenge" {
 		t.Errorf("of the end were told: %s", got)
 	}

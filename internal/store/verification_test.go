@@ -153,6 +153,11 @@ func TestAVerificationGoesItsWay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, id := range []string{other.ID, subscriptions.NewID()} {
+		if err := confirm(t, s, id, v.Value, time.Now(), false); !errors.Is(err, subscriptions.ErrNotFound) {
+			t.Errorf("with the value of one that is confirmed: %v", err)
+		}
+	}
 	got := get(t, s, x.ID)
 	if got.State != subscriptions.Active || got.Unverified() || got.VerificationStatus.ConfirmedAt == nil || got.VerificationStatus.ExpiresAt != nil {
 		t.Errorf("confirmed: %+v, %+v", got, got.VerificationStatus)
