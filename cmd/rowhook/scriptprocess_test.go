@@ -178,11 +178,15 @@ func gone(ts *testscript.TestScript, _ bool, args []string) {
 // hooks is the receiver of a script.
 type hooks struct{ receiver *hooktest.Receiver }
 
-// receiver opens a receiver: HOOKS_URL.
+// receiver opens a receiver: HOOKS_URL. What is sent to AGREES_URL is answered with the secret that it carries.
 func receiver(ts *testscript.TestScript, _ bool, _ []string) {
 	h := ts.Value(receiverKey{}).(*hooks)
 	h.receiver = hooktest.New(script{ts})
+	h.receiver.Handle("/agrees", func(r hooktest.Request) hooktest.Answer {
+		return hooktest.OK().With("X-Hook-Secret", r.Header.Get("X-Hook-Secret"))
+	})
 	ts.Setenv("HOOKS_URL", h.receiver.URL("/hooks"))
+	ts.Setenv("AGREES_URL", h.receiver.URL("/agrees"))
 }
 
 // arrives TYPE INSTANCE SECRET waits for a hook, checks it, and writes its body to stdout.

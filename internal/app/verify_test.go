@@ -279,6 +279,7 @@ func TestVerificationGoesOnElsewhere(t *testing.T) {
 	if s, err := r.admin().Get(t.Context(), asked.ID); err != nil || s.State != "pending" || s.VerificationStatus.Attempts != 0 {
 		t.Fatalf("while it is asked: %+v, %v", s, err)
 	}
+	r.exec(`insert into notes values (0, 'x')`)
 	kill(t, first)
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool {
 		return len(hooktest.ByPath(q)["/asked"]) == 2 && len(hooktest.ByPath(q)["/told"]) == 2
@@ -286,6 +287,9 @@ func TestVerificationGoesOnElsewhere(t *testing.T) {
 	s := r.reaches(asked.ID, "active")
 	r.exec(`insert into notes values (1, 'x')`)
 	all := r.recv.WaitFor(t, arrived("/asked", "note/1", 1))
+	if arrived("/asked", "note/0", 1)(all) {
+		t.Error("what was committed before the target agreed has come")
+	}
 	if got := r.given("/asked"); len(got) != 2 || got[0] != got[1] || s.VerificationStatus.Attempts != 1 {
 		t.Errorf("it was given %v, in %d attempts", got, s.VerificationStatus.Attempts)
 	}
