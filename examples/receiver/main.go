@@ -68,12 +68,36 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusUnauthorized)
 		return
 	}
+	if answerNotice(w, req) {
+		return
+	}
 	if err := r.handle(req.Header, body); err != nil {
 		log.Printf("receiver: %v", err)
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// answerNotice answers what is about the subscription itself: the questions whether we want it, and the news that it is over.
+// Whoever signs with our secret was subscribed by somebody who has it.
+func answerNotice(w http.ResponseWriter, req *http.Request) bool {
+	switch req.Header.Get("webhook-type") {
+	case "rowhook.verification":
+		if req.Method == http.MethodGet {
+			w.Header().Set("Content-Type", "text/plain")
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			fmt.Fprint(w, req.URL.Query().Get("challenge"))
+		} else {
+			w.Header().Set("X-Hook-Secret", req.Header.Get("X-Hook-Secret"))
+		}
+		fmt.Println("rowhook.verification  we agree")
+	case "rowhook.unsubscribed":
+		fmt.Println("rowhook.unsubscribed  the subscription is over")
+	default:
+		return false
+	}
+	return true
 }
 
 // verify checks the signature over the bytes as they came, and that they were signed a short while ago.

@@ -21,7 +21,16 @@ const (
 	// one, behind a gateway.
 	confirmsOfClient       = 10
 	confirmsOfSubscription = 1
+	// confirmsKept is how many clients, and subscriptions, are told apart.
+	confirmsKept = 10_000
 )
+
+// newConfirmLimiter bounds requests of those whom nobody knows.
+func newConfirmLimiter(perSecond float64) *limiter {
+	l := newLimiter(perSecond)
+	l.most = confirmsKept
+	return l
+}
 
 // confirm lets a target agree. Whatever is not right is one answer, and costs the same.
 func (s *Server) confirm(c call) (answer, error) {

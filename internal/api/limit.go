@@ -17,6 +17,8 @@ import (
 type limiter struct {
 	rate  rate.Limit
 	burst int
+	// most, where it is not 0, bounds how many are told apart: callers name themselves, and those beyond it share one rate.
+	most int
 
 	mu    sync.Mutex
 	of    map[string]*rate.Limiter
@@ -49,10 +51,14 @@ func (l *limiter) allow(scope subscriptions.Scope, now time.Time) (time.Duration
 			}
 		}
 	}
-	one := l.of[scope.Account]
+	key := scope.Account
+	if l.most > 0 && len(l.of) >= l.most && l.of[key] == nil {
+		key = ""
+	}
+	one := l.of[key]
 	if one == nil {
 		one = rate.NewLimiter(l.rate, l.burst)
-		l.of[scope.Account] = one
+		l.of[key] = one
 	}
 	r := one.ReserveN(now, 1)
 	if wait := r.DelayFrom(now); wait > 0 {

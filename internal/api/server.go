@@ -82,7 +82,7 @@ const lookupsAtOnce = 2
 // New makes a server of the config.
 func New(c Config) *Server {
 	s := &Server{config: c, base: "/" + strings.Trim(c.BasePath, "/"), logins: logins(c.Tokens), log: c.Log,
-		limiter: newLimiter(c.AccountRate), confirmClients: newLimiter(confirmsOfClient), confirmIDs: newLimiter(confirmsOfSubscription), lookups: make(chan struct{}, lookupsAtOnce)}
+		limiter: newLimiter(c.AccountRate), confirmClients: newConfirmLimiter(confirmsOfClient), confirmIDs: newConfirmLimiter(confirmsOfSubscription), lookups: make(chan struct{}, lookupsAtOnce)}
 	if s.base == "/" {
 		s.base = ""
 	}

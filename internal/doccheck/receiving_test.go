@@ -220,6 +220,22 @@ func TestReceivers(t *testing.T) {
 		t.Errorf("an older event is answered with %d", status)
 	}
 	example.p.prints(`evt_older  is older than what is known of contact/1`)
+	// It agrees in both ways, and hears of the end.
+	for _, way := range []string{"secret", "challenge"} {
+		s, err := c.Create(t.Context(), &client.Subscription{Events: []string{"contact.update"}, TargetURL: example.url, Secret: secret, Verification: way, NotifyEnd: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the example agrees by "+way, func() bool {
+			s, err := c.Get(t.Context(), s.ID)
+			return err == nil && s.State == "active"
+		})
+		if err := c.Delete(t.Context(), s.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	example.p.prints(`rowhook.verification  we agree`)
+	example.p.prints(`rowhook.unsubscribed  the subscription is over`)
 	for _, tg := range targets {
 		_ = syscall.Kill(-tg.p.cmd.Process.Pid, syscall.SIGTERM)
 	}
