@@ -98,7 +98,7 @@ func (c *chores) verify(ctx context.Context, v store.Verification) {
 		}
 	default:
 		delay, more := c.dispatcher.Wait(s, status.Attempts)
-		log.Warn("the target has not agreed", "attempt", status.Attempts, "outcome", out)
+		log.Info("the target has not agreed", "attempt", status.Attempts, "outcome", out)
 		if !more {
 			lapse("its target did not confirm: "+status.LastError, status)
 			break

@@ -20,8 +20,8 @@ func (s *Store) addEnding(ctx context.Context, tx pgx.Tx, x *subscriptions.Subsc
 		return nil
 	}
 	now := time.Now()
-	_, err := tx.Exec(ctx, `INSERT INTO ending (id, account, target_url, secrets, delivery, due_at, expires_at)
-		SELECT id, account, target_url, secrets, delivery, $2, $3 FROM subscription WHERE key = $1`, x.Key, now, now.Add(endingFor))
+	_, err := tx.Exec(ctx, `INSERT INTO ending (id, account, target_url, secrets, request, delivery, due_at, expires_at)
+		SELECT id, account, target_url, secrets, request, delivery, $2, $3 FROM subscription WHERE key = $1`, x.Key, now, now.Add(endingFor))
 	return err
 }
 

@@ -20,13 +20,14 @@ CREATE TABLE verification (
 CREATE INDEX verification_due ON verification (due_at) WHERE due_at IS NOT NULL;
 
 -- Targets that are to be told that their subscription is over. What is needed for it is kept here: the subscription's own
--- row may be empty by now. target_url and secrets are as they were there, sealed for the subscription with the id.
+-- row may be empty by now. target_url, secrets and request are as they were there, sealed for the subscription with the id.
 CREATE TABLE ending (
     key        bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id         text        NOT NULL,
     account    text,
     target_url text        NOT NULL,
     secrets    jsonb       NOT NULL,
+    request    jsonb,
     delivery   jsonb       NOT NULL,
     attempts   integer     NOT NULL DEFAULT 0,
     due_at     timestamptz NOT NULL,
