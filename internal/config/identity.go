@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -33,9 +32,9 @@ var identityObject = object[identity.Config]{
 			"With path: the caller's headers that are credentials. Whoever sends none of them is not asked about."),
 		key("cache", duration(0, identity.DefaultCache), func(c *identity.Config) *time.Duration { return &c.Cache },
 			"With path: how long an answer is good for, by credential: at most 30s. So long can somebody go on whom the application no longer knows. 0s asks for each request."),
-		key("jwt", kind[*identity.JWT](optional[identity.JWT]{jwtObject}), func(c *identity.Config) **identity.JWT { return &c.JWT },
+		key("jwt", kind[*identity.JWT](jwtKind{optional[identity.JWT]{jwtObject}}), func(c *identity.Config) **identity.JWT { return &c.JWT },
 			"Instead: the caller sends a signed token, and its claims say who that is."),
-		key("header", kind[*identity.Header](optional[identity.Header]{identityHeaderObject}), func(c *identity.Config) **identity.Header { return &c.Header },
+		key("header", kind[*identity.Header](identityHeaderKind{optional[identity.Header]{identityHeaderObject}}), func(c *identity.Config) **identity.Header { return &c.Header },
 			"Instead: a gateway in front of rowhook, which has checked the login, says in a header who that is."),
 	},
 }
@@ -216,25 +215,52 @@ func (formulaKind) changed(a, b **mapping.Source, path string) []string {
 	return nil
 }
 
-// optional is an object that may be left out, and then is nil.
+// What looks for it is generic.
+var _ comparer[*mapping.Source] = formulaKind{}
+
+// optional is an object that may be left out, and then is nil. Its kinds name what it holds.
 type optional[T any] struct{ object object[T] }
 
-func (o optional[T]) decode(d *decoder, v value, to **T) {
+func (o optional[T]) read(d *decoder, v value, to **T) {
 	*to = new(T)
 	o.object.decode(d, v, *to)
 }
 
-func (o optional[T]) schema(**T) jsonObject { return o.object.schema(nil) }
-
-func (o optional[T]) changed(a, b **T, path string) []string {
+func (o optional[T]) differs(a, b **T, path string) []string {
 	if *a == nil || *b == nil {
-		if reflect.DeepEqual(*a, *b) {
+		if *a == *b {
 			return nil
 		}
 		return []string{path}
 	}
 	return o.object.changed(*a, *b, path)
 }
+
+// jwtKind is the block jwt.
+type jwtKind struct{ optional[identity.JWT] }
+
+func (k jwtKind) decode(d *decoder, v value, to **identity.JWT) { k.read(d, v, to) }
+
+func (k jwtKind) schema(**identity.JWT) jsonObject { return k.object.schema(nil) }
+
+func (k jwtKind) changed(a, b **identity.JWT, path string) []string { return k.differs(a, b, path) }
+
+// identityHeaderKind is the block header.
+type identityHeaderKind struct{ optional[identity.Header] }
+
+func (k identityHeaderKind) decode(d *decoder, v value, to **identity.Header) { k.read(d, v, to) }
+
+func (k identityHeaderKind) schema(**identity.Header) jsonObject { return k.object.schema(nil) }
+
+func (k identityHeaderKind) changed(a, b **identity.Header, path string) []string {
+	return k.differs(a, b, path)
+}
+
+// What looks for these is generic too.
+var (
+	_ comparer[*identity.JWT]    = jwtKind{}
+	_ comparer[*identity.Header] = identityHeaderKind{}
+)
 
 // questionPath is a route of the application, with a query perhaps.
 func questionPath() scalar[string] {

@@ -67,3 +67,35 @@ func TestWhatAReloadTakes(t *testing.T) {
 		t.Errorf("the same file differs in %v", keys)
 	}
 }
+
+// TestWhatIdentityNeeds: where its expressions stand in the file is no change of them.
+func TestWhatIdentityNeeds(t *testing.T) {
+	t.Parallel()
+	parse := func(text string) *config.Config {
+		t.Helper()
+		cfg, err := config.LoadBytes("config.yaml", []byte(text), func(string) (string, bool) { return "", false }, os.ReadFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	const path = `proxy: {listen: ":8080", identity: {path: /api/me, account: account.id, allow: admin}}`
+	const jwt = `proxy: {listen: ":8080", identity: {jwt: {key: 0123456789abcdef0123456789abcdef, account: org, allow: admin}}}`
+	const header = `proxy: {listen: ":8080", identity: {header: {name: X-Account-Id, from: [10.0.0.0/8]}}}`
+	for _, c := range []struct{ from, to, want string }{
+		{path, "\n" + path, ""},
+		{jwt, "\n" + jwt, ""},
+		{header, "\n" + header, ""},
+		{path, strings.Replace(path, "account.id", "account.uuid", 1), "proxy.identity.account"},
+		{path, strings.Replace(path, ", allow: admin", "", 1), "proxy.identity.allow"},
+		{jwt, strings.Replace(jwt, "org", "id", 1), "proxy.identity.jwt.account"},
+		{jwt, strings.Replace(jwt, "cdef,", "cdeg,", 1), "proxy.identity.jwt.key"},
+		{header, strings.Replace(header, "/8", "/16", 1), "proxy.identity.header.from"},
+		{jwt, header, "proxy.identity.jwt proxy.identity.header"},
+	} {
+		from, to := parse(reloadText+c.from), parse(reloadText+c.to)
+		if got := strings.Join(from.NeedRestart(to), " "); got != c.want {
+			t.Errorf("%s → %s: needs a restart for %s, want %s", c.from, c.to, got, c.want)
+		}
+	}
+}

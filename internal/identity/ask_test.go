@@ -247,6 +247,16 @@ func TestWithoutCredentials(t *testing.T) {
 	}
 }
 
+// arrive waits for a request that has to come.
+func arrive(t testing.TB, inside <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-inside:
+	case <-time.After(5 * time.Second):
+		t.Fatal("no request came")
+	}
+}
+
 // clock is a time that a test moves.
 type clock struct {
 	mu sync.Mutex
@@ -329,6 +339,11 @@ func TestCache(t *testing.T) {
 	// What was not shown is not.
 	_, _ = a.Who(from(append(base, "X-Other", "1")...))
 	asked(n + 2)
+	// Also where nothing but the Host tells one tenant from another.
+	a.forward = func(question, caller *http.Request) { question.Host = caller.Host }
+	_, _ = a.Who(from(base...))
+	_, _ = a.Who(other)
+	asked(n + 4)
 }
 
 // TestCacheOff asks for each request, at once too.
@@ -336,6 +351,8 @@ func TestCacheOff(t *testing.T) {
 	t.Parallel()
 	inside := make(chan struct{}, 8)
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	defer free()
 	app := newApplication(t, func(w http.ResponseWriter, r *http.Request) {
 		inside <- struct{}{}
 		<-release
@@ -351,9 +368,9 @@ func TestCacheOff(t *testing.T) {
 		})
 	}
 	for range 4 {
-		<-inside // all four are asked while none is answered
+		arrive(t, inside) // all four are asked while none is answered
 	}
-	close(release)
+	free()
 	wg.Wait()
 	if len(a.cache.answers) > 0 {
 		t.Error("an answer is kept")
@@ -365,6 +382,8 @@ func TestOneQuestion(t *testing.T) {
 	t.Parallel()
 	inside := make(chan struct{}, 8)
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	defer free()
 	app := newApplication(t, func(w http.ResponseWriter, r *http.Request) {
 		inside <- struct{}{}
 		<-release
@@ -374,7 +393,7 @@ func TestOneQuestion(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _, _ = a.Who(from("Authorization", hunter).WithContext(ctx)) })
-	<-inside
+	arrive(t, inside)
 	for range 8 {
 		wg.Go(func() {
 			if id, err := a.Who(from("Authorization", hunter)); err != nil || id != (Identity{"1", true}) {
@@ -389,7 +408,7 @@ func TestOneQuestion(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	cancel()
-	close(release)
+	free()
 	wg.Wait()
 	if n := app.asked.Load(); n != 1 {
 		t.Errorf("asked %d times", n)
@@ -401,6 +420,8 @@ func TestNoOneJoinsAnOldQuestion(t *testing.T) {
 	t.Parallel()
 	inside := make(chan struct{}, 2)
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	defer free()
 	app := newApplication(t, func(w http.ResponseWriter, r *http.Request) {
 		inside <- struct{}{}
 		<-release
@@ -411,11 +432,11 @@ func TestNoOneJoinsAnOldQuestion(t *testing.T) {
 	a.cache.now = at.now
 	var wg sync.WaitGroup
 	wg.Go(func() { _, _ = a.Who(from("Authorization", hunter)) })
-	<-inside
+	arrive(t, inside)
 	at.add(time.Second)
 	wg.Go(func() { _, _ = a.Who(from("Authorization", hunter)) })
-	<-inside // a question of its own
-	close(release)
+	arrive(t, inside) // a question of its own
+	free()
 	wg.Wait()
 	if n := len(a.cache.answers); n != 1 || len(a.cache.underway) != 0 {
 		t.Errorf("%d answers, %d questions are kept", n, len(a.cache.underway))

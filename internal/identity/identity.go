@@ -181,10 +181,9 @@ func formulas(key string, account, allow *mapping.Source) (a, w *mapping.Formula
 		account = &mapping.Source{}
 	}
 	a, problems := mapping.ParseFormula(key+".account", account)
-	if allow != nil {
-		more := problems[:0:0]
-		w, more = mapping.ParseFormula(key+".allow", allow)
-		problems = append(problems, more...)
+	if allow == nil {
+		return a, nil, problems.Err()
 	}
-	return a, w, problems.Err()
+	w, more := mapping.ParseFormula(key+".allow", allow)
+	return a, w, append(problems, more...).Err()
 }

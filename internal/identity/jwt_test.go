@@ -388,7 +388,7 @@ func TestKeySetThatIsNone(t *testing.T) {
 		"Null":     write(`null`),
 		"OddKeys":  write(`{"keys":[1,null,"x",{},{"kty":"RSA","n":"AQAB","e":"AQAB"},{"kty":"EC","crv":"P-256","x":"AQ","y":"AQ"}]}`),
 		"TooLarge": write(`{"keys":[` + strings.Repeat(" ", maxKeySet) + `]}`),
-		"Redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, good.url, 302) },
+		"Redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, good.url, http.StatusFound) },
 		"Missing":  http.NotFound,
 		"Reset":    func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
@@ -415,7 +415,8 @@ func TestKeysAreFetchedOnce(t *testing.T) {
 	t.Parallel()
 	one := jwkOf(t, rsaKey().Public(), "one", "")
 	i := newIssuer(t, one)
-	inside, release := make(chan struct{}, 1), make(chan struct{})
+	inside, release := make(chan struct{}, 8), make(chan struct{}, 8)
+	defer close(release)
 	i.failWith(func(w http.ResponseWriter, _ *http.Request) {
 		inside <- struct{}{}
 		<-release
@@ -431,28 +432,27 @@ func TestKeysAreFetchedOnce(t *testing.T) {
 			}
 		})
 	}
-	<-inside
+	arrive(t, inside)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s.Who(from("Authorization", "Bearer "+token).WithContext(ctx)); err == nil {
 		t.Error("whoever is gone waits")
 	}
-	close(release)
+	release <- struct{}{}
 	wg.Wait()
 	if n := i.asked.Load(); n != 1 {
 		t.Errorf("the issuer was asked %d times", n)
 	}
 	// Old keys: one fetches, the others go on.
-	release = make(chan struct{})
 	set := s.(*tokens).keys.(*keySet)
 	later := time.Now().Add(freshFor + time.Second)
 	set.now = func() time.Time { return later }
 	wg.Go(func() { _, _ = s.Who(from("Authorization", "Bearer "+token)) })
-	<-inside
+	arrive(t, inside)
 	if _, err := s.Who(from("Authorization", "Bearer "+token)); err != nil {
 		t.Error(err)
 	}
-	close(release)
+	release <- struct{}{}
 	wg.Wait()
 }
 
