@@ -205,6 +205,10 @@ func (f *Filters) run(x *compiledFilter) (FilterResult, error) {
 	v, err := e.vm.Run(x.program.program, f.env)
 	var told *evalError
 	switch {
+	case errors.Is(err, errSteps):
+		return Refused, errFilterSteps
+	case errors.Is(err, errBytes):
+		return Refused, errFilterBytes
 	case errors.As(err, &told):
 		return Refused, told
 	case err != nil:

@@ -192,7 +192,7 @@ var hostileFilters = []string{
 	`any(data.list, len([` + strings.Repeat("1,", 400) + `1]) < 0)`,
 	`len(join(map(data.list, data.text), "x")) > 0`,
 	`len(groupBy(data.list, data.text)) > 0`,
-	`any(data.list, any(data.list, date("x") == null))`,
+	`any(data.list, date("2026-11-22 01:02:03") == null)`,
 }
 
 // hostileEvent is one that makes them expensive.
@@ -217,8 +217,8 @@ func TestFilterIsBounded(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		_, err := f.Ask(text, ev)
 		runtime.ReadMemStats(&after)
-		if err == nil {
-			t.Errorf("%.80s: it was let through", text)
+		if err == nil || !strings.Contains(err.Error(), "filter") && !strings.Contains(err.Error(), "digits") {
+			t.Errorf("%.80s: %v", text, err)
 		}
 		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
 			t.Errorf("%.80s: %d MiB were allocated", text, used>>20)
