@@ -38,7 +38,7 @@ const (
 // proxyScenario asks a small application over so many connections, each of which waits for its answer before it asks again:
 // without a proxy, through rowhook's, and through nginx where it is installed.
 func proxyScenario(s sizes, connections int) scenario {
-	orders := askOrders{Connections: connections, Seconds: s.proxy}
+	orders := askOrders{Connections: connections, Warm: 0.5, Seconds: s.proxy}
 	sc := scenario{
 		Name: fmt.Sprintf("proxy-%d", connections),
 		What: fmt.Sprintf("GETs of 1 KiB over %d connections of an application in Go, bare and through proxies", connections),
@@ -291,6 +291,7 @@ func appRole(_ context.Context, in *json.Decoder, out io.Writer) error {
 type askOrders struct {
 	Addr        string
 	Connections int
+	Warm        float64 // seconds before those that are measured
 	Seconds     float64
 }
 
@@ -301,16 +302,13 @@ type askResult struct {
 	Seconds float64
 }
 
-// askWarm is how long a client asks before it measures.
-const askWarm = 500 * time.Millisecond
-
 // askRole asks an application over connections that are kept. It says "begun" when it begins to measure.
 func askRole(_ context.Context, in *json.Decoder, out io.Writer) error {
 	var o askOrders
 	if err := in.Decode(&o); err != nil {
 		return fmt.Errorf("read the orders: %w", err)
 	}
-	begin := time.Now().Add(askWarm)
+	begin := time.Now().Add(time.Duration(o.Warm * float64(time.Second)))
 	end := begin.Add(time.Duration(o.Seconds * float64(time.Second)))
 	took, asked := make([][]int32, o.Connections), make([]int64, o.Connections)
 	failures := make(chan error, o.Connections)
