@@ -11,6 +11,7 @@ import (
 type exchange struct {
 	http.ResponseWriter
 	proxy *Proxy
+	last  bool        // on its connection
 	body  *clientBody // the request's; nil if it has none
 	// direct says that the answer is flushed before more of it is waited for, and at no other time.
 	direct bool
@@ -21,7 +22,7 @@ type exchange struct {
 
 // pass has the application answer.
 func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, proxy: p}
+	x := &exchange{ResponseWriter: w, proxy: p, last: lastOn(r)}
 	if r.Body != nil && r.Body != http.NoBody {
 		x.body = &clientBody{ReadCloser: r.Body}
 		r.Body = x.body
@@ -87,6 +88,9 @@ func (x *exchange) WriteHeader(status int) {
 				h[name] = nil
 			}
 		}
+	}
+	if x.last && status >= 200 {
+		x.Header().Set("Connection", "close") // headers before the answer's own have taken it away
 	}
 	if x.chunked && status >= 200 {
 		x.Header().Set("Transfer-Encoding", "chunked")

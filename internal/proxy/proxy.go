@@ -141,6 +141,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Problem(w, http.StatusMethodNotAllowed, "CONNECT asks for a tunnel, which this proxy does not make")
 		return
 	}
+	if lastOn(r) {
+		w.Header().Set("Connection", "close")
+	}
 	switch p.whose(r) {
 	case ours:
 		c := http.NewResponseController(w)
@@ -155,6 +158,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.pass(w, r)
 	}
 }
+
+// lastOn says that a request is to be the last on its connection: where it ends may have been seen otherwise by who passed it
+// on. A gateway could have gone by a Content-Length beside the chunks, which net/http takes out, or by chunks in HTTP/1.0,
+// where net/http knows none. What it takes for the rest of the body would be the next request to us.
+// https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+func lastOn(r *http.Request) bool { return r.ProtoMinor == 0 || len(r.TransferEncoding) > 0 }
 
 // rewrite makes what the application gets of what the client sent.
 func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {

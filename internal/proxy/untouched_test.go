@@ -195,6 +195,14 @@ func TestNoHost(t *testing.T) {
 	if got := app.next(t); message(got) != message(want) {
 		t.Errorf("arrived:\n%q\nwant:\n%q", message(got), message(want))
 	}
+	// net/http knows no chunks here, so that they would be the next request.
+	answer := askAll(t, f.addr, "POST /b HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\nGET /hidden HTTP/1.0\r\n\r\n")
+	if !strings.Contains(answer, "Connection: close\r\n") || strings.Count(answer, " 204 ") != 1 {
+		t.Errorf("answered %q", answer)
+	}
+	if got := app.next(t); !strings.HasPrefix(got, "POST /b ") || strings.Contains(got, "hidden") || len(app.got) > 0 {
+		t.Errorf("arrived: %q", got)
+	}
 	if answer := ask(t, f.addr, "GET / HTTP/1.1\r\nHost: a\r\nX-Long: "+strings.Repeat("y", maxHead+8192)+"\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 431 ") {
 		t.Errorf("answered %q", answer)
 	}
@@ -256,9 +264,14 @@ func TestSmuggling(t *testing.T) {
 			if got := app.next(t); message(got) != message(want) {
 				t.Errorf("arrived:\n%q\nwant:\n%q", message(got), message(want))
 			}
-			// What follows is a request of its own for us, and so it is for the application.
-			if got := app.next(t); !strings.HasPrefix(got, "GET /hidden HTTP/1.1\r\n") {
+			// What follows may be the rest of the body for a gateway. It is nothing for us.
+			if !strings.Contains(answer, "Connection: close\r\n") || strings.Count(answer, "HTTP/1.1 ") != 1 {
+				t.Errorf("answered %q", answer)
+			}
+			select {
+			case got := <-app.got:
 				t.Errorf("then arrived: %q", got)
+			default:
 			}
 		})
 	}
