@@ -149,12 +149,5 @@ func oursUnder(base string) func(path string) bool {
 
 // behindProxy answers the subscription API's requests of callers whom the application knows.
 func (a *App) behindProxy(s *api.Server) http.Handler {
-	return s.Behind(func(r *http.Request) (api.Caller, error) {
-		who, err := a.front.Load().callers.Who(r)
-		var refused *identity.Error
-		if errors.As(err, &refused) {
-			err = &api.Denied{Status: refused.Status, Detail: refused.Detail, Body: refused.Body, Header: refused.Header, Cause: refused.Err}
-		}
-		return api.Caller{Account: who.Account, ReadOnly: !who.MayWrite}, err
-	})
+	return s.Behind(func(r *http.Request) (api.Caller, error) { return Callers(a.front.Load().callers)(r) })
 }
