@@ -50,7 +50,11 @@ func (l *logged) String() string {
 
 // bench is a running server and what it stands on.
 type bench struct {
-	url        string
+	url string
+	// transport holds every answer against the document of the API.
+	transport  http.RoundTripper
+	server     *api.Server
+	config     api.Config
 	repository *memory
 	log        *logged
 	catalogue  atomic.Pointer[subscriptions.Catalogue]
@@ -102,7 +106,9 @@ func start(t testing.TB, changes ...func(*api.Config)) *bench {
 		change(&config)
 	}
 	s := httptest.NewUnstartedServer(nil)
-	s.Config = api.New(config).HTTPServer("")
+	b.server, b.config = api.New(config), config
+	b.transport = validating{t, contractOf(t, b.server.Document())}
+	s.Config = b.server.HTTPServer("")
 	s.Start()
 	t.Cleanup(s.Close)
 	b.url = s.URL
@@ -110,7 +116,7 @@ func start(t testing.TB, changes ...func(*api.Config)) *bench {
 }
 
 func (b *bench) client(token string) *client.Client {
-	return &client.Client{URL: b.url + "/api/v1", Token: token}
+	return &client.Client{URL: b.url + "/api/v1", Token: token, HTTP: &http.Client{Transport: b.transport}}
 }
 
 // do sends a request as it is and returns the answer with its body read.
@@ -127,7 +133,7 @@ func (b *bench) do(t testing.TB, method, path, token, contentType, body string) 
 		req.Header.Set("Content-Type", contentType)
 	}
 	// No redirects are followed: there must be none.
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := b.transport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -424,7 +430,7 @@ func TestLoginsAreExact(t *testing.T) {
 				req.Header.Add("Authorization", "Bearer "+tokenAdmin)
 				want = 401
 			}
-			resp, err := http.DefaultClient.Do(req)
+			resp, err := b.transport.RoundTrip(req)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -483,7 +489,7 @@ func TestWritesNeedJSON(t *testing.T) {
 	req.Header.Set("Authorization", "Bearer "+tokenOne)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Content-Encoding", "gzip")
-	if resp, err := http.DefaultClient.Do(req); err != nil || resp.StatusCode != 415 {
+	if resp, err := b.transport.RoundTrip(req); err != nil || resp.StatusCode != 415 {
 		t.Errorf("a packed body: %v %v", resp, err)
 	} else {
 		resp.Body.Close()

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -39,4 +41,38 @@ func readBody(r *http.Request, types ...string) ([]byte, error) {
 		return nil, refusal{problem(http.StatusBadRequest, "the body did not arrive whole")}
 	}
 	return b, nil
+}
+
+// decode reads a body that is to be the type of into: 400 for what is not JSON, 422 for fields that are wrong. Such is what it
+// says the body is to be. An empty body is {}.
+func decode(b []byte, into any, such string) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		if _, more := d.Token(); more != io.EOF {
+			return refusal{problem(http.StatusBadRequest, "the body is not one JSON object: there is more after it")}
+		}
+		return nil
+	}
+	var wrong *json.UnmarshalTypeError
+	field, unknown := strings.CutPrefix(err.Error(), "json: unknown field ")
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case errors.As(err, &wrong):
+		return refusal{fieldProblem(wrong.Field, "is "+wrong.Value+": the body is such as "+such)}
+	case unknown:
+		field = strings.Trim(field, `"`)
+		return refusal{fieldProblem(shorten(field), "is not a field: the body is such as "+such)}
+	}
+	return refusal{problem(http.StatusBadRequest, "the body is not JSON: it is such as "+such)}
+}
+
+// shorten bounds how much of a caller's text an answer repeats.
+func shorten(text string) string {
+	if len(text) > 80 {
+		return strings.ToValidUTF8(text[:80], "") + "…"
+	}
+	return text
 }

@@ -23,7 +23,7 @@ func (b *bench) with(t *testing.T, method, path, body string, headers ...string)
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Add(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := b.transport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}

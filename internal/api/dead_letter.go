@@ -1,16 +1,11 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/client"
@@ -45,32 +40,13 @@ type DeadLetterReplay struct {
 	DryRun bool
 }
 
-// Dead letters are of all accounts, so their routes are the admin's.
+// Dead letters are of all accounts: they are for the admin.
 var (
 	letters      = route{admin: true, methods: map[string]action{http.MethodGet: (*Server).listLetters}}
 	letter       = route{admin: true, methods: map[string]action{http.MethodGet: (*Server).getLetter, http.MethodDelete: (*Server).discardLetter}}
 	letterReplay = route{admin: true, methods: map[string]action{http.MethodPost: (*Server).replayLetter}}
 	replayAll    = route{admin: true, methods: map[string]action{http.MethodPost: (*Server).replayLetters}}
 )
-
-// findDeadLetter returns the route of a path under the base, and the id in it.
-func findDeadLetter(rest string) (route, string, bool) {
-	switch rest {
-	case "dead-letter":
-		return letters, "", true
-	case "dead-letter/replay":
-		return replayAll, "", true
-	}
-	id, ok := strings.CutPrefix(rest, "dead-letter/")
-	if !ok {
-		return route{}, "", false
-	}
-	rt := letter
-	if of, ok := strings.CutSuffix(id, "/replay"); ok {
-		id, rt = of, letterReplay
-	}
-	return rt, id, id != "" && !strings.Contains(id, "/")
-}
 
 func (s *Server) listLetters(c call) (answer, error) {
 	query := c.r.URL.Query()
@@ -142,6 +118,9 @@ func (s *Server) discardLetter(c call) (answer, error) {
 
 // replayLetter asks for the replay of one, and answers with it.
 func (s *Server) replayLetter(c call) (answer, error) {
+	if _, err := optionalBody(c.r); err != nil {
+		return answer{}, err
+	}
 	at, err := c.letter()
 	if err != nil {
 		return answer{}, err
@@ -170,10 +149,9 @@ func (s *Server) replayLetters(c call) (answer, error) {
 		return answer{}, err
 	}
 	var want client.DeadLetterReplay
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&want); err != nil && !errors.Is(err, io.EOF) {
-		return problem(http.StatusUnprocessableEntity, `the body is not such as {"resource": "contact"}, {"ids": ["…"]} or {"all": true}, with "reason" and "dry_run" where wanted`), nil
+	such := `{"resource": "contact"}, {"ids": ["…"]} or {"all": true}, with "reason" and "dry_run" where wanted`
+	if err := decode(b, &want, such); err != nil {
+		return answer{}, err
 	}
 	q := DeadLetterReplay{Resource: want.Resource, Reason: want.Reason, DryRun: want.DryRun}
 	for i, id := range want.IDs {

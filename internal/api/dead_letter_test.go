@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -17,6 +18,8 @@ type letters struct {
 	list   api.DeadLetterQuery
 	replay api.DeadLetterReplay
 	by     string
+	// open and closed say what all of them are; with neither, they are closed and can be discarded.
+	open, closed bool
 }
 
 func letterAt(n int) cdc.Position { return cdc.Position{Epoch: 1, Commit: cdc.LSN(n), Ordinal: 1} }
@@ -31,7 +34,7 @@ func (l *letters) List(_ context.Context, q api.DeadLetterQuery) (page []client.
 		if len(page) == q.Limit {
 			return page, true, nil
 		}
-		page = append(page, client.DeadLetter{ID: letterAt(n).String(), State: client.DeadLetterOpen})
+		page = append(page, client.DeadLetter{ID: letterAt(n).String(), Op: "insert", State: client.DeadLetterOpen})
 	}
 	return page, false, nil
 }
@@ -40,19 +43,25 @@ func (l *letters) Get(_ context.Context, at cdc.Position) (client.DeadLetter, er
 	if int(at.Commit) > l.n {
 		return client.DeadLetter{}, api.NotFound("there is no such dead letter")
 	}
-	return client.DeadLetter{ID: at.String(), State: client.DeadLetterClosed, ClosedReason: "superseded"}, nil
+	if l.open {
+		return client.DeadLetter{ID: at.String(), Op: "insert", State: client.DeadLetterOpen}, nil
+	}
+	return client.DeadLetter{ID: at.String(), Op: "insert", State: client.DeadLetterClosed, ClosedReason: "superseded"}, nil
 }
 
 func (l *letters) Replay(_ context.Context, q api.DeadLetterReplay) (int, error) {
 	l.replay = q
-	if len(q.Positions) > 0 {
+	if len(q.Positions) > 0 && !l.open {
 		return 0, nil
 	}
 	return l.n, nil
 }
 
-func (l *letters) Discard(_ context.Context, _ cdc.Position, by string) error {
+func (l *letters) Discard(ctx context.Context, at cdc.Position, by string) error {
 	l.by = by
+	if one, err := l.Get(ctx, at); err != nil || one.State == client.DeadLetterClosed && l.closed {
+		return cmp.Or(err, api.Conflict("the dead letter is closed"))
+	}
 	return nil
 }
 

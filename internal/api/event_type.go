@@ -48,24 +48,6 @@ var (
 	eventTypeSample = route{methods: map[string]action{http.MethodGet: (*Server).eventTypeSample}}
 )
 
-func findEventType(rest string) (route, string, bool) {
-	name, ok := strings.CutPrefix(rest, "event-type/")
-	if !ok {
-		return route{}, "", false
-	}
-	rt := eventType
-	if name, what, more := strings.Cut(name, "/"); more {
-		switch what {
-		case "schema":
-			return eventTypeSchema, name, name != ""
-		case "sample":
-			return eventTypeSample, name, name != ""
-		}
-		return route{}, "", false
-	}
-	return rt, name, name != ""
-}
-
 // listed is an event of the catalogue as the API shows it.
 func listed(o *subscriptions.Offer) client.EventType {
 	t := client.EventType{Name: o.Name, Resource: o.Resource, Reason: o.AccountReason}

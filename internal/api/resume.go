@@ -1,10 +1,6 @@
 package api
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 
 	"github.com/rowhook/rowhook/client"
@@ -18,10 +14,8 @@ func (s *Server) resume(c call) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&want); err != nil && !errors.Is(err, io.EOF) {
-			return problem(http.StatusUnprocessableEntity, `the body is not {"accept_gap": true} or {}`), nil
+		if err := decode(b, &want, `{"accept_gap": true} or {}`); err != nil {
+			return answer{}, err
 		}
 	}
 	if s.config.Resume == nil {

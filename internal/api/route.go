@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,54 +46,93 @@ var (
 	ready      = route{public: true, methods: map[string]action{http.MethodGet: (*Server).ready}}
 )
 
-// find returns the route of a path, and the id in it. One slash at the end changes nothing.
-func (s *Server) find(path string) (route, string, bool) {
-	switch path {
-	case "/healthz":
-		return alive, "", true
-	case "/readyz":
-		return ready, "", true
-	}
-	rest, ok := strings.CutPrefix(path, s.base+"/")
-	if !ok {
-		return route{}, "", false
-	}
-	rest = strings.TrimSuffix(rest, "/")
-	switch rest {
-	case "subscription":
-		return collection, "", true
-	case "subscription/import":
-		return imports, "", true
-	case "event-type":
-		return eventTypes, "", true
-	case "resume":
-		return resume, "", true
-	case "token":
-		return tokens, "", s.config.Made != nil
-	}
-	if id, ok := strings.CutPrefix(rest, "token/"); ok && id != "" && !strings.Contains(id, "/") {
-		return oneToken, id, s.config.Made != nil
+// placed is a route at its path.
+type placed struct {
+	// path is that under the base, or of the listener with atRoot, with a last slash where it is written with one. {id} or
+	// {name} stands for one part, which is call.id.
+	path   string
+	atRoot bool
+	route
+}
+
+// routes are all that there is. What each of their methods does is told in operations (operations.go).
+func (s *Server) routes() []placed {
+	all := []placed{
+		{path: "/event-type/", route: eventTypes},
+		{path: "/subscription/", route: collection},
+		{path: "/subscription/{id}/", route: single},
+		{path: "/subscription/import", route: imports},
 	}
 	if s.config.EventTypes != nil {
-		if rt, name, ok := findEventType(rest); ok {
-			return rt, name, true
-		}
+		all = append(all, placed{path: "/event-type/{name}/", route: eventType}, placed{path: "/event-type/{name}/schema", route: eventTypeSchema},
+			placed{path: "/event-type/{name}/sample", route: eventTypeSample})
 	}
+	for _, what := range slices.Sorted(maps.Keys(actions)) {
+		all = append(all, placed{path: "/subscription/{id}/" + what, route: actions[what]})
+	}
+	if s.config.Made != nil {
+		all = append(all, placed{path: "/token/", route: tokens}, placed{path: "/token/{id}/", route: oneToken})
+	}
+	all = append(all, placed{path: "/resume", route: resume})
 	if s.config.DeadLetters != nil {
-		if rt, id, ok := findDeadLetter(rest); ok {
-			return rt, id, true
+		all = append(all, placed{path: "/dead-letter/", route: letters}, placed{path: "/dead-letter/{id}/", route: letter},
+			placed{path: "/dead-letter/{id}/replay", route: letterReplay}, placed{path: "/dead-letter/replay", route: replayAll})
+	}
+	all = append(all, placed{path: "/openapi.json", route: openAPI}, placed{path: "/docs", route: docs},
+		placed{path: "/healthz", atRoot: true, route: alive}, placed{path: "/readyz", atRoot: true, route: ready})
+	if s.config.Metrics != nil {
+		// It is served before any route is looked for.
+		all = append(all, placed{path: "/metrics", atRoot: true, route: route{public: true, methods: map[string]action{http.MethodGet: nil}}})
+	}
+	return all
+}
+
+// find returns the route of a path, and the id in it. One slash at the end changes nothing. A fixed part goes before an id.
+func (s *Server) find(path string) (found route, id string, ok bool) {
+	rest, underBase := strings.CutPrefix(path, s.base+"/")
+	rest = strings.TrimSuffix(rest, "/")
+	for _, p := range s.table {
+		if p.atRoot {
+			if path == p.path {
+				return p.route, "", true
+			}
+			continue
+		}
+		if !underBase {
+			continue
+		}
+		switch part, matches := p.match(rest); {
+		case matches && part == "":
+			return p.route, "", true
+		case matches && !ok:
+			found, id, ok = p.route, part, true
 		}
 	}
-	id, ok := strings.CutPrefix(rest, "subscription/")
-	id, what, acts := strings.Cut(id, "/")
-	if !ok || id == "" {
-		return route{}, "", false
+	return found, id, ok
+}
+
+// match says whether a path under the base, without slashes around it, is the route's, and which part of it is the id.
+func (p placed) match(rest string) (id string, ok bool) {
+	pattern := strings.Trim(p.path, "/")
+	for {
+		want, morePattern, wantMore := strings.Cut(pattern, "/")
+		part, moreRest, more := strings.Cut(rest, "/")
+		switch {
+		case part == "":
+			return "", false
+		case strings.HasPrefix(want, "{"):
+			id = part
+		case want != part:
+			return "", false
+		}
+		if wantMore != more {
+			return "", false
+		}
+		if !more {
+			return id, true
+		}
+		pattern, rest = morePattern, moreRest
 	}
-	if acts {
-		rt, ok := actions[what]
-		return rt, id, ok
-	}
-	return single, id, true
 }
 
 // underBase says whether the path belongs to the API itself, rather than to the listener.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rowhook/rowhook/client"
@@ -72,6 +73,10 @@ type Server struct {
 	limiter *limiter
 	// confirmClients and confirmIDs bound the requests to confirm, which need no login.
 	confirmClients, confirmIDs *limiter
+	// table is what find looks in.
+	table []placed
+	// described is the API's description, made when somebody asks for it.
+	described func() *description
 	// lookups are those of tokens that are under way.
 	lookups chan struct{}
 }
@@ -86,6 +91,8 @@ func New(c Config) *Server {
 	if s.base == "/" {
 		s.base = ""
 	}
+	s.table = s.routes()
+	s.described = sync.OnceValue(s.describe)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

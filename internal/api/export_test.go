@@ -1,0 +1,33 @@
+package api
+
+import "github.com/rowhook/rowhook/internal/apidoc"
+
+// Missing are what the document does not tell of.
+func (s *Server) Missing() []string { return s.described().missing }
+
+// Routes are the methods and paths that there are.
+func (s *Server) Routes() (all []string) {
+	for _, p := range s.table {
+		for method := range p.methods {
+			all = append(all, method+" "+p.path)
+		}
+	}
+	return all
+}
+
+// Operations are those that are told, whatever a server has.
+func Operations() (all []string) {
+	for _, op := range operations(builder("").Types) {
+		all = append(all, op.Method+" "+op.Path)
+	}
+	return all
+}
+
+// ListParameters are what the list of subscriptions takes.
+var ListParameters = listParameters
+
+// Types are those of the document.
+func Types() *apidoc.Types { return builder("").Types }
+
+// Fields are what is told of fields.
+func Fields() map[string]apidoc.Field { return fields }

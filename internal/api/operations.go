@@ -1,0 +1,211 @@
+package api
+
+import (
+	"net/http"
+	"reflect"
+
+	"github.com/rowhook/rowhook/client"
+	"github.com/rowhook/rowhook/internal/apidoc"
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+// operations tell what each method of each route does. The errors follow from that: see apidoc.Operation. What there is of a
+// field of a body stands in fields.
+func operations(t *apidoc.Types) []apidoc.Operation {
+	const merge, plain = "application/merge-patch+json", "application/json"
+	var (
+		subscription    = t.Named(subscriptions.View{})
+		list            = t.Named([]subscriptions.View{})
+		newSubscription = subscriptionInput(t, "NewSubscription")
+		replacement     = subscriptionInput(t, "SubscriptionReplacement")
+		patch           = subscriptionInput(t, "SubscriptionPatch")
+		aLetter         = t.Named(client.DeadLetter{})
+		text            = &apidoc.Schema{Type: "string"}
+	)
+	ifMatch := []*apidoc.Parameter{{Name: "If-Match", Description: "An ETag: the change is made only if the subscription is still as it was then.",
+		Schema: text, Example: `"1"`}}
+	of := func(status int, said string, s *apidoc.Schema, headers ...string) []apidoc.Answer {
+		return []apidoc.Answer{{Status: status, Text: said, Schema: s, Headers: headers}}
+	}
+	closed := apidoc.Answer{Status: http.StatusConflict, Text: "The dead letter is closed.", Schema: t.Named(client.Problem{}), Type: problemType}
+	return []apidoc.Operation{
+		{ID: "listEventTypes", Method: http.MethodGet, Path: "/event-type/", Tag: "event-type", Summary: "List the events that can be subscribed to",
+			Text:    "Events that nobody can have are not listed. Where `admin_only` is true, customers cannot have it, and `reason` says why.",
+			Also:    []int{http.StatusInternalServerError, http.StatusServiceUnavailable},
+			Answers: of(http.StatusOK, "The events.", t.Named([]client.EventType{}))},
+
+		{ID: "listSubscriptions", Method: http.MethodGet, Path: "/subscription/", Tag: "subscription", Summary: "List the caller's subscriptions",
+			Text:    "Oldest first. If there is more, the header `Link` leads to the next page.",
+			Query:   append(listParametersTold(), limitTold()),
+			Answers: of(http.StatusOK, "A page of the list.", list, "Link?")},
+		{ID: "createSubscription", Method: http.MethodPost, Path: "/subscription/", Tag: "subscription", Summary: "Make a subscription",
+			Text: "It gets the changes that commit after the answer. Its secret is shown in this answer only, once. With an `Idempotency-Key`, a " +
+				"request whose answer was lost can be repeated within 24 hours without making a second one.",
+			Headers: []*apidoc.Parameter{{Name: "Idempotency-Key", Description: "A text of the caller's own, such as a UUID: 1 to 255 printable ASCII characters.",
+				Schema: text, Example: "7d0a4f5e-2c4b-4f0e-9a53-0b9cf4b1a5d0"}},
+			Body: &apidoc.Body{Schema: newSubscription, Example: `{"events":["contact.create","deal.*"],"target_url":"https://example.com/hooks","name":"CRM sync","delivery":{"timeout":"5s","retries":3}}`},
+			Answers: []apidoc.Answer{{Status: http.StatusCreated, Text: "The subscription, with its secret.", Schema: subscription,
+				Headers: []string{"Location", "ETag"}, Rare: []string{"secret"}}}},
+		{ID: "getSubscription", Method: http.MethodGet, Path: "/subscription/{id}/", Tag: "subscription", Summary: "Show a subscription",
+			Headers: []*apidoc.Parameter{{Name: "If-None-Match", Description: "An ETag: the answer is 304 if the subscription is still as it was then.",
+				Schema: text, Example: `"1"`}},
+			Answers: append(of(http.StatusOK, "The subscription.", subscription, "ETag"),
+				apidoc.Answer{Status: http.StatusNotModified, Text: "It is as the caller knows it.", Headers: []string{"ETag"}})},
+		{ID: "replaceSubscription", Method: http.MethodPut, Path: "/subscription/{id}/", Tag: "subscription", Summary: "Replace a subscription",
+			Text: "What is left out goes back to its default, but for the secret and the credentials of the target, which stay. Read-only fields are " +
+				"ignored, so that what GET gave can be edited and sent back.",
+			Headers: ifMatch,
+			Body:    &apidoc.Body{Schema: replacement, Example: `{"events":["deal.*"],"target_url":"https://example.com/hooks"}`},
+			Answers: of(http.StatusOK, "The subscription as it is now.", subscription, "ETag")},
+		{ID: "updateSubscription", Method: http.MethodPatch, Path: "/subscription/{id}/", Tag: "subscription", Summary: "Change a subscription",
+			Text:    "A JSON merge patch (RFC 7396): what is given is changed, null goes back to the default.",
+			Headers: ifMatch,
+			Body:    &apidoc.Body{Types: []string{merge, plain}, Schema: patch, Example: `{"events":["deal.*"],"name":"deals only"}`},
+			Answers: of(http.StatusOK, "The subscription as it is now.", subscription, "ETag")},
+		{ID: "deleteSubscription", Method: http.MethodDelete, Path: "/subscription/{id}/", Tag: "subscription", Summary: "Delete a subscription",
+			Text:    "What was still to be sent to it is dropped. Nothing is sent after the answer, apart from a request that is under way.",
+			Headers: ifMatch,
+			Answers: of(http.StatusNoContent, "It is deleted.", nil)},
+		{ID: "disableSubscription", Method: http.MethodPost, Path: "/subscription/{id}/disable", Tag: "subscription", Summary: "Stop a subscription",
+			Text:    "Events that commit until it is enabled again are not for it.",
+			Headers: ifMatch,
+			Body:    &apidoc.Body{Schema: t.Named(disabling{}), Optional: true},
+			Answers: of(http.StatusOK, "The subscription, disabled.", subscription, "ETag")},
+		{ID: "enableSubscription", Method: http.MethodPost, Path: "/subscription/{id}/enable", Tag: "subscription", Summary: "Let a disabled subscription go on",
+			Text:    "It gets what commits from then on.",
+			Headers: ifMatch,
+			Answers: of(http.StatusOK, "The subscription, active.", subscription, "ETag")},
+		{ID: "pingSubscription", Method: http.MethodPost, Path: "/subscription/{id}/ping", Tag: "subscription", Summary: "Send a ping to the target",
+			Text: "A signed `rowhook.ping` is sent at once, in whatever state the subscription is. Nothing is stored of it or tried again. That it is not " +
+				"delivered is no error of this request.",
+			Answers: of(http.StatusOK, "What came of it.", t.Named(client.Pinged{}))},
+		{ID: "rotateSecret", Method: http.MethodPost, Path: "/subscription/{id}/rotate-secret", Tag: "subscription", Summary: "Give a subscription a new secret",
+			Text:    "The old one signs beside it for `keep_old`. At most two old ones sign. The new secret is shown in this answer only, once.",
+			Headers: ifMatch,
+			Body:    &apidoc.Body{Schema: t.Named(client.Rotation{}), Optional: true},
+			Answers: []apidoc.Answer{{Status: http.StatusOK, Text: "The subscription, with its new secret.", Schema: subscription, Headers: []string{"ETag"}, Rare: []string{"secret"}}}},
+
+		{ID: "listTokens", Method: http.MethodGet, Path: "/token/", Tag: "token", Summary: "List the tokens that were made and have not ended",
+			Query:   []*apidoc.Parameter{afterTold("token"), limitTold()},
+			Answers: of(http.StatusOK, "A page of the list, in the order they were made.", t.Named([]client.Token{}), "Link?")},
+		{ID: "createToken", Method: http.MethodPost, Path: "/token/", Tag: "token", Summary: "Make a token of a customer",
+			Text: "The token is shown in this answer only, once.",
+			Body: &apidoc.Body{Schema: t.Named(client.NewToken{})},
+			Answers: []apidoc.Answer{{Status: http.StatusCreated, Text: "The token.", Schema: t.Named(client.Token{}), Headers: []string{"Location"},
+				Rare: []string{"token"}}}},
+		{ID: "deleteToken", Method: http.MethodDelete, Path: "/token/{id}/", Tag: "token", Summary: "End a token at once",
+			Answers: of(http.StatusNoContent, "It lets nobody in any more.", nil)},
+
+		{ID: "resume", Method: http.MethodPost, Path: "/resume", Tag: "operation", Summary: "Go on where replication is held up until somebody decides",
+			Text: "Where changes are lost by going on, `accept_gap` is needed; subscribers that may miss some get a `rowhook.gap`.",
+			Body: &apidoc.Body{Schema: t.Named(client.Resume{}), Optional: true},
+			Answers: append(of(http.StatusOK, "What was accepted.", t.Named(client.Resumed{})),
+				apidoc.Answer{Status: http.StatusConflict, Text: "There is nothing to decide, or `accept_gap` is needed.", Schema: t.Named(client.Problem{}), Type: problemType})},
+
+		{ID: "listDeadLetters", Method: http.MethodGet, Path: "/dead-letter/", Tag: "dead-letter", Summary: "List changes that could not be made into events",
+			Text: "Newest first.",
+			Query: []*apidoc.Parameter{
+				{Name: "resource", Description: "Those of this resource.", Schema: text, Example: "contact"},
+				{Name: "state", Description: "Those in this state.", Schema: &apidoc.Schema{Type: "string", Enum: []any{client.DeadLetterOpen, client.DeadLetterClosed}}, Example: client.DeadLetterOpen},
+				{Name: "reason", Description: "Those with this text in their reason.", Schema: text, Example: "division by zero"},
+				afterTold("dead letter"), limitTold(),
+			},
+			Answers: of(http.StatusOK, "A page of the list.", t.Named([]client.DeadLetter{}), "Link?")},
+		{ID: "getDeadLetter", Method: http.MethodGet, Path: "/dead-letter/{id}/", Tag: "dead-letter", Summary: "Show a dead letter",
+			Answers: of(http.StatusOK, "The dead letter.", aLetter)},
+		{ID: "discardDeadLetter", Method: http.MethodDelete, Path: "/dead-letter/{id}/", Tag: "dead-letter", Summary: "Discard an open dead letter",
+			Text:    "It is closed, and its event is never sent.",
+			Answers: append(of(http.StatusNoContent, "It is closed.", nil), closed)},
+		{ID: "replayDeadLetter", Method: http.MethodPost, Path: "/dead-letter/{id}/replay", Tag: "dead-letter", Summary: "Ask for the replay of an open dead letter",
+			Text:    "It has ended when `requested_at` is null again.",
+			Answers: append(of(http.StatusAccepted, "The dead letter; its replay is asked for.", aLetter), closed)},
+		{ID: "replayDeadLetters", Method: http.MethodPost, Path: "/dead-letter/replay", Tag: "dead-letter", Summary: "Ask for the replay of several dead letters, or count them",
+			Text: "They are selected by `resource` and `reason`, by `ids`, or by `all`.",
+			Body: &apidoc.Body{Schema: t.Named(client.DeadLetterReplay{}), Example: `{"resource":"contact","dry_run":true}`},
+			Answers: append(of(http.StatusAccepted, "How many are going to be replayed.", t.Named(client.DeadLettersReplayed{})),
+				apidoc.Answer{Status: http.StatusOK, Text: "How many would be: it was a `dry_run`.", Schema: t.Named(client.DeadLettersReplayed{})})},
+
+		{ID: "getOpenAPI", Method: http.MethodGet, Path: "/openapi.json", Tag: "description", Summary: "This document",
+			Answers: of(http.StatusOK, "An OpenAPI 3.1 document.", &apidoc.Schema{Type: "object", Description: "An OpenAPI 3.1 document.", Examples: []any{map[string]string{"openapi": "3.1.0"}}})},
+		{ID: "getDocs", Method: http.MethodGet, Path: "/docs", Tag: "description", Summary: "This document as a page for people",
+			Answers: []apidoc.Answer{{Status: http.StatusOK, Text: "A page.", Schema: &apidoc.Schema{Type: "string", Examples: []any{"<!doctype html>…"}}, Type: "text/html"}}},
+		{ID: "getHealth", Method: http.MethodGet, Path: "/healthz", Tag: "operation", Summary: "Whether the process lives",
+			Answers: of(http.StatusOK, "It does.", t.Named(health{}))},
+		{ID: "getReadiness", Method: http.MethodGet, Path: "/readyz", Tag: "operation", Summary: "Whether hooks flow, or it is standing by",
+			Answers: append(of(http.StatusOK, "They do, or it is.", t.Named(client.Readiness{})),
+				apidoc.Answer{Status: http.StatusServiceUnavailable, Text: "Not now: `reason` says why.", Schema: t.Named(client.Readiness{})})},
+		{ID: "getMetrics", Method: http.MethodGet, Path: "/metrics", Tag: "operation", Summary: "Metrics for Prometheus",
+			Answers: []apidoc.Answer{{Status: http.StatusOK, Text: "In the text format.", Schema: &apidoc.Schema{Type: "string", Examples: []any{"rowhook_ready 1\n"}}, Type: "text/plain"}}},
+	}
+}
+
+const problemType = "application/problem+json"
+
+// disabling is the body of a request to disable a subscription.
+type disabling struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// listParametersTold are the filters of the list of subscriptions.
+func listParametersTold() []*apidoc.Parameter {
+	text := &apidoc.Schema{Type: "string"}
+	state := &apidoc.Schema{Type: "string"}
+	for _, s := range subscriptions.States {
+		state.Enum = append(state.Enum, s)
+	}
+	return []*apidoc.Parameter{
+		{Name: "event", Description: "Those that get this event: also by `contact.*` and `*`. `contact.*` is those that hold just that.", Schema: text, Example: "contact.create"},
+		{Name: "state", Description: "Those in this state.", Schema: state, Example: string(subscriptions.Active)},
+		{Name: "target_host", Description: "Those with a target at this host.", Schema: text, Example: "hooks.example.com"},
+		{Name: "name", Description: "Those with this in their name, in upper or lower case.", Schema: text, Example: "crm"},
+		afterTold("subscription"),
+	}
+}
+
+func afterTold(of string) *apidoc.Parameter {
+	examples := map[string]string{"subscription": "sub_s4gfrbe74abr2t6lqk6uias3i7", "token": "tok_4hdvrlrqkz6uphbnkrk5sd4rtu", "dead letter": letterExample}
+	return &apidoc.Parameter{Name: "after", Description: "The id of the last " + of + " of the page before. The header `Link` has it.",
+		Schema: &apidoc.Schema{Type: "string"}, Example: examples[of]}
+}
+
+func limitTold() *apidoc.Parameter {
+	least, most := 1, maxLimit
+	return &apidoc.Parameter{Name: "limit", Description: "How many at most; 100 if it is not given.",
+		Schema: &apidoc.Schema{Type: "integer", Minimum: &least, Maximum: &most}, Example: defaultLimit}
+}
+
+// subscriptionInput makes the schema of a body that says what a subscription is to be, out of the client's type, and adds it
+// under the name.
+func subscriptionInput(t *apidoc.Types, name string) *apidoc.Schema {
+	writable, fixed := subscriptions.Members()
+	s := t.Object(reflect.TypeFor[client.Subscription](), name, writable...)
+	event := &apidoc.Schema{Type: "string"}
+	t.Describe(event, name, "event")
+	s.Properties = append(s.Properties, apidoc.Member[*apidoc.Schema]{Name: "event", Value: event})
+	s.Required = nil
+	switch name {
+	case "NewSubscription":
+		// What a POST makes has none of these yet: it refuses them.
+		fixed = nil
+		fallthrough
+	case "SubscriptionReplacement":
+		s.Required = []string{"target_url"}
+		s.AnyOf = []*apidoc.Schema{{Required: []string{"events"}}, {Required: []string{"event"}}}
+	}
+	if name == "SubscriptionPatch" {
+		// A member of a map is taken out by null.
+		for _, p := range s.Properties {
+			if of, ok := p.Value.AdditionalProperties.(*apidoc.Schema); ok {
+				p.Value.AdditionalProperties = apidoc.Nullable(of)
+			}
+		}
+	}
+	apidoc.Input(s)
+	if len(fixed) > 0 {
+		for _, p := range t.Object(reflect.TypeFor[subscriptions.View](), "Subscription", fixed...).Properties {
+			p.Value.ReadOnly = true
+			s.Properties = append(s.Properties, p)
+		}
+	}
+	return t.Add(name, s)
+}
