@@ -61,6 +61,11 @@ func (c *Client) Create(ctx context.Context, s *Subscription) (*Subscription, er
 	return c.one(ctx, http.MethodPost, "", s)
 }
 
+// CreateWith is Create with the members by their names on the wire.
+func (c *Client) CreateWith(ctx context.Context, members Patch) (*Subscription, error) {
+	return c.one(ctx, http.MethodPost, "", members)
+}
+
 // Get returns the subscription.
 func (c *Client) Get(ctx context.Context, id string) (*Subscription, error) {
 	return c.one(ctx, http.MethodGet, id, nil)
@@ -75,6 +80,11 @@ func (c *Client) Update(ctx context.Context, id string, p Patch) (*Subscription,
 // credentials shown as ***, stay. Read-only members of s are ignored.
 func (c *Client) Replace(ctx context.Context, id string, s *Subscription) (*Subscription, error) {
 	return c.one(ctx, http.MethodPut, id, s)
+}
+
+// ReplaceWith is Replace with the members by their names on the wire.
+func (c *Client) ReplaceWith(ctx context.Context, id string, members Patch) (*Subscription, error) {
+	return c.one(ctx, http.MethodPut, id, members)
 }
 
 // Delete deletes the subscription. One that is not there is an *Error with Status 404.
@@ -101,13 +111,43 @@ func (c *Client) Resume(ctx context.Context, acceptGap bool) (*Resumed, error) {
 	return r, nil
 }
 
+// OpenAPI returns the OpenAPI document of the API. It needs no token.
+func (c *Client) OpenAPI(ctx context.Context) (json.RawMessage, error) {
+	at, err := c.address("/openapi.json")
+	if err != nil {
+		return nil, err
+	}
+	var document json.RawMessage
+	_, err = c.do(ctx, http.MethodGet, at, nil, &document)
+	return document, err
+}
+
+// Alive returns the version of the rowhook that answers. It needs no token.
+func (c *Client) Alive(ctx context.Context) (version string, err error) {
+	at, err := c.root("/healthz")
+	if err != nil {
+		return "", err
+	}
+	resp, err := c.send(ctx, http.MethodGet, at, nil, "")
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return "", readError(resp)
+	}
+	var health struct {
+		Version string `json:"version"`
+	}
+	return health.Version, decode(resp, &health)
+}
+
 // Ready returns the readiness. That rowhook is not ready is no error.
 func (c *Client) Ready(ctx context.Context) (*Readiness, error) {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Host == "" {
-		return nil, errNoURL
+	at, err := c.root("/readyz")
+	if err != nil {
+		return nil, err
 	}
-	at := (&url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: "/readyz"}).String()
 	// Without the token: the route needs none.
 	resp, err := c.send(ctx, http.MethodGet, at, nil, "")
 	if err != nil {
@@ -125,6 +165,15 @@ func (c *Client) Ready(ctx context.Context) (*Readiness, error) {
 }
 
 var errNoURL = errors.New(`the client's URL is not one such as "http://127.0.0.1:8477/api/v1"`)
+
+// root is the URL of a path beside the API.
+func (c *Client) root(path string) (string, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" {
+		return "", errNoURL
+	}
+	return (&url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: path}).String(), nil
+}
 
 // address is the URL of a route under the base path.
 func (c *Client) address(route string) (string, error) {

@@ -25,7 +25,7 @@ func (p *program) deadLetterCommand() *cobra.Command {
 	}
 	group(cmd)
 	r.flags(cmd.PersistentFlags())
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	completeOutput(cmd)
 	cmd.AddCommand(p.listLettersCommand(&r), p.getLetterCommand(&r), p.replayLettersCommand(&r), p.discardLettersCommand(&r))
 	return cmd
 }
@@ -94,7 +94,7 @@ func stateOf(l *client.DeadLetter) string {
 }
 
 func (p *program) getLetterCommand(r *remote) *cobra.Command {
-	return &cobra.Command{Use: "get ID", Short: "Show a dead letter", Args: letterIDs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "get ID", Short: "Show a dead letter", Args: letterIDs(1), ValidArgsFunction: r.completeLetters, RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := r.client()
 		if err != nil {
 			return err
@@ -128,6 +128,8 @@ func (p *program) replayLettersCommand(r *remote) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay (ID … | --resource NAME | --reason TEXT | --all)",
 		Short: "Make the events of open ones from their rows as they are now, and send them",
+
+		ValidArgsFunction: r.completeLetters,
 		Long: "replay makes the events after all, once what their reason says is mended: each from its row as it is now, with the id\n" +
 			"and the position that it would have had. What a later event has told is closed as superseded. What fails again stays\n" +
 			"open with its new reason. It waits for the outcome, and exits with 1 if something stays open.",
@@ -237,7 +239,7 @@ func (p *program) awaitReplay(ctx context.Context, c *client.Client, resource st
 }
 
 func (p *program) discardLettersCommand(r *remote) *cobra.Command {
-	return &cobra.Command{Use: "discard ID …", Short: "Close dead letters whose events are not needed", Args: letterIDs(0),
+	return &cobra.Command{Use: "discard ID …", Short: "Close dead letters whose events are not needed", Args: letterIDs(0), ValidArgsFunction: r.completeLetters,
 		Long: "discard closes dead letters: their events are never sent. They stay listed as discarded, with who did it, until the\nretention is over.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := r.client()

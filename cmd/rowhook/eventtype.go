@@ -27,7 +27,7 @@ func (p *program) eventTypeCommand() *cobra.Command {
 	}
 	group(cmd)
 	r.flags(cmd.PersistentFlags())
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	completeOutput(cmd)
 	cmd.AddCommand(p.listEventTypesCommand(&r), p.getEventTypeCommand(&r), p.sampleEventTypeCommand(&r))
 	return cmd
 }
@@ -70,7 +70,7 @@ func whoseEvent(t *client.EventType) string {
 
 func (p *program) getEventTypeCommand(r *remote) *cobra.Command {
 	return &cobra.Command{Use: "get NAME", Short: "Show what a body of the event holds; as JSON, with its JSON Schema", Args: oneEventType,
-		ValidArgsFunction: r.completeEventTypes,
+		ValidArgsFunction: r.completeEvents(false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := r.visitor()
 			if err != nil {
@@ -96,7 +96,7 @@ func (p *program) sampleEventTypeCommand(r *remote) *cobra.Command {
 	var o client.SampleOptions
 	var account string
 	cmd := &cobra.Command{Use: "sample NAME", Short: "Show a body as it would be sent: of the newest row, else of none", Args: oneEventType,
-		ValidArgsFunction: r.completeEventTypes}
+		ValidArgsFunction: r.completeEvents(false)}
 	cmd.Flags().StringVar(&account, "account", "", "of this customer's rows; for the admin")
 	cmd.Flags().StringVar(&o.Format, "format", "", "the body's form: "+strings.Join(formatNames(), ", "))
 	cmd.Flags().BoolVar(&o.List, "list", false, "a list of up to three, newest first")
@@ -132,23 +132,6 @@ func (p *program) sampleEventTypeCommand(r *remote) *cobra.Command {
 		return nil
 	}
 	return cmd
-}
-
-// completeEventTypes asks the rowhook that the flags name, for the shell.
-func (r *remote) completeEventTypes(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	c, err := r.visitor()
-	if err != nil || len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	types, err := c.EventTypes(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, t := range types {
-		names = append(names, t.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // shownSchema is a JSON Schema, as far as it is shown as a table.

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -26,7 +29,7 @@ func (p *program) subscriptionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "subscription",
 		Aliases: []string{"subscriptions"},
-		Short:   "List, make, show, stop and delete subscriptions of a running rowhook",
+		Short:   "List, make, show, change, stop and delete subscriptions of a running rowhook",
 		Long: "subscription talks to a running rowhook over its REST API. The address and the token come from --url and --token,\n" +
 			"or from ROWHOOK_URL and ROWHOOK_TOKEN.",
 		Example: "  export ROWHOOK_TOKEN=…\n" +
@@ -35,8 +38,8 @@ func (p *program) subscriptionCommand() *cobra.Command {
 	}
 	group(cmd)
 	r.flags(cmd.PersistentFlags())
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.deleteCommand(&r), p.enableCommand(&r), p.disableCommand(&r), p.pingCommand(&r),
+	completeOutput(cmd)
+	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.updateCommand(&r), p.deleteCommand(&r), p.enableCommand(&r), p.disableCommand(&r), p.pingCommand(&r),
 		p.rotateSecretCommand(&r), p.importCommand(&r), p.exportCommand(&r))
 	return cmd
 }
@@ -47,11 +50,16 @@ func (r *remote) flags(f *pflag.FlagSet) {
 	f.StringVarP(&r.output, "output", "o", "table", "table or json")
 }
 
+// completeOutput offers the forms of the output to a shell.
+func completeOutput(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
 // client makes the client that flags and environment ask for.
 func (r *remote) client() (*client.Client, error) {
 	c, err := r.visitor()
 	if err == nil && c.Token == "" {
-		return nil, usage("there is no token", "set ROWHOOK_TOKEN, or give --token: one of api.tokens in the config")
+		return nil, usage("there is no token", "set ROWHOOK_TOKEN, or give --token: one of api.tokens in the config, or one that its admin makes with rowhook token create")
 	}
 	return c, err
 }
@@ -89,8 +97,8 @@ func answered(c *client.Client, err error) error {
 	switch {
 	case errors.As(err, &told) && told.Status == 401:
 		return fmt.Errorf("%w\n  hint: the token is none of api.tokens of that rowhook: see --token and ROWHOOK_TOKEN", err)
-	case errors.As(err, &told) && told.Status == 404 && told.Detail == "" && len(told.Fields) == 0:
-		return fmt.Errorf("%w\n  hint: list what there is with: rowhook subscription list; the API was taken to be at %s", err, c.URL)
+	case errors.As(err, &told) && told.Status == 404 && (told.Detail == "" || strings.HasPrefix(told.Detail, "there is no such route")):
+		return fmt.Errorf("%w\n  hint: the API was taken to be at %s: is that its address, with api.base_path? see --url and ROWHOOK_URL", err, c.URL)
 	case errors.As(err, &failed):
 		cause := failed.Err
 		for next := errors.Unwrap(cause); next != nil; next = errors.Unwrap(cause) {
@@ -103,11 +111,12 @@ func answered(c *client.Client, err error) error {
 
 func (p *program) listCommand(r *remote) *cobra.Command {
 	var f client.Filter
-	cmd := &cobra.Command{Use: "list", Short: "List the subscriptions that the token may see", Args: none}
+	cmd := &cobra.Command{Use: "list", Short: "List the subscriptions that the token may see", Args: none, ValidArgsFunction: cobra.NoFileCompletions}
 	cmd.Flags().StringVar(&f.Event, "event", "", "only those that get this event: contact.create")
 	cmd.Flags().StringVar(&f.State, "state", "", "only those in this state: active, shadow, pending, disabled or expired")
 	cmd.Flags().StringVar(&f.TargetHost, "target-host", "", "only those with a target at this host")
 	cmd.Flags().StringVar(&f.Name, "name", "", "only those with this in their name")
+	_ = cmd.RegisterFlagCompletionFunc("event", r.completeEvents(false))
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"active", "shadow", "pending", "disabled", "expired"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := r.client()
@@ -139,41 +148,35 @@ func (p *program) listCommand(r *remote) *cobra.Command {
 }
 
 func (p *program) createCommand(r *remote) *cobra.Command {
-	var s client.Subscription
+	var f fieldFlags
 	var account string
-	var l lease
 	var wait bool
 	cmd := &cobra.Command{
-		Use:   "create --events EVENT[,…] --target-url URL",
-		Short: "Make a subscription; its secret is shown this once",
-		Args:  none,
+		Use:               "create --events EVENT[,…] --target-url URL",
+		Short:             "Make a subscription; its secret is shown this once",
+		Example:           "  rowhook subscription create --events 'contact.*' --target-url https://example.com/hooks --retries 5s,5m,2h\n  rowhook subscription create --from-file subscription.json",
+		Args:              none,
+		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().StringSliceVar(&s.Events, "events", nil, "contact.create, or deal.* for all of a resource, or *; several with commas")
-	cmd.Flags().StringVar(&s.TargetURL, "target-url", "", "where hooks are sent to")
+	f.register(cmd, r)
 	cmd.Flags().StringVar(&account, "account", "", "the customer that it is for; only with an admin's token")
-	cmd.Flags().StringSliceVar(&s.IgnoreSources, "ignore-source", nil, "leave out events of transactions with this source in their context; several with commas")
-	cmd.Flags().StringVar(&s.Filter, "filter", "", "only events of which this expression is true: 'data.status == \"won\"'")
-	cmd.Flags().StringVar(&s.Name, "name", "", "a name, for people")
-	l.flags(cmd.Flags())
-	cmd.Flags().StringVar(&s.Verification, "verification", "", "ask the target whether it agrees, before anything is sent: secret or challenge")
-	cmd.Flags().BoolVar(&s.NotifyEnd, "notify-end", false, "tell the target when the subscription is over")
 	cmd.Flags().BoolVar(&wait, "wait", false, "with --verification: wait until the target has agreed, or there is nothing more to wait for")
-	_ = cmd.RegisterFlagCompletionFunc("verification", cobra.FixedCompletions([]string{"none", "secret", "challenge"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := l.apply(&s, time.Now()); err != nil {
-			return err
-		}
-		if len(s.Events) == 0 || s.TargetURL == "" && !s.FeedOnly {
+		if f.file == "" && (len(f.s.Events) == 0 || f.s.TargetURL == "" && !f.lease.noTarget) {
 			return usage("--events and --target-url are needed", "rowhook subscription create --events contact.create --target-url https://example.com/hooks")
+		}
+		body, err := f.body(cmd)
+		if err != nil {
+			return err
 		}
 		c, err := r.client()
 		if err != nil {
 			return err
 		}
 		if cmd.Flags().Changed("account") {
-			s.Account = &account
+			body["account"] = account
 		}
-		made, err := c.Create(cmd.Context(), &s)
+		made, err := c.CreateWith(cmd.Context(), body)
 		if err != nil {
 			return answered(c, err)
 		}
@@ -202,14 +205,14 @@ func (p *program) createCommand(r *remote) *cobra.Command {
 }
 
 func (p *program) getCommand(r *remote) *cobra.Command {
-	return &cobra.Command{Use: "get ID", Short: "Show a subscription", Args: oneID, RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "get ID", Short: "Show a subscription", Args: oneID, ValidArgsFunction: r.completeIDs, RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := r.client()
 		if err != nil {
 			return err
 		}
 		s, err := c.Get(cmd.Context(), args[0])
 		if err != nil {
-			return answered(c, err)
+			return answered(c, r.unknownID(cmd.Context(), c, args[0], err))
 		}
 		if r.output == "json" {
 			return p.printJSON(s)
@@ -235,19 +238,26 @@ func (p *program) getCommand(r *remote) *cobra.Command {
 				fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
 			}
 		}
+		printDelivery(w, s.Delivery)
+		if len(s.IgnoreSources) > 0 {
+			fmt.Fprintf(w, "ignore_sources\t%s\n", strings.Join(s.IgnoreSources, ", "))
+		}
+		for _, name := range slices.Sorted(maps.Keys(s.Metadata)) {
+			fmt.Fprintf(w, "metadata.%s\t%s\n", name, s.Metadata[name])
+		}
 		fmt.Fprintf(w, "created_at\t%s\nupdated_at\t%s\n", s.CreatedAt.Format(time.RFC3339), s.UpdatedAt.Format(time.RFC3339))
 		return w.Flush()
 	}}
 }
 
 func (p *program) deleteCommand(r *remote) *cobra.Command {
-	return &cobra.Command{Use: "delete ID", Short: "Delete a subscription: nothing is sent to it any more", Args: oneID, RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "delete ID", Short: "Delete a subscription: nothing is sent to it any more", Args: oneID, ValidArgsFunction: r.completeIDs, RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := r.client()
 		if err != nil {
 			return err
 		}
 		if err := c.Delete(cmd.Context(), args[0]); err != nil {
-			return answered(c, err)
+			return answered(c, r.unknownID(cmd.Context(), c, args[0], err))
 		}
 		fmt.Fprintln(p.stderr, "deleted")
 		return nil
@@ -269,6 +279,22 @@ func filterError(s *client.Subscription) string {
 	}
 	e := s.FilterError
 	return fmt.Sprintf("%s (%d events, last %s at %s)", e.Message, e.Count, e.EventType, e.At.Format(time.RFC3339))
+}
+
+// printDelivery prints what the subscription overrides.
+func printDelivery(w io.Writer, d client.Delivery) {
+	if d.Timeout != "" {
+		fmt.Fprintf(w, "delivery.timeout\t%s\n", d.Timeout)
+	}
+	if d.Retries != nil {
+		fmt.Fprintf(w, "delivery.retries\t%s\n", schedule{&d.Retries})
+	}
+	if d.Ordering != "" {
+		fmt.Fprintf(w, "delivery.ordering\t%s\n", d.Ordering)
+	}
+	if d.MaxInFlight != 0 {
+		fmt.Fprintf(w, "delivery.max_in_flight\t%d\n", d.MaxInFlight)
+	}
 }
 
 func account(s *client.Subscription) string {

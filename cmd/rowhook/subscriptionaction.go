@@ -82,12 +82,12 @@ func (p *program) pingCommand(r *remote) *cobra.Command {
 }
 
 func (p *program) actionCommand(r *remote, use, short string, do func(*cobra.Command, *client.Client, string) error) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: oneID, RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: use, Short: short, Args: oneID, ValidArgsFunction: r.completeIDs, RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := r.client()
 		if err != nil {
 			return err
 		}
-		return do(cmd, c, args[0])
+		return r.unknownID(cmd.Context(), c, args[0], do(cmd, c, args[0]))
 	}}
 }
 

@@ -22,6 +22,7 @@ func (p *program) tokenCommand() *cobra.Command {
 	}
 	group(cmd)
 	r.flags(cmd.PersistentFlags())
+	completeOutput(cmd)
 	cmd.AddCommand(p.createTokenCommand(&r), p.listTokensCommand(&r), p.deleteTokenCommand(&r))
 	return cmd
 }
@@ -96,7 +97,7 @@ func (p *program) listTokensCommand(r *remote) *cobra.Command {
 }
 
 func (p *program) deleteTokenCommand(r *remote) *cobra.Command {
-	return &cobra.Command{Use: "delete ID", Short: "End a token at once", Args: oneToken, RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "delete ID", Short: "End a token at once", Args: oneToken, ValidArgsFunction: r.completeTokens, RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := r.client()
 		if err != nil {
 			return err
