@@ -468,10 +468,13 @@ func FuzzDecode(f *testing.F) {
 			if mistakesOf(t, err) == nil {
 				settled(t, r, s)
 			}
+			fieldsNamed(t, body, err)
 			for _, change := range []func(*sub, []byte) error{r.Replace, r.Patch} {
 				s := stored(t, scope)
 				before := s.Clone()
-				if err := change(s, body); mistakesOf(t, err) != nil {
+				err := change(s, body)
+				fieldsNamed(t, body, err)
+				if mistakesOf(t, err) != nil {
 					if !reflect.DeepEqual(s, before) {
 						t.Fatalf("refused %q, and changed all the same", body)
 					}
@@ -485,6 +488,21 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// fieldsNamed checks that each mistake of a body that is JSON names its field, but for the one that says that there are more. A
+// member may have an empty name.
+func fieldsNamed(t *testing.T, body []byte, err error) {
+	t.Helper()
+	var invalid *subscriptions.Invalid
+	if !errors.As(err, &invalid) || invalid.Malformed || strings.Contains(string(body), `""`) {
+		return
+	}
+	for i, m := range invalid.Mistakes {
+		if m.Field == "" && !(i == len(invalid.Mistakes)-1 && strings.HasPrefix(m.Detail, "there are more")) || m.Detail == "" {
+			t.Fatalf("%q: a mistake without a field: %+v", body, m)
+		}
+	}
 }
 
 // settled checks that what was taken is taken again, unchanged, in the form in which it is shown.

@@ -103,6 +103,11 @@ func TestInputsAreThoseThatAreRead(t *testing.T) {
 			t.Errorf("%s has %v, and the rules take %v", name, got, want)
 		}
 	}
+	for _, id := range []string{`"42"`, `42`, `null`} {
+		if resp, body := b.do(t, "POST", "/api/v1/subscription/", tokenOne, "application/json", `{"event":"*","target_url":"https://example.com/","resource_id":`+id+`}`); resp.StatusCode != 201 {
+			t.Errorf("resource_id %s: %s", id, body)
+		}
+	}
 	for _, p := range b.server.Document().Paths {
 		if p.Name != "/subscription/" {
 			continue

@@ -179,6 +179,9 @@ func limitTold() *apidoc.Parameter {
 func subscriptionInput(t *apidoc.Types, name string) *apidoc.Schema {
 	writable, fixed := subscriptions.Members()
 	s := t.Object(reflect.TypeFor[client.Subscription](), name, writable...)
+	if p, ok := s.Properties.Get("resource_id"); ok {
+		p.Type = []string{"string", "integer"} // most keys are numbers
+	}
 	event := &apidoc.Schema{Type: "string"}
 	t.Describe(event, name, "event")
 	s.Properties = append(s.Properties, apidoc.Member[*apidoc.Schema]{Name: "event", Value: event})
