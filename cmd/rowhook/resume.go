@@ -37,6 +37,8 @@ func (p *program) resumeCommand() *cobra.Command {
 		},
 	}
 	r.flags(cmd.Flags())
+	completeOutput(cmd)
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	cmd.Flags().BoolVar(&accept, "accept-gap", false, "agree that changes are missing for ever, and tell the subscribers")
 	return cmd
 }

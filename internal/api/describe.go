@@ -16,6 +16,8 @@ var (
 type description struct {
 	document *apidoc.Document
 	json     []byte
+	// pages show the document, by where they link to it: who asks for them often costs nothing.
+	pages map[string][]byte
 	// missing are the methods of routes and the fields that nothing is told of, which a test refuses.
 	missing []string
 }
@@ -49,8 +51,17 @@ func (s *Server) describe() *description {
 	if d.json, err = d.document.JSON(); err != nil {
 		panic("the description of the API cannot be written: " + err.Error())
 	}
+	d.pages = map[string][]byte{}
+	for _, source := range []string{besideDocs, belowDocs} {
+		if d.pages[source], err = apidoc.Page(d.document, source); err != nil {
+			panic("the page of the API cannot be written: " + err.Error())
+		}
+	}
 	return d
 }
+
+// The document's address from docs and from docs/.
+const besideDocs, belowDocs = "openapi.json", "../openapi.json"
 
 // methodsInOrder is the order in which the methods of a route are told.
 var methodsInOrder = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -66,15 +77,11 @@ func (s *Server) openAPI(call) (answer, error) {
 
 // docs is the document as a page.
 func (s *Server) docs(c call) (answer, error) {
-	source := "openapi.json"
+	source := besideDocs
 	if strings.HasSuffix(c.r.URL.Path, "/") {
-		source = "../openapi.json"
+		source = belowDocs
 	}
-	page, err := apidoc.Page(s.Document(), source)
-	if err != nil {
-		return answer{}, err
-	}
-	a := answer{status: http.StatusOK, body: page}
+	a := answer{status: http.StatusOK, body: s.described().pages[source]}
 	a.header("Content-Type", "text/html; charset=utf-8")
 	a.header("Content-Security-Policy", apidoc.PagePolicy)
 	a.header("Referrer-Policy", "no-referrer")
