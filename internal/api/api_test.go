@@ -107,7 +107,7 @@ func start(t testing.TB, changes ...func(*api.Config)) *bench {
 	}
 	s := httptest.NewUnstartedServer(nil)
 	b.server, b.config = api.New(config), config
-	b.transport = validating{t, contractOf(t, b.server.Document())}
+	b.transport = validating{t, contractFor(t, config.BasePath, b.server)}
 	s.Config = b.server.HTTPServer("")
 	s.Start()
 	t.Cleanup(s.Close)

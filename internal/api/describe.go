@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/rowhook/rowhook/internal/apidoc"
 )
@@ -16,8 +17,8 @@ var (
 type description struct {
 	document *apidoc.Document
 	json     []byte
-	// pages show the document, by where they link to it: who asks for them often costs nothing.
-	pages map[string][]byte
+	// page shows the document, and links to it beside or below. It is made once: who asks for it often costs nothing.
+	page func(below bool) ([]byte, error)
 	// missing are the methods of routes and the fields that nothing is told of, which a test refuses.
 	missing []string
 }
@@ -51,17 +52,16 @@ func (s *Server) describe() *description {
 	if d.json, err = d.document.JSON(); err != nil {
 		panic("the description of the API cannot be written: " + err.Error())
 	}
-	d.pages = map[string][]byte{}
-	for _, source := range []string{besideDocs, belowDocs} {
-		if d.pages[source], err = apidoc.Page(d.document, source); err != nil {
-			panic("the page of the API cannot be written: " + err.Error())
+	beside := sync.OnceValues(func() ([]byte, error) { return apidoc.Page(d.document, "openapi.json") })
+	below := sync.OnceValues(func() ([]byte, error) { return apidoc.Page(d.document, "../openapi.json") })
+	d.page = func(isBelow bool) ([]byte, error) {
+		if isBelow {
+			return below()
 		}
+		return beside()
 	}
 	return d
 }
-
-// The document's address from docs and from docs/.
-const besideDocs, belowDocs = "openapi.json", "../openapi.json"
 
 // methodsInOrder is the order in which the methods of a route are told.
 var methodsInOrder = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -77,11 +77,11 @@ func (s *Server) openAPI(call) (answer, error) {
 
 // docs is the document as a page.
 func (s *Server) docs(c call) (answer, error) {
-	source := besideDocs
-	if strings.HasSuffix(c.r.URL.Path, "/") {
-		source = belowDocs
+	page, err := s.described().page(strings.HasSuffix(c.r.URL.Path, "/"))
+	if err != nil {
+		return answer{}, err
 	}
-	a := answer{status: http.StatusOK, body: s.described().pages[source]}
+	a := answer{status: http.StatusOK, body: page}
 	a.header("Content-Type", "text/html; charset=utf-8")
 	a.header("Content-Security-Policy", apidoc.PagePolicy)
 	a.header("Referrer-Policy", "no-referrer")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/apidoc"
 )
 
@@ -27,9 +29,21 @@ type contract struct {
 
 var (
 	contractsMu sync.Mutex
-	// contracts are kept: compiling takes longer than a test.
+	// contracts are kept, by the server's base and routes: compiling takes longer than a test.
 	contracts = map[string]*contract{}
 )
+
+// contractFor is what a server's document says.
+func contractFor(t testing.TB, base string, s *api.Server) *contract {
+	t.Helper()
+	key := base + " " + strings.Join(slices.Sorted(slices.Values(s.Routes())), " ")
+	contractsMu.Lock()
+	defer contractsMu.Unlock()
+	if contracts[key] == nil {
+		contracts[key] = contractOf(t, s.Document())
+	}
+	return contracts[key]
+}
 
 // contractOf reads a document. Objects in it are closed, so that a field that it lacks is a mistake.
 func contractOf(t testing.TB, d *apidoc.Document) *contract {
@@ -37,11 +51,6 @@ func contractOf(t testing.TB, d *apidoc.Document) *contract {
 	text, err := d.JSON()
 	if err != nil {
 		t.Fatal(err)
-	}
-	contractsMu.Lock()
-	defer contractsMu.Unlock()
-	if c := contracts[string(text)]; c != nil {
-		return c
 	}
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
@@ -54,7 +63,6 @@ func contractOf(t testing.TB, d *apidoc.Document) *contract {
 	if err := c.compiler.AddResource("api.json", v); err != nil {
 		t.Fatal(err)
 	}
-	contracts[string(text)] = c
 	return c
 }
 
