@@ -11,6 +11,15 @@ import (
 // calls are the methods of the client, by the operation that each is for.
 var calls = map[string]func(context.Context, *client.Client) error{
 	"listEventTypes": func(ctx context.Context, c *client.Client) error { _, err := c.EventTypes(ctx); return err },
+	"getEventType":   func(ctx context.Context, c *client.Client) error { _, err := c.EventType(ctx, "x"); return err },
+	"sampleEventType": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Sample(ctx, "x", client.SampleOptions{Format: "standard"})
+		return err
+	},
+	"importSubscription": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Import(ctx, []byte("{}"), true)
+		return err
+	},
 	"listSubscriptions": func(ctx context.Context, c *client.Client) error {
 		return firstOf(c.Select(ctx, client.Filter{Event: "*", State: "active", TargetHost: "h", Name: "n"}))
 	},
@@ -59,8 +68,9 @@ var calls = map[string]func(context.Context, *client.Client) error{
 
 // notForPrograms are the operations that need no method, with the reason.
 var notForPrograms = map[string]string{
-	"getDocs":    "it is a page for people",
-	"getMetrics": "Prometheus reads it",
+	"getEventTypeSchema": "EventType has it",
+	"getDocs":            "it is a page for people",
+	"getMetrics":         "Prometheus reads it",
 }
 
 func firstOf[T any](list func(func(T, error) bool)) (err error) {

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -36,6 +37,7 @@ func whole(c *api.Config) {
 		return nil
 	}
 	c.Made = &madeTokens{}
+	c.EventTypes = eventTypes{}
 	c.DeadLetters = &letters{n: 3, open: true}
 	c.Resume = func(_ context.Context, acceptGap bool) (*client.Resumed, error) {
 		if !acceptGap {
@@ -43,6 +45,17 @@ func whole(c *api.Config) {
 		}
 		return &client.Resumed{Incident: "slot_missing", Gap: true}, nil
 	}
+}
+
+// eventTypes tell little of events.
+type eventTypes struct{}
+
+func (eventTypes) Schema(string) (json.RawMessage, error) {
+	return json.RawMessage(`{"type":"object"}`), nil
+}
+func (eventTypes) Formats() []string { return []string{"standard"} }
+func (eventTypes) Samples(context.Context, api.SampleQuery) ([]json.RawMessage, error) {
+	return []json.RawMessage{json.RawMessage(`{"type":"contact.create"}`)}, nil
 }
 
 // TestEveryRouteIsDescribed: a new route, or a new field, needs its words beside the others.
@@ -310,23 +323,46 @@ func TestEveryStatusHappens(t *testing.T) {
 
 // provocation is a request, and what is different about the server.
 type provocation struct {
-	config                    func(*api.Config)
-	before                    func(*bench)
-	token, query, contentType string
-	body                      string
-	headers                   map[string]string
-	exactBody, inexistent     bool
+	config                          func(*api.Config)
+	before                          func(*bench)
+	path, token, query, contentType string
+	body                            string
+	headers                         map[string]string
+	exactBody, inexistent           bool
 }
 
 // special are the answers that nothing general provokes, by operation and status.
 func special(t *testing.T, operation, status string) (provocation, bool) {
 	t.Helper()
+	noCatalogue := func(b *bench) { b.catalogue.Store(new(subscriptions.Catalogue)) }
+	panics := func(c *api.Config) { c.Catalogue = func() subscriptions.Catalogue { panic("no") } }
+	leased := `{"events":["contact.create"],"target_url":"https://example.com/h","expires_at":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`
 	closed := provocation{config: func(c *api.Config) { c.DeadLetters = &letters{n: 3, closed: true} }}
 	p, ok := map[string]provocation{
-		"getSubscription 304":   {headers: map[string]string{"If-None-Match": "*"}},
-		"listEventTypes 503":    {before: func(b *bench) { b.catalogue.Store(new(subscriptions.Catalogue)) }},
-		"listEventTypes 500":    {config: func(c *api.Config) { c.Catalogue = func() subscriptions.Catalogue { panic("no") } }},
-		"getReadiness 503":      {before: func(b *bench) { b.ready.Store(false) }},
+		"getSubscription 304":    {headers: map[string]string{"If-None-Match": "*"}},
+		"listEventTypes 503":     {before: noCatalogue},
+		"listEventTypes 500":     {config: panics},
+		"getReadiness 503":       {before: func(b *bench) { b.ready.Store(false) }},
+		"getEventType 503":       {before: noCatalogue},
+		"getEventType 500":       {config: panics},
+		"getEventTypeSchema 503": {before: noCatalogue},
+		"getEventTypeSchema 500": {config: panics},
+		"getEventTypeSchema 401": {path: "/api/v1/event-type/plan.create/schema", token: "none"},
+		"getEventTypeSchema 403": {path: "/api/v1/event-type/plan.create/schema", token: tokenOne},
+		"sampleEventType 403":    {path: "/api/v1/event-type/plan.create/sample", token: tokenOne},
+		"sampleEventType 400":    {query: "?format=x"},
+		"createSubscription 200": {before: func(b *bench) { b.do(t, "POST", "/api/v1/subscription/", tokenAdmin, "application/json", leased) }, body: leased},
+		"enableSubscription 409": {before: func(b *bench) {
+			b.change(t, func(s *subscriptions.Subscription) {
+				s.State, s.ExpiresAt = subscriptions.Expired, time.Now().Add(-time.Hour)
+			})
+		}},
+		"pingSubscription 409":   {before: func(b *bench) { b.change(t, func(s *subscriptions.Subscription) { s.TargetURL = "" }) }},
+		"importSubscription 200": {query: "?dry_run=true"},
+		"importSubscription 400": {query: "?dry_run=x"},
+		"importSubscription 409": {before: func(b *bench) {
+			b.do(t, "POST", "/api/v1/subscription/import", tokenAdmin, "application/json", `{"id":"hook-7","account":"42","events":["*"],"target_url":"https://example.com/"}`)
+		}},
 		"resume 409":            {body: `{}`, exactBody: true},
 		"discardDeadLetter 409": closed, "replayDeadLetter 409": closed,
 		"replayDeadLetters 202": {body: `{"all":true}`, exactBody: true},
@@ -350,8 +386,11 @@ func provoke(t *testing.T, path string, item *apidoc.PathItem, method string, op
 		}
 	})
 	path, token := b.concrete(t, path, item)
+	if p.path != "" {
+		path = p.path
+	}
 	if p.inexistent {
-		path = regexp.MustCompile(`(sub_|tok_|00000001)\w+`).ReplaceAllString(path, "${1}00000000ffffffff0000000100000000")
+		path = regexp.MustCompile(`(sub_|tok_|00000001|contact.)\w+`).ReplaceAllString(path, "${1}00000000ffffffff0000000100000000")
 	}
 	if p.token != "" {
 		token = strings.TrimPrefix(p.token, "none")
@@ -451,6 +490,8 @@ func (b *bench) concrete(t *testing.T, path string, item *apidoc.PathItem) (conc
 			t.Fatal(err)
 		}
 		concrete = strings.ReplaceAll(concrete, "{id}", s.ID)
+	case strings.HasPrefix(path, "/event-type/"):
+		concrete = strings.ReplaceAll(concrete, "{name}", "contact.create")
 	case strings.HasPrefix(path, "/token/"):
 		concrete = strings.ReplaceAll(concrete, "{id}", "tok_there")
 		if err := b.config.Made.CreateToken(t.Context(), &subscriptions.Token{ID: "tok_there", Scope: subscriptions.Scope{Account: "1"}}, sha256.Sum256([]byte("x"))); err != nil && b.config.Made.(*madeTokens).fail == nil {
@@ -462,6 +503,20 @@ func (b *bench) concrete(t *testing.T, path string, item *apidoc.PathItem) (conc
 		t.Fatalf("it is not known what the id in %s is of: add it to concrete", path)
 	}
 	return concrete, token
+}
+
+// change changes all subscriptions, as time or another version might.
+func (b *bench) change(t *testing.T, change func(*subscriptions.Subscription)) {
+	t.Helper()
+	page, _, err := b.repository.List(t.Context(), subscriptions.Query{Scope: subscriptionsAdmin, Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range page {
+		if _, err := b.repository.Update(t.Context(), subscriptionsAdmin, s.ID, func(s *subscriptions.Subscription) error { change(s); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // send is do with headers.

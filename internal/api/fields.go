@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"reflect"
 
@@ -14,6 +15,8 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[subscriptions.View]():            "Subscription",
 	reflect.TypeFor[subscriptions.DeliveryOptions](): "Delivery",
 	reflect.TypeFor[subscriptions.DisabledReason]():  "DisabledReason",
+	reflect.TypeFor[subscriptions.FilterError]():     "FilterError",
+	reflect.TypeFor[client.Imported]():               "Imported",
 	reflect.TypeFor[client.Delivery]():               "DeliveryInput",
 	reflect.TypeFor[client.Rotation]():               "Rotation",
 	reflect.TypeFor[disabling]():                     "Disabling",
@@ -39,7 +42,8 @@ var inputs = []string{"DeliveryInput", "Rotation", "Disabling", "NewToken", "Res
 // likes are schemas whose fields mean what those of another one do, unless fields tells otherwise.
 var likes = map[string]string{
 	"NewSubscription": "Subscription", "SubscriptionReplacement": "NewSubscription", "SubscriptionPatch": "NewSubscription",
-	"DeliveryInput": "Delivery", "NewToken": "Token",
+	"SubscriptionImport": "NewSubscription",
+	"DeliveryInput":      "Delivery", "NewToken": "Token",
 }
 
 // ownSchemas are those of types that write their JSON themselves.
@@ -50,6 +54,7 @@ func ownSchemas() map[reflect.Type]*apidoc.Schema {
 		reflect.TypeFor[subscriptions.Duration](): duration,
 		reflect.TypeFor[subscriptions.Retries]():  retries,
 		reflect.TypeFor[client.Retries]():         retries,
+		reflect.TypeFor[json.RawMessage]():        {Type: "object"},
 	}
 }
 
@@ -66,6 +71,23 @@ var fields = map[string]apidoc.Field{
 	"Subscription.events":          {Text: "Names, `contact.*` for all of a resource, or `*` for all: at most 100.", Example: `["contact.create", "deal.*"]`},
 	"Subscription.target_url":      {Text: "Where hooks are sent to. User and password in it are shown as `***`.", Example: `"https://example.com/hooks"`},
 	"Subscription.resource_id":     {Text: "Only the events of this instance.", Example: `null`},
+	"Subscription.filter":          {Text: "An expression over an event's `data`, `previous`, `type` and `context`: only events of which it is true are sent.", Example: `"data.status == \"won\""`},
+	"Subscription.filter_error":    {Text: "What the filter failed on.", Example: `null`},
+	"Subscription.expires_at":      {Text: "When it ends; null for one without an end.", Example: `null`},
+	"NewSubscription.state":        {Text: "`shadow` matches and records, and sends nothing.", Example: `"active"`, Enum: stateNames(), Rare: true},
+	"FilterError":                  {Text: "What a filter failed on."},
+	"FilterError.message":          {Text: "Why. It holds nothing of the event's data.", Example: `"interface conversion"`},
+	"FilterError.event_id":         {Text: "The last event that it failed on.", Example: `"evt_4hdvrlrqkz6uphbnkrk5sd4rtu"`},
+	"FilterError.event_type":       {Text: "Its type.", Example: `"contact.update"`},
+	"FilterError.at":               {Text: "When that was.", Example: timeExample},
+	"FilterError.count":            {Text: "On how many events it has failed since it was set.", Example: `3`},
+	"SubscriptionImport":           {Text: "A subscription as it is elsewhere."},
+	"Imported":                     {Text: "What came of an import."},
+	"Imported.id":                  {Text: "The subscription's id.", Example: `"hook-7"`},
+	"Imported.result":              {Text: "`made`, or `present` where there was the same one already.", Example: `"made"`, Enum: []string{client.ImportMade, client.ImportPresent}},
+	"Imported.secret":              {Text: "That of one that was made, if none was given. It cannot be read again.", Example: `"whsec_ObwyjFFnj7osB/JTDrQpvNuyvxZ4vKGcJbqnOxGe1+g="`, Rare: true},
+	"Imported.dry_run":             {Text: "Whether that is only what would have come of it.", Example: `false`},
+	"EventType.schema":             {Text: "The JSON Schema of its bodies in the format `standard`. A list does not have it.", Example: `{"type": "object"}`, Rare: true},
 	"Subscription.ignore_sources":  {Text: "Events of transactions whose context has one of these as `source` are not sent: at most 20.", Example: `[]`},
 	"Subscription.state":           {Text: "Only to active ones is sent.", Example: `"active"`, Enum: stateNames()},
 	"Subscription.disabled_reason": {Text: "By whom, why and since when it is disabled.", Example: `null`},
@@ -218,6 +240,7 @@ func builder(version string) apidoc.Builder {
 		Problem: types.Named(client.Problem{}),
 		Params: map[string]*apidoc.Parameter{
 			"subscription": {Description: "The id of the subscription.", Schema: &apidoc.Schema{Type: "string"}, Example: "sub_s4gfrbe74abr2t6lqk6uias3i7"},
+			"event-type":   {Description: "The name of the event.", Schema: &apidoc.Schema{Type: "string"}, Example: "contact.create"},
 			"token":        {Description: "The id of the token.", Schema: &apidoc.Schema{Type: "string"}, Example: "tok_4hdvrlrqkz6uphbnkrk5sd4rtu"},
 			"dead-letter":  {Description: "The id of the dead letter.", Schema: &apidoc.Schema{Type: "string"}, Example: letterExample},
 		},
@@ -226,6 +249,7 @@ func builder(version string) apidoc.Builder {
 			{Name: "Link", Value: told("Leads to the next page, where there is one.", `</api/v1/subscription/?after=sub_s4gfrbe74abr2t6lqk6uias3i7&limit=100>; rel="next"`)},
 			{Name: "Location", Value: told("Where what was made is.", "/api/v1/subscription/sub_s4gfrbe74abr2t6lqk6uias3i7/")},
 			{Name: "Retry-After", Value: told("After how many seconds it may be tried again.", "1")},
+			{Name: "Rowhook-Sample", Value: told("What the sample is of: `row`, or `synthetic`.", "row")},
 			{Name: "WWW-Authenticate", Value: told("How to log in.", `Bearer realm="rowhook"`)},
 		},
 		Problems: problems,
@@ -238,8 +262,8 @@ var problems = []apidoc.Problem{
 		Example: `{"type":"about:blank","title":"Bad Request","status":400,"detail":"the body is not JSON: line 1, column 10: unexpected end of JSON input"}`},
 	{Status: http.StatusUnauthorized, Name: "Unauthorized", Text: "There is no token, or one that is not known.", Headers: []string{"WWW-Authenticate"},
 		Example: `{"type":"about:blank","title":"Unauthorized","status":401,"detail":"the token is not known"}`},
-	{Status: http.StatusForbidden, Name: "Forbidden", Text: "Only an admin's token may do that, or the token may only read.",
-		Example: `{"type":"about:blank","title":"Forbidden","status":403,"detail":"this token may only read"}`},
+	{Status: http.StatusForbidden, Name: "Forbidden", Text: "Only an admin's token may do that, or the login may only read.",
+		Example: `{"type":"about:blank","title":"Forbidden","status":403,"detail":"this login may only read"}`},
 	{Status: http.StatusNotFound, Name: "NotFound", Text: "There is none of this account with the id.",
 		Example: `{"type":"about:blank","title":"Not Found","status":404,"detail":"there is no such subscription"}`},
 	{Status: http.StatusPreconditionFailed, Name: "PreconditionFailed", Text: "It was changed since.", Headers: []string{"ETag"},

@@ -68,6 +68,10 @@ func foreignCases() map[string]foreignCase {
 		"DELETE /dead-letter/{id}/":     letter,
 		"POST /dead-letter/{id}/replay": letter,
 		"POST /dead-letter/replay":      {lists: []string{""}, bodies: []string{`{"all":true}`, `{"ids":["` + letterAt(2).String() + `"]}`, "{"}},
+		"POST /subscription/import":     {lists: []string{"", "?dry_run=true"}, bodies: []string{`{"id":"{foreign}","events":["*"],"target_url":"https://example.com/"}`, "{"}},
+		"GET /event-type/{name}/":       {nothing: "events are the config's, and no account's"},
+		"GET /event-type/{name}/schema": {nothing: "events are the config's, and no account's"},
+		"GET /event-type/{name}/sample": {nothing: "internal/app's tests of samples: rows are read for the account of the login alone"},
 		"GET /event-type/":              {nothing: "it is the same for everybody, without a login"},
 		"GET /openapi.json":             {nothing: "it is the same for everybody, without a login"},
 		"GET /docs":                     {nothing: "it is the same for everybody, without a login"},
@@ -195,7 +199,7 @@ func TestAccountsCannotTellForeignFromUnknown(t *testing.T) {
 			empty := start(t, whole)
 			for _, query := range c.lists {
 				for _, body := range append(slices.Clip(c.bodies), "") {
-					got, gotBody := b.send(t, method, "/api/v1"+path+strings.ReplaceAll(query, "{foreign}", o.account.ID), tokenTwo, "application/json", body, nil)
+					got, gotBody := b.send(t, method, "/api/v1"+path+strings.ReplaceAll(query, "{foreign}", o.account.ID), tokenTwo, "application/json", strings.ReplaceAll(body, "{foreign}", o.account.ID), nil)
 					want, wantBody := empty.send(t, method, "/api/v1"+path+strings.ReplaceAll(query, "{foreign}", subscriptions.NewID()), tokenTwo, "application/json", body, nil)
 					if said(got, gotBody) != said(want, wantBody) {
 						t.Errorf("%s %s%s %q: %s\nand where the others have nothing %s", method, path, query, body, said(got, gotBody), said(want, wantBody))

@@ -27,12 +27,35 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 	of := func(status int, said string, s *apidoc.Schema, headers ...string) []apidoc.Answer {
 		return []apidoc.Answer{{Status: status, Text: said, Schema: s, Headers: headers}}
 	}
+	conflict := func(text string) apidoc.Answer {
+		return apidoc.Answer{Status: http.StatusConflict, Text: text, Schema: t.Named(client.Problem{}), Type: problemType}
+	}
+	schema := &apidoc.Schema{Type: "object", Examples: []any{map[string]any{"type": "object"}}}
 	closed := apidoc.Answer{Status: http.StatusConflict, Text: "The dead letter is closed.", Schema: t.Named(client.Problem{}), Type: problemType}
 	return []apidoc.Operation{
 		{ID: "listEventTypes", Method: http.MethodGet, Path: "/event-type/", Tag: "event-type", Summary: "List the events that can be subscribed to",
 			Text:    "Events that nobody can have are not listed. Where `admin_only` is true, customers cannot have it, and `reason` says why.",
 			Also:    []int{http.StatusInternalServerError, http.StatusServiceUnavailable},
 			Answers: of(http.StatusOK, "The events.", t.Named([]client.EventType{}))},
+		{ID: "getEventType", Method: http.MethodGet, Path: "/event-type/{name}/", Tag: "event-type", Summary: "Show an event with the JSON Schema of its body",
+			Text:    "Of an event that is `admin_only` the admin alone gets the schema.",
+			Also:    []int{http.StatusInternalServerError, http.StatusServiceUnavailable},
+			Answers: []apidoc.Answer{{Status: http.StatusOK, Text: "The event.", Schema: t.Named(client.EventType{}), Rare: []string{"schema"}}}},
+		{ID: "getEventTypeSchema", Method: http.MethodGet, Path: "/event-type/{name}/schema", Tag: "event-type", Summary: "The JSON Schema of an event's body",
+			Text:    "Of an event that is `admin_only` for the admin alone.",
+			Also:    []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError, http.StatusServiceUnavailable},
+			Answers: []apidoc.Answer{{Status: http.StatusOK, Text: "The schema, draft 2020-12.", Schema: schema, Type: "application/schema+json"}}},
+		{ID: "sampleEventType", Method: http.MethodGet, Path: "/event-type/{name}/sample", Tag: "event-type", Summary: "A body of an event, as it would be sent",
+			Text: "Of the newest row that is the caller's, else of none.",
+			Query: []*apidoc.Parameter{
+				{Name: "account", Description: "Of rows of this customer. The admin alone may give it.", Schema: text, Example: "42"},
+				{Name: "format", Description: "The form of the body.", Schema: text, Example: "standard"},
+				{Name: "list", Description: "A list of up to three, newest first.", Schema: &apidoc.Schema{Type: "boolean"}, Example: true},
+				{Name: "synthetic", Description: "Of no row, the same each time.", Schema: &apidoc.Schema{Type: "boolean"}, Example: true},
+			},
+			Also: []int{http.StatusForbidden},
+			Answers: of(http.StatusOK, "The body, or the list.", &apidoc.Schema{Type: []string{"object", "array"},
+				Examples: []any{map[string]any{"type": "contact.create", "data": map[string]any{"id": 42}}}}, "Rowhook-Sample")},
 
 		{ID: "listSubscriptions", Method: http.MethodGet, Path: "/subscription/", Tag: "subscription", Summary: "List the caller's subscriptions",
 			Text:    "Oldest first. If there is more, the header `Link` leads to the next page.",
@@ -45,7 +68,16 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 				Schema: text, Example: "7d0a4f5e-2c4b-4f0e-9a53-0b9cf4b1a5d0"}},
 			Body: &apidoc.Body{Schema: newSubscription, Example: `{"events":["contact.create","deal.*"],"target_url":"https://example.com/hooks","name":"CRM sync","delivery":{"timeout":"5s","retries":3}}`},
 			Answers: []apidoc.Answer{{Status: http.StatusCreated, Text: "The subscription, with its secret.", Schema: subscription,
-				Headers: []string{"Location", "ETag"}, Rare: []string{"secret"}}}},
+				Headers: []string{"Location", "ETag"}, Rare: []string{"secret"}},
+				{Status: http.StatusOK, Text: "The live lease for the same, renewed; its secret stays.", Schema: subscription, Headers: []string{"Location", "ETag"}}}},
+		{ID: "importSubscription", Method: http.MethodPost, Path: "/subscription/import", Tag: "subscription", Summary: "Take over a subscription from elsewhere",
+			Text:  "With the id that it has there. The same again changes nothing.",
+			Query: []*apidoc.Parameter{{Name: "dry_run", Description: "Only tell what would come of it.", Schema: &apidoc.Schema{Type: "boolean"}, Example: true}},
+			Body:  &apidoc.Body{Schema: subscriptionInput(t, "SubscriptionImport"), Example: `{"id":"hook-7","account":"42","events":["contact.create"],"target_url":"https://example.com/hooks"}`},
+			Answers: []apidoc.Answer{
+				{Status: http.StatusCreated, Text: "It is there now.", Schema: t.Named(client.Imported{}), Headers: []string{"Location", "ETag"}, Rare: []string{"secret"}},
+				{Status: http.StatusOK, Text: "It was there already, or it was a dry run.", Schema: t.Named(client.Imported{})},
+				conflict("Another subscription has the id: `errors` names what differs; or one had it that was deleted.")}},
 		{ID: "getSubscription", Method: http.MethodGet, Path: "/subscription/{id}/", Tag: "subscription", Summary: "Show a subscription",
 			Headers: []*apidoc.Parameter{{Name: "If-None-Match", Description: "An ETag: the answer is 304 if the subscription is still as it was then.",
 				Schema: text, Example: `"1"`}},
@@ -74,11 +106,11 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 		{ID: "enableSubscription", Method: http.MethodPost, Path: "/subscription/{id}/enable", Tag: "subscription", Summary: "Let a disabled subscription go on",
 			Text:    "It gets what commits from then on.",
 			Headers: ifMatch,
-			Answers: of(http.StatusOK, "The subscription, active.", subscription, "ETag")},
+			Answers: append(of(http.StatusOK, "The subscription, active.", subscription, "ETag"), conflict("Its lease is over."))},
 		{ID: "pingSubscription", Method: http.MethodPost, Path: "/subscription/{id}/ping", Tag: "subscription", Summary: "Send a ping to the target",
 			Text: "A signed `rowhook.ping` is sent at once, in whatever state the subscription is. Nothing is stored of it or tried again. That it is not " +
 				"delivered is no error of this request.",
-			Answers: of(http.StatusOK, "What came of it.", t.Named(client.Pinged{}))},
+			Answers: append(of(http.StatusOK, "What came of it.", t.Named(client.Pinged{})), conflict("It has no target."))},
 		{ID: "rotateSecret", Method: http.MethodPost, Path: "/subscription/{id}/rotate-secret", Tag: "subscription", Summary: "Give a subscription a new secret",
 			Text:    "The old one signs beside it for `keep_old`. At most two old ones sign. The new secret is shown in this answer only, once.",
 			Headers: ifMatch,
@@ -182,6 +214,11 @@ func subscriptionInput(t *apidoc.Types, name string) *apidoc.Schema {
 	if p, ok := s.Properties.Get("resource_id"); ok {
 		p.Type = []string{"string", "integer"} // most keys are numbers
 	}
+	for i, p := range s.Properties {
+		if p.Name == "target_url" {
+			s.Properties[i].Value = apidoc.Nullable(p.Value) // feed only
+		}
+	}
 	event := &apidoc.Schema{Type: "string"}
 	t.Describe(event, name, "event")
 	s.Properties = append(s.Properties, apidoc.Member[*apidoc.Schema]{Name: "event", Value: event})
@@ -191,7 +228,7 @@ func subscriptionInput(t *apidoc.Types, name string) *apidoc.Schema {
 		// What a POST makes has none of these yet: it refuses them.
 		fixed = nil
 		fallthrough
-	case "SubscriptionReplacement":
+	case "SubscriptionReplacement", "SubscriptionImport":
 		s.Required = []string{"target_url"}
 		s.AnyOf = []*apidoc.Schema{{Required: []string{"events"}}, {Required: []string{"event"}}}
 	}
@@ -202,6 +239,9 @@ func subscriptionInput(t *apidoc.Types, name string) *apidoc.Schema {
 				p.Value.AdditionalProperties = apidoc.Nullable(of)
 			}
 		}
+	}
+	if name == "SubscriptionImport" {
+		s.Required = append(s.Required, "id")
 	}
 	apidoc.Input(s)
 	if len(fixed) > 0 {
