@@ -53,6 +53,23 @@ func (c *Client) Ping(ctx context.Context, id string) (*Pinged, error) {
 	return p, nil
 }
 
+// Confirm agrees to a subscription as its target, by what the target was given. It needs no token.
+func (c *Client) Confirm(ctx context.Context, id, secret string) error {
+	at, err := c.subscription(id)
+	if err != nil {
+		return err
+	}
+	resp, err := c.send(ctx, http.MethodPost, at+"confirm", nil, "", http.Header{"X-Hook-Secret": {secret}})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return readError(resp)
+	}
+	return nil
+}
+
 func (c *Client) act(ctx context.Context, id, what string, body any) (*Subscription, error) {
 	at, err := c.subscription(id)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -231,7 +232,7 @@ func (c *Client) do(ctx context.Context, method, at string, body, out any) (http
 }
 
 // send does the request. The caller closes the answer's body.
-func (c *Client) send(ctx context.Context, method, at string, body any, token string) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, method, at string, body any, token string, headers ...http.Header) (*http.Response, error) {
 	var content io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -252,6 +253,9 @@ func (c *Client) send(ctx context.Context, method, at string, body any, token st
 			contentType = "application/merge-patch+json"
 		}
 		req.Header.Set("Content-Type", contentType)
+	}
+	for _, h := range headers {
+		maps.Copy(req.Header, h)
 	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)

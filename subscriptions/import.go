@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// maxID is the length of an ID in bytes.
-const maxID = 64
+// MaxID is how long an ID is at most, in bytes: those from elsewhere too.
+const MaxID = 64
 
 // routes are what a path can have in the place of an ID.
 var routes = []string{".", "..", "import", "export", "enable", "disable"}
@@ -75,8 +75,8 @@ func readID(v any, m *mistakes) string {
 		m.add("id", `is required: it is what lets the same line be imported again without harm`)
 	case !ok:
 		m.add("id", "is %s: give a string", kindOf(v))
-	case id == "" || len(id) > maxID || strings.ContainsFunc(id, func(r rune) bool { return !isSafe(r) }):
-		m.add("id", "is %s: give 1 to %d letters, digits, hyphens, underscores, dots or tildes", quote(id), maxID)
+	case id == "" || len(id) > MaxID || strings.ContainsFunc(id, func(r rune) bool { return !isSafe(r) }):
+		m.add("id", "is %s: give 1 to %d letters, digits, hyphens, underscores, dots or tildes", quote(id), MaxID)
 	case slices.Contains(routes, id):
 		m.add("id", "is %s, which is the name of a route: give another one", quote(id))
 	}

@@ -25,9 +25,6 @@ const (
 // NewID returns a new subscription's ID: sub_ and 26 random lower-case letters and digits, 130 bits.
 func NewID() string { return "sub_" + strings.ToLower(rand.Text()) }
 
-// IsID says whether a text can be the ID of a subscription.
-func IsID(text string) bool { return strings.HasPrefix(text, "sub_") && len(text) == len(NewID()) }
-
 // NewSecret returns a new random signing secret.
 func NewSecret() secret.String {
 	key := make([]byte, madeSecretBytes)

@@ -40,6 +40,7 @@ var calls = map[string]func(context.Context, *client.Client) error{
 	"disableSubscription": func(ctx context.Context, c *client.Client) error { _, err := c.Disable(ctx, "x", ""); return err },
 	"enableSubscription":  func(ctx context.Context, c *client.Client) error { _, err := c.Enable(ctx, "x"); return err },
 	"pingSubscription":    func(ctx context.Context, c *client.Client) error { _, err := c.Ping(ctx, "x"); return err },
+	"confirmSubscription": func(ctx context.Context, c *client.Client) error { return c.Confirm(ctx, "x", "rhv_x") },
 	"rotateSecret": func(ctx context.Context, c *client.Client) error {
 		_, err := c.RotateSecret(ctx, "x", client.Rotation{})
 		return err

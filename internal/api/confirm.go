@@ -37,7 +37,7 @@ func (s *Server) confirm(c call) (answer, error) {
 	if s.config.Confirm == nil {
 		return notFound("there is no such route: see the documentation of the API"), nil
 	}
-	if !subscriptions.IsID(c.id) {
+	if len(c.id) > subscriptions.MaxID {
 		return answer{}, errNotToConfirm
 	}
 	now := time.Now()

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -23,6 +24,7 @@ import (
 	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/apidoc"
+	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
@@ -36,6 +38,7 @@ func whole(c *api.Config) {
 		}
 		return nil
 	}
+	c.Confirm = func(context.Context, string, secret.String) error { return nil }
 	c.Made = &madeTokens{}
 	c.EventTypes = eventTypes{}
 	c.DeadLetters = &letters{n: 3, open: true}
@@ -339,6 +342,11 @@ func special(t *testing.T, operation, status string) (provocation, bool) {
 	leased := `{"events":["contact.create"],"target_url":"https://example.com/h","expires_at":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`
 	closed := provocation{config: func(c *api.Config) { c.DeadLetters = &letters{n: 3, closed: true} }}
 	p, ok := map[string]provocation{
+		"confirmSubscription 204": {headers: map[string]string{"X-Hook-Secret": subscriptions.ValuePrefix + rand.Text()}},
+		"confirmSubscription 429": {path: "/api/v1/subscription/sub_1/confirm", before: func(b *bench) {
+			b.do(t, "POST", "/api/v1/subscription/sub_1/confirm", "", "", "")
+			b.do(t, "POST", "/api/v1/subscription/sub_1/confirm", "", "", "")
+		}},
 		"getSubscription 304":    {headers: map[string]string{"If-None-Match": "*"}},
 		"listEventTypes 503":     {before: noCatalogue},
 		"listEventTypes 500":     {config: panics},
