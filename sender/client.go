@@ -87,9 +87,9 @@ func (c *client) close() {
 // read the body: then that may be read for a moment longer, unless kept is false.
 func (c *client) post(ctx context.Context, t *target, started, deadline time.Time, fields []http1.Field, body []byte) (a http1.Answer, kept bool, err error) {
 	if c.small.Takes(t.endpoint, len(body)) {
-		a, err = c.small.Post(ctx, deadline, t.endpoint, fields, body)
+		a, err = c.small.Send(ctx, deadline, t.endpoint, fields, body)
 		if err != nil && broken(ctx, started, err) {
-			a, err = c.small.Post(ctx, deadline, t.endpoint, fields, body)
+			a, err = c.small.Send(ctx, deadline, t.endpoint, fields, body)
 			started = time.Time{} // it was repeated: net/http, if it is for that now, must not repeat it again
 		}
 		if !errors.Is(err, http1.ErrOther) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"sync"
@@ -46,7 +47,7 @@ func newTarget(s *subscriptions.Subscription, c *client) (*target, error) {
 		return nil, err
 	}
 	fields := commonFields(c.userAgent)
-	return &target{url: u, fields: fields, endpoint: http1.NewEndpoint(u, fields...), signer: sig, client: c}, nil
+	return &target{url: u, fields: fields, endpoint: http1.NewEndpoint(http.MethodPost, u, fields...), signer: sig, client: c}, nil
 }
 
 // attempt is one request of a delivery.

@@ -189,7 +189,7 @@ func (r *reader) answer() (head, *http.Response, error) {
 	}
 }
 
-// post is what net/http must know of a request to parse its answer.
+// post is what net/http must know of a request to parse its answer: that of a PUT or a GET is no other.
 var post = &http.Request{Method: http.MethodPost}
 
 // noAnswer is errNoAnswer and its reason, with the text of the reason.

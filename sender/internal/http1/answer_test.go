@@ -33,7 +33,7 @@ const readLimit = 1 << 20
 
 func ours(answer io.Reader) (status int, body []byte, err error) {
 	c := &Client{HeaderMax: 64 << 10, Dial: func(context.Context, string, string) (net.Conn, error) { return plays{answer: answer}, nil }}
-	a, err := c.Post(context.Background(), time.Now().Add(time.Hour), endpoint("http://host/"), nil, []byte("x"))
+	a, err := c.Send(context.Background(), time.Now().Add(time.Hour), endpoint("http://host/"), nil, []byte("x"))
 	if err != nil || a.Body == nil {
 		return a.Status, nil, err
 	}
@@ -64,7 +64,7 @@ func endpoint(s string) *Endpoint {
 	if err != nil {
 		panic(err)
 	}
-	return NewEndpoint(u, Field{"User-Agent", "test"})
+	return NewEndpoint(http.MethodPost, u, Field{"User-Agent", "test"})
 }
 
 // answers are what targets say, and what they should not.

@@ -51,13 +51,13 @@ func (c *Client) Learn(e *Endpoint) {
 
 // Takes says whether a request with a body of so many bytes is made here, as far as one can tell before it is.
 func (c *Client) Takes(e *Endpoint, body int) bool {
-	return supported && e != nil && body > 0 && body <= BodyMax && (e.scheme == "http" || c.known.has(e.key))
+	return supported && e != nil && (body == 0) == e.get && body <= BodyMax && len(e.head) <= BodyMax && (e.scheme == "http" || c.known.has(e.key))
 }
 
-// Post makes a request. The body is not used any more when it returns. It ends at the deadline, with
+// Send makes a request. The body, which is empty for GET alone, is not used any more when it returns. It ends at the deadline, with
 // context.DeadlineExceeded, and with ctx. Other errors are those of the connection, or of net/http's parser; ErrOther is
 // for what Takes could not tell.
-func (c *Client) Post(ctx context.Context, deadline time.Time, e *Endpoint, fields []Field, body []byte) (Answer, error) {
+func (c *Client) Send(ctx context.Context, deadline time.Time, e *Endpoint, fields []Field, body []byte) (Answer, error) {
 	if !c.Takes(e, len(body)) {
 		return Answer{}, ErrOther
 	}

@@ -95,7 +95,7 @@ func newClient(t *testing.T) *Client {
 
 // post makes a request and reads all of its answer.
 func (c *Client) post(ctx context.Context, e *Endpoint) (int, string, error) {
-	a, err := c.Post(ctx, time.Now().Add(patience), e, nil, []byte("body"))
+	a, err := c.Send(ctx, time.Now().Add(patience), e, nil, []byte("body"))
 	if err != nil || a.Body == nil {
 		return a.Status, "", err
 	}
@@ -256,7 +256,7 @@ func TestUnfinishedBodies(t *testing.T) {
 			client := newClient(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			a, err := client.Post(ctx, time.Now().Add(time.Hour), s.endpoint(), nil, []byte("x"))
+			a, err := client.Send(ctx, time.Now().Add(time.Hour), s.endpoint(), nil, []byte("x"))
 			if err != nil || a.Body == nil {
 				t.Fatalf("got %+v %v", a, err)
 			}
@@ -312,7 +312,7 @@ func TestRequestsEnd(t *testing.T) {
 		t.Run(name+"/Deadline", func(t *testing.T) {
 			t.Parallel()
 			c, e := begin(t)
-			if _, err := c.Post(t.Context(), time.Now().Add(20*time.Millisecond), e, nil, []byte("x")); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
+			if _, err := c.Send(t.Context(), time.Now().Add(20*time.Millisecond), e, nil, []byte("x")); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -321,7 +321,7 @@ func TestRequestsEnd(t *testing.T) {
 			c, e := begin(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(10*time.Millisecond, cancel)
-			if _, err := c.Post(ctx, time.Now().Add(time.Hour), e, nil, []byte("x")); !errors.Is(err, context.Canceled) {
+			if _, err := c.Send(ctx, time.Now().Add(time.Hour), e, nil, []byte("x")); !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -358,7 +358,7 @@ func TestCancelledAtTheEnd(t *testing.T) {
 	t.Parallel()
 	s, c := answering(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), newClient(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	a, err := c.Post(ctx, time.Now().Add(patience), s.endpoint(), nil, []byte("x"))
+	a, err := c.Send(ctx, time.Now().Add(patience), s.endpoint(), nil, []byte("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -475,7 +475,7 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 		t.Parallel()
 		c := newClient(t)
 		s := hold(t, c, 3)
-		used, err := c.Post(t.Context(), time.Now().Add(patience), answering(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n").endpoint(), nil, []byte("x"))
+		used, err := c.Send(t.Context(), time.Now().Add(patience), answering(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n").endpoint(), nil, []byte("x"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -621,10 +621,10 @@ func TestTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := NewEndpoint(u)
+		e := NewEndpoint(http.MethodPost, u)
 		c.Learn(e)
 		for range 3 {
-			a, err := c.Post(t.Context(), time.Now().Add(patience), e, nil, []byte("x"))
+			a, err := c.Send(t.Context(), time.Now().Add(patience), e, nil, []byte("x"))
 			if err != nil || a.Status != 200 {
 				t.Fatalf("got %+v %v", a, err)
 			}
@@ -657,7 +657,7 @@ func TestEarlyAnswer(t *testing.T) {
 		got <- n
 		_, _ = r.Peek(1)
 	})
-	a, err := newClient(t).Post(t.Context(), time.Now().Add(patience), s.endpoint(), nil, make([]byte, BodyMax))
+	a, err := newClient(t).Send(t.Context(), time.Now().Add(patience), s.endpoint(), nil, make([]byte, BodyMax))
 	if err != nil || a.Status != 200 {
 		t.Fatalf("got %+v %v", a, err)
 	}
@@ -675,7 +675,7 @@ func BenchmarkPost(b *testing.B) {
 	e, body := endpoint(s.URL), make([]byte, 500)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.Post(b.Context(), time.Now().Add(patience), e, []Field{{"Webhook-Id", "evt_1"}}, body); err != nil {
+		if _, err := c.Send(b.Context(), time.Now().Add(patience), e, []Field{{"Webhook-Id", "evt_1"}}, body); err != nil {
 			b.Fatal(err)
 		}
 	}

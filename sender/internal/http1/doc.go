@@ -1,4 +1,4 @@
-// Package http1 POSTs small bodies to hosts that speak HTTP/1.1: with one write, and with no goroutine but the one that
+// Package http1 sends small bodies to hosts that speak HTTP/1.1: with one write, and with no goroutine but the one that
 // asks for it. What it does not take over (larger bodies, HTTP/2, hosts of which nothing is known, unusual URLs) it says
 // so of, and it is for another client.
 //

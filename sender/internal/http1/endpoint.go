@@ -3,6 +3,7 @@ package http1
 import (
 	"encoding/base64"
 	"net"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -12,21 +13,30 @@ import (
 // Field is a header of a request.
 type Field struct{ Name, Value string }
 
-// Endpoint is a URL to post to, with the headers that all requests to it have: the part of them that does not change.
+// Endpoint is a method and a URL to send to, with the headers that all requests to it have: the part of them that does not
+// change.
 type Endpoint struct {
 	key
 	// address is dialled, name is whom the certificate must be of.
 	address, name string
 	head          []byte
+	// path and query are where they end in the head.
+	path, query int
+	// get says that its requests have no body.
+	get bool
 }
 
-// NewEndpoint returns nil for a URL, or headers, that net/http would not write as they are: they are for net/http to mend
-// or to refuse. The URL's credentials become a header, as they do there.
-func NewEndpoint(u *url.URL, fields ...Field) *Endpoint {
+// NewEndpoint is for POST, PUT and GET. It returns nil for another method, and for a URL, or headers, that net/http would not
+// write as they are: they are for net/http to mend or to refuse. The URL's credentials become a header, as they do there.
+func NewEndpoint(method string, u *url.URL, fields ...Field) *Endpoint {
+	if method != http.MethodPost && method != http.MethodPut && method != http.MethodGet {
+		return nil
+	}
 	path := u.EscapedPath()
 	if path == "" {
 		path = "/"
 	}
+	bare := len(path)
 	if u.ForceQuery || u.RawQuery != "" {
 		path += "?" + u.RawQuery
 	}
@@ -37,8 +47,10 @@ func NewEndpoint(u *url.URL, fields ...Field) *Endpoint {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	e := &Endpoint{key: key{u.Scheme, u.Host}, address: net.JoinHostPort(u.Hostname(), port), name: u.Hostname()}
-	e.head = append(e.head, "POST "+path+" HTTP/1.1\r\nHost: "+u.Host+"\r\n"...)
+	e := &Endpoint{key: key{u.Scheme, u.Host}, address: net.JoinHostPort(u.Hostname(), port), name: u.Hostname(), get: method == http.MethodGet}
+	e.path = len(method) + len(" ") + bare
+	e.query = len(method) + len(" ") + len(path)
+	e.head = append(e.head, method+" "+path+" HTTP/1.1\r\nHost: "+u.Host+"\r\n"...)
 	if u.User != nil {
 		password, _ := u.User.Password()
 		basic := base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password))
@@ -54,6 +66,20 @@ func NewEndpoint(u *url.URL, fields ...Field) *Endpoint {
 	return e
 }
 
+// WithQuery is the endpoint with another query, or nil where net/http would not write that as it is.
+func (e *Endpoint) WithQuery(query string) *Endpoint {
+	if !plainURI(query) {
+		return nil
+	}
+	other := *e
+	other.head = make([]byte, 0, len(e.head)+len(query)+1)
+	other.head = append(other.head, e.head[:e.path]...)
+	other.head = append(append(other.head, '?'), query...)
+	other.query = len(other.head)
+	other.head = append(other.head, e.head[e.query:]...)
+	return &other
+}
+
 // buffers are requests as they are written.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 2<<10); return &b }}
 
@@ -65,9 +91,12 @@ func (e *Endpoint) appendRequest(dst []byte, fields []Field, length int, body []
 	for _, f := range fields {
 		dst, ok = appendField(dst, f, ok)
 	}
-	dst = append(dst, "Content-Length: "...)
-	dst = strconv.AppendInt(dst, int64(length), 10)
-	dst = append(dst, "\r\n\r\n"...)
+	if !e.get {
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, int64(length), 10)
+		dst = append(dst, '\r', '\n')
+	}
+	dst = append(dst, '\r', '\n')
 	return append(dst, body...), ok
 }
 

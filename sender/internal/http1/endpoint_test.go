@@ -12,13 +12,17 @@ import (
 )
 
 // wire compares a request with the one that net/http writes.
-func wire(t *testing.T, u *url.URL, e *Endpoint, fields []Field, body string) {
+func wire(t *testing.T, method string, u *url.URL, e *Endpoint, fields []Field, body string) {
 	t.Helper()
 	ours, ok := e.appendRequest(nil, fields, len(body), []byte(body))
 	if !ok {
 		t.Fatalf("%s: not to be written", u)
 	}
-	req, err := http.NewRequest(http.MethodPost, "http://x/", strings.NewReader(body))
+	var content io.Reader
+	if method != http.MethodGet {
+		content = strings.NewReader(body)
+	}
+	req, err := http.NewRequest(method, "http://x/", content)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +48,7 @@ func wire(t *testing.T, u *url.URL, e *Endpoint, fields []Field, body string) {
 		t.Fatal(err)
 	}
 	gotBody, _ := io.ReadAll(got.Body)
-	if got.RequestURI != want.RequestURI || got.Host != want.Host || !reflect.DeepEqual(got.Header, want.Header) ||
+	if got.Method != want.Method || got.RequestURI != want.RequestURI || got.Host != want.Host || !reflect.DeepEqual(got.Header, want.Header) ||
 		got.ContentLength != want.ContentLength || string(gotBody) != body {
 		t.Errorf("got %q, net/http writes\n%s %s %v", ours, want.RequestURI, want.Host, want.Header)
 	}
@@ -65,9 +69,20 @@ func TestRequestsAreThoseOfNetHTTP(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if e := NewEndpoint(u, Field{"User-Agent", "test"}); e != nil {
+		if e := NewEndpoint(http.MethodPost, u, Field{"User-Agent", "test"}); e != nil {
 			taken++
-			wire(t, u, e, []Field{{"Webhook-Id", "evt_1"}, {"X-Empty", ""}}, `{"a":"b"}`)
+			fields := []Field{{"Webhook-Id", "evt_1"}, {"X-Empty", ""}}
+			wire(t, http.MethodPost, u, e, fields, `{"a":"b"}`)
+			wire(t, http.MethodPut, u, NewEndpoint(http.MethodPut, u, Field{"User-Agent", "test"}), fields, `{"a":"b"}`)
+			get := NewEndpoint(http.MethodGet, u, Field{"User-Agent", "test"})
+			wire(t, http.MethodGet, u, get, fields, "")
+			other := *u
+			other.RawQuery, other.ForceQuery = "a=b+c&d%5B%5D=", false
+			wire(t, http.MethodGet, &other, get.WithQuery(other.RawQuery), fields, "")
+			wire(t, http.MethodPost, &other, e.WithQuery(other.RawQuery), fields, "x")
+			if get.WithQuery("a b") != nil || get.WithQuery("a\r\nb") != nil {
+				t.Error("a query that needs mending is taken")
+			}
 		}
 	}
 	if taken < 12 {
@@ -85,7 +100,7 @@ func FuzzRequest(f *testing.F) {
 		if err != nil || body == "" || strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "User-Agent") {
 			return
 		}
-		e := NewEndpoint(u, Field{"User-Agent", "test"})
+		e := NewEndpoint(http.MethodPost, u, Field{"User-Agent", "test"})
 		if e == nil {
 			return
 		}
@@ -93,7 +108,7 @@ func FuzzRequest(f *testing.F) {
 		if _, ok := e.appendRequest(nil, fields, len(body), []byte(body)); !ok {
 			fields = nil
 		}
-		wire(t, u, e, fields, body)
+		wire(t, http.MethodPost, u, e, fields, body)
 	})
 }
 
@@ -106,7 +121,7 @@ func TestHeadersCannotHoldOthers(t *testing.T) {
 		if _, ok := e.appendRequest(nil, []Field{f}, 1, []byte("x")); ok {
 			t.Errorf("%q is written", f)
 		}
-		if NewEndpoint(&url.URL{Scheme: "http", Host: "host"}, f) != nil {
+		if NewEndpoint(http.MethodPost, &url.URL{Scheme: "http", Host: "host"}, f) != nil {
 			t.Errorf("%q is kept", f)
 		}
 	}

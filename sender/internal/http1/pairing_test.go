@@ -34,7 +34,7 @@ func plainEndpoint(t testing.TB, c *Client, text string) *Endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := NewEndpoint(u, Field{"Content-Type", "application/json"})
+	e := NewEndpoint(http.MethodPost, u, Field{"Content-Type", "application/json"})
 	if e == nil {
 		t.Fatalf("%s is not taken", text)
 	}
@@ -96,7 +96,7 @@ type result struct {
 }
 
 func do(c *Client, e *Endpoint, timeout time.Duration) result {
-	a, err := c.Post(context.Background(), time.Now().Add(timeout), e, nil, []byte("{}"))
+	a, err := c.Send(context.Background(), time.Now().Add(timeout), e, nil, []byte("{}"))
 	if err != nil {
 		return result{err: err}
 	}
@@ -251,7 +251,7 @@ func TestAnswersAreOfTheirRequests(t *testing.T) {
 						if rand.IntN(3) == 0 {
 							timeout = time.Duration(rand.IntN(2500)) * time.Microsecond
 						}
-						a, err := c.Post(ctx, time.Now().Add(timeout), e, nil, []byte(id))
+						a, err := c.Send(ctx, time.Now().Add(timeout), e, nil, []byte(id))
 						if err == nil {
 							if a.Body != nil {
 								a.Body.Within(time.Second)
@@ -325,7 +325,7 @@ func TestBodiesOfAllSizes(t *testing.T) {
 		e := plainEndpoint(t, c, s.URL+"/")
 		for _, n := range []int{1, 100, 2 << 10, 8 << 10, 8<<10 + 1, 20 << 10, BodyMax} {
 			body := bytes.Repeat([]byte("x"), n)
-			if a, err := c.Post(t.Context(), time.Now().Add(5*time.Second), e, nil, body); err != nil || a.Status != 200 || !bytes.Equal(got, body) {
+			if a, err := c.Send(t.Context(), time.Now().Add(5*time.Second), e, nil, body); err != nil || a.Status != 200 || !bytes.Equal(got, body) {
 				t.Errorf("%d bytes: got %d, %v, and %d arrived", n, a.Status, err, len(got))
 			}
 			buf := buffers.Get().(*[]byte)
