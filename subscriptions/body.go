@@ -32,36 +32,11 @@ const (
 // members are the names that a body may have, for finding the nearest.
 var members = []string{
 	"events", "event", "target_url", "resource_id", "secret", "delivery", "account", "name", "description", "metadata",
-	"ignore_sources", "filter", "expires_at", "state", "verification", "notify_end",
+	"ignore_sources", "filter", "expires_at", "state", "verification", "notify_end", "request",
 }
 
 // readOnly are the members that GET gives and nobody sets.
-var readOnly = []string{"id", "disabled_reason", "filter_error", "verification_status", "created_at", "updated_at"}
-
-// later tells the members of later versions with what their default is: a body that says no more than that is taken.
-var later = map[string]func(any) bool{
-	"request": isDefaultRequest,
-}
-
-// isDefaultRequest says whether a request block asks for what is sent anyway.
-func isDefaultRequest(v any) bool {
-	o, ok := v.(object)
-	if !ok {
-		return isEmpty(v)
-	}
-	defaults := map[string]any{"format": "standard", "signature": "standard", "encoding": "json", "method": "POST"}
-	for _, m := range o {
-		if d, known := defaults[m.name]; !isEmpty(m.value) && !(known && isText(m.value, d)) {
-			return false
-		}
-	}
-	return true
-}
-
-func isText(v, want any) bool {
-	s, ok := v.(string)
-	return ok && s == want
-}
+var readOnly = []string{"id", "disabled_reason", "filter_error", "verification_status", "signature_public_key", "created_at", "updated_at"}
 
 // read sets what can be written of s, all of which is at its default, from the body. The old one is nil for a new
 // subscription; what did not change since was checked before, and is not refused because the rules have changed.
@@ -93,6 +68,7 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 			readSecret(s, v, m)
 		case "delivery":
 			r.readDelivery(s, old, v, m)
+		case "request": // read after the target, which it is for
 		case "name":
 			s.Name = readText(m, "name", v, maxName)
 		case "description":
@@ -134,21 +110,15 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 	if !hasTarget {
 		m.add("target_url", `"target_url" is required: give the https URL to send to, or null for a feed without a target`)
 	}
+	v, _ := o.get("request")
+	r.readRequest(s, old, v, m)
 }
 
 // readOther handles the members that set nothing.
 func readOther(member member, m *mistakes) {
-	name := member.name
-	if isDefault, ok := later[name]; ok {
-		if !isDefault(member.value) {
-			m.add(name, "%q is not supported by this version", name)
-		}
-		return
+	if !slices.Contains(readOnly, member.name) {
+		unknown(m, "", member.name, members)
 	}
-	if slices.Contains(readOnly, name) {
-		return
-	}
-	unknown(m, "", name, members)
 }
 
 func unknown(m *mistakes, path, name string, candidates []string) {

@@ -12,6 +12,7 @@ func (s *Subscription) Clone() *Subscription {
 	c.IgnoreSources = slices.Clone(s.IgnoreSources)
 	c.Secrets = slices.Clone(s.Secrets)
 	c.Delivery = s.Delivery.clone()
+	c.Request = s.Request.clone()
 	c.Metadata = maps.Clone(s.Metadata)
 	c.VerificationStatus = s.VerificationStatus.clone()
 	if s.Disabled != nil {

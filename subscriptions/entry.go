@@ -78,7 +78,12 @@ func appendPacked(dst []byte, s *Subscription) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(source)))
 		dst = append(dst, source...)
 	}
-	return dst
+	request, err := EncodeRequest(s.Request)
+	if err != nil {
+		panic(err) // texts always encode
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(request)))
+	return append(dst, request...)
 }
 
 // appendTime appends a time in microseconds, which is what the store keeps; a zero one is one byte.
@@ -126,6 +131,12 @@ func unpack(s *Subscription, b []byte) {
 	}
 	for i := range s.IgnoreSources {
 		s.IgnoreSources[i] = next()
+	}
+	if request := next(); request != "" {
+		var err error
+		if s.Request, err = DecodeRequest([]byte(request)); err != nil {
+			panic(err) // appendPacked wrote it
+		}
 	}
 }
 

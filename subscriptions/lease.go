@@ -2,6 +2,7 @@ package subscriptions
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -20,7 +21,7 @@ func (s *Subscription) LeaseOver(now time.Time) bool {
 // SameLease says whether a request for t renews the lease s: it is the same account's, and asks for the same events at the
 // same place. What decides that is what t would get, not how it is called or tried again.
 func (s *Subscription) SameLease(t *Subscription) bool {
-	return s.Admin == t.Admin && s.Account == t.Account && s.TargetURL == t.TargetURL && s.ResourceID == t.ResourceID && s.Filter == t.Filter &&
+	return s.Admin == t.Admin && s.Account == t.Account && s.TargetURL == t.TargetURL && s.ResourceID == t.ResourceID && s.Filter == t.Filter && reflect.DeepEqual(s.Request, t.Request) &&
 		sameSet(s.Events, t.Events) && sameSet(s.IgnoreSources, t.IgnoreSources)
 }
 

@@ -107,6 +107,7 @@ func (r Rules) Patch(s *Subscription, body []byte) error {
 			base = base.without("events")
 		}
 	}
+	base = forgetAuth(base, patch)
 	merged := mergePatch(base, patch)
 	// Merging takes nulls out, also those of names that are not known, and of the target and the state, which have no
 	// default.
@@ -123,6 +124,7 @@ func (r Rules) rewrite(s *Subscription, o object, m *mistakes) error {
 	// What is not read below is the store's.
 	next := s.Clone()
 	next.Events, next.ResourceID, next.IgnoreSources, next.Delivery = nil, "", nil, DeliveryOptions{}
+	next.Request = nil
 	next.Name, next.Description, next.Metadata = "", "", nil
 	next.Filter = ""
 	next.ExpiresAt = time.Time{}
@@ -181,6 +183,7 @@ func writable(s *Subscription) object {
 		{"ignore_sources", sources},
 		{"filter", s.Filter},
 		{"delivery", writableDelivery(s.Delivery)},
+		{"request", writableRequest(s.Request)},
 		{"verification", shownVerification(s.Verification)},
 		{"notify_end", s.NotifyEnd},
 		{"name", s.Name},

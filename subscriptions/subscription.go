@@ -37,7 +37,9 @@ type Subscription struct {
 	// Secrets sign, newest first. Those after the first are being rotated out.
 	Secrets  []SigningSecret
 	Delivery DeliveryOptions
-	State    State
+	// Request says how requests to the target are made; nil for the defaults.
+	Request *Request
+	State   State
 	// Before is what a disabled or expired one goes back to; empty is Active.
 	Before State
 	// ExpiresAt ends it, to the microsecond: it gets only transactions that were committed before, by the clock of the

@@ -22,6 +22,7 @@ type View struct {
 	State          State           `json:"state"`
 	DisabledReason *DisabledReason `json:"disabled_reason"`
 	Delivery       DeliveryOptions `json:"delivery"`
+	Request        RequestView     `json:"request"`
 	// Verification is none, secret or challenge.
 	Verification string `json:"verification"`
 	// VerificationStatus is null where there is nothing to verify.
@@ -32,6 +33,8 @@ type View struct {
 	Metadata           map[string]string   `json:"metadata"`
 	CreatedAt          time.Time           `json:"created_at"`
 	UpdatedAt          time.Time           `json:"updated_at"`
+	// SignaturePublicKey checks signatures of the scheme standard_v1a, where the subscription asks for it.
+	SignaturePublicKey string `json:"signature_public_key,omitempty"`
 	// Secret is there only in the answer to the request that made it.
 	Secret string `json:"secret,omitempty"`
 }
@@ -41,7 +44,7 @@ type View struct {
 func (s *Subscription) Shown(withSecret bool) View {
 	v := View{
 		ID: s.ID, Events: slices.Clone(s.Events), State: s.State,
-		Delivery: s.Delivery.clone(), Name: s.Name, Description: s.Description, Metadata: maps.Clone(s.Metadata),
+		Delivery: s.Delivery.clone(), Request: s.Request.shown(), Name: s.Name, Description: s.Description, Metadata: maps.Clone(s.Metadata),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
 	}
 	if !s.Admin {
@@ -83,6 +86,9 @@ func (s *Subscription) Shown(withSecret bool) View {
 	}
 	if v.Metadata == nil {
 		v.Metadata = map[string]string{}
+	}
+	if s.RequestSignature() == SignatureEd25519 && len(s.Secrets) > 0 {
+		v.SignaturePublicKey = s.Secrets[0].publicKey()
 	}
 	if withSecret && len(s.Secrets) > 0 {
 		v.Secret = s.Secrets[0].Secret.Reveal()

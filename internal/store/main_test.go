@@ -89,6 +89,8 @@ func subscribe(t testing.TB, s *Store, account string) *subscriptions.Subscripti
 		TargetURL: "https://u:hunter2@example.com/hook", ResourceID: "42", Secrets: []subscriptions.SigningSecret{{Secret: subscriptions.NewSecret()}},
 		Delivery: subscriptions.DeliveryOptions{Timeout: &timeout, Ordering: "none"}, State: subscriptions.Active, Name: "n", Description: "d",
 		Metadata: map[string]string{"a": "b"},
+		Request: &subscriptions.Request{Format: subscriptions.FormatThin, Headers: []subscriptions.RequestHeader{{Name: "x-b", Value: "hunter2-b"}, {Name: "X-A", Value: ""}},
+			Auth: &subscriptions.Auth{Type: subscriptions.AuthBearer, Token: "hunter2-token"}, CustomData: []byte(`{"z":1.10,"a":{"b":"\u0000"}}`)},
 	}
 	if err := s.Create(context.Background(), x, 0); err != nil {
 		t.Fatal(err)

@@ -13,35 +13,68 @@ import (
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
-// What nobody may read who can read the store: what signs, and where to, but for the host. A target's address is a secret
-// with many receivers. Each is sealed for its subscription and column, so that nobody can move one to another row.
+// What nobody may read who can read the store: what signs, where to, but for the host, and the request block with its headers
+// and its login. A target's address is a secret with many receivers. Each is sealed for its subscription and column, so that nobody can move one to another row.
 
 func secretsPlace(id string) string { return "subscription/" + id + "/secrets" }
 func targetPlace(id string) string  { return "subscription/" + id + "/target_url" }
+func requestPlace(id string) string { return "subscription/" + id + "/request" }
 
 // sealedSecrets is the column secrets: JSON, or a JSON string that holds it sealed.
 func (s *Store) sealedSecrets(id string, secrets []subscriptions.SigningSecret) (string, error) {
 	text, err := subscriptions.EncodeSecrets(secrets)
-	if err != nil || s.cfg.Keys == nil {
-		return string(text), err
+	if err != nil {
+		return "", err
 	}
-	sealed, err := json.Marshal(s.cfg.Keys.Seal(string(text), secretsPlace(id)))
+	return s.sealedJSON(text, secretsPlace(id))
+}
+
+// sealedJSON is the JSON as it is, or a JSON string that holds it sealed.
+func (s *Store) sealedJSON(text []byte, place string) (string, error) {
+	if s.cfg.Keys == nil {
+		return string(text), nil
+	}
+	sealed, err := json.Marshal(s.cfg.Keys.Seal(string(text), place))
 	return string(sealed), err
 }
 
-func (s *Store) openSecrets(id string, column []byte) ([]subscriptions.SigningSecret, error) {
-	if len(column) > 0 && column[0] == '"' {
-		var sealed string
-		if err := json.Unmarshal(column, &sealed); err != nil {
-			return nil, err
-		}
-		text, err := s.cfg.Keys.Open(sealed, secretsPlace(id))
-		if err != nil {
-			return nil, err
-		}
-		column = []byte(text)
+// openJSON is the reverse of sealedJSON.
+func (s *Store) openJSON(column []byte, place string) ([]byte, error) {
+	if len(column) == 0 || column[0] != '"' {
+		return column, nil
 	}
-	return subscriptions.DecodeSecrets(column)
+	var sealed string
+	if err := json.Unmarshal(column, &sealed); err != nil {
+		return nil, err
+	}
+	text, err := s.cfg.Keys.Open(sealed, place)
+	return []byte(text), err
+}
+
+func (s *Store) openSecrets(id string, column []byte) ([]subscriptions.SigningSecret, error) {
+	text, err := s.openJSON(column, secretsPlace(id))
+	if err != nil {
+		return nil, err
+	}
+	return subscriptions.DecodeSecrets(text)
+}
+
+// sealedRequest is the column request: nil where there is none, else as secrets are.
+func (s *Store) sealedRequest(id string, r *subscriptions.Request) (*string, error) {
+	text, err := subscriptions.EncodeRequest(r)
+	if err != nil || text == nil {
+		return nil, err
+	}
+	column, err := s.sealedJSON(text, requestPlace(id))
+	return &column, err
+}
+
+func (s *Store) openRequest(id string, column []byte) (*subscriptions.Request, error) {
+	text, err := s.openJSON(column, requestPlace(id))
+	if err != nil {
+		return nil, err
+	}
+	return subscriptions.DecodeRequest(text)
 }
 
 func (s *Store) sealedTarget(id string, target secret.String) string {
@@ -90,16 +123,17 @@ func (s *Store) seal(ctx context.Context) error {
 
 func (s *Store) sealSome(ctx context.Context, tx pgx.Tx) (int, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT key, id, coalesce(target_url, ''), secrets FROM subscription
-		WHERE deleted_at IS NULL AND NOT (starts_with(secrets #>> '{}', $1) AND starts_with(coalesce(target_url, $1), $1))
+		SELECT key, id, coalesce(target_url, ''), secrets, request FROM subscription
+		WHERE deleted_at IS NULL AND NOT (starts_with(secrets #>> '{}', $1) AND starts_with(coalesce(target_url, $1), $1)
+			AND starts_with(coalesce(request #>> '{}', $1), $1))
 		ORDER BY key LIMIT $2 FOR UPDATE`, s.cfg.Keys.Prefix(), sealedAtOnce)
 	if err != nil {
 		return 0, err
 	}
 	type row struct {
-		Key     int64
-		ID, URL string
-		Secrets []byte
+		Key              int64
+		ID, URL          string
+		Secrets, Request []byte
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
 	if err != nil {
@@ -119,7 +153,16 @@ func (s *Store) sealSome(ctx context.Context, tx pgx.Tx) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("subscription %s: %w", r.ID, err)
 		}
-		batch.Queue(`UPDATE subscription SET secrets = $2, target_url = $3 WHERE key = $1`, r.Key, text, orNull(s.sealedTarget(r.ID, target)))
+		opened, err := s.openRequest(r.ID, r.Request)
+		if err != nil {
+			return 0, fmt.Errorf("subscription %s: %w", r.ID, err)
+		}
+		request, err := s.sealedRequest(r.ID, opened)
+		if err != nil {
+			return 0, fmt.Errorf("subscription %s: %w", r.ID, err)
+		}
+		batch.Queue(`UPDATE subscription SET secrets = $2, target_url = $3, request = $4 WHERE key = $1`, r.Key, text,
+			orNull(s.sealedTarget(r.ID, target)), request)
 	}
 	return len(found), tx.SendBatch(ctx, batch).Close()
 }

@@ -60,6 +60,7 @@ func TestWhatIsSealed(t *testing.T) {
 		made = append(made, subscribe(t, s, "1"))
 		x, err := s.Update(t.Context(), adminScope, made[0].ID, func(x *subscriptions.Subscription) error {
 			x.Secrets = append([]subscriptions.SigningSecret{{Secret: subscriptions.NewSecret()}}, x.Secrets[0])
+			x.Request.Auth.Token = "hunter2-changed"
 			return nil
 		})
 		if err != nil {
@@ -83,7 +84,7 @@ func TestWhatIsSealed(t *testing.T) {
 		}
 		n := 0
 		err = s.Each(t.Context(), func(got *subscriptions.Subscription) {
-			if want := made[n]; got.TargetURL != want.TargetURL || !reflect.DeepEqual(got.Secrets, want.Secrets) {
+			if want := made[n]; got.TargetURL != want.TargetURL || !reflect.DeepEqual(got.Secrets, want.Secrets) || !reflect.DeepEqual(got.Request, want.Request) {
 				t.Errorf("%s: Each: %+v", what, got)
 			}
 			n++

@@ -18,7 +18,7 @@ import (
 
 const subscriptionColumns = `key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, delivery, state, disabled,
 	ignore_sources, name, description, metadata, since::text, created_at, updated_at, deleted_at,
-	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, ''), coalesce(verification, ''), notify_end, ` + verificationColumn
+	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, ''), coalesce(verification, ''), notify_end, ` + verificationColumn + `, request`
 
 // scanSubscription reads subscriptionColumns; deleted says that only the row of a deleted one is left.
 func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, deleted bool, err error) {
@@ -30,10 +30,11 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 		since     string
 		deletedAt *time.Time
 		expiresAt *time.Time
+		request   []byte
 	)
 	if err := row.Scan(&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &x.Delivery, &x.State, &x.Disabled,
 		&x.IgnoreSources, &x.Name, &x.Description, &x.Metadata, &since, &x.CreatedAt, &x.UpdatedAt, &deletedAt,
-		&x.Filter, &x.FilterError, &expiresAt, &x.Before, &x.Verification, &x.NotifyEnd, &x.VerificationStatus); err != nil {
+		&x.Filter, &x.FilterError, &expiresAt, &x.Before, &x.Verification, &x.NotifyEnd, &x.VerificationStatus, &request); err != nil {
 		return nil, false, err
 	}
 	x.ExpiresAt = timeOf(expiresAt)
@@ -46,6 +47,9 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 		x.Account = *account
 	}
 	if x.Secrets, err = s.openSecrets(x.ID, secrets); err != nil {
+		return nil, false, fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
+	}
+	if x.Request, err = s.openRequest(x.ID, request); err != nil {
 		return nil, false, fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 	}
 	x.CreatedAt, x.UpdatedAt = x.CreatedAt.UTC(), x.UpdatedAt.UTC()
@@ -142,6 +146,10 @@ func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most 
 	if err != nil {
 		return fmt.Errorf("create subscription: %w", err)
 	}
+	request, err := s.sealedRequest(x.ID, x.Request)
+	if err != nil {
+		return fmt.Errorf("create subscription: %w", err)
+	}
 	err = s.transact(ctx, func(tx pgx.Tx) error {
 		if how.renews {
 			if err := s.liveLease(ctx, tx, x); err != nil {
@@ -160,14 +168,15 @@ func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most 
 		}
 		args := s.written(x, secrets)
 		args["id"], args["account"], args["since"], args["once_key"], args["once_body"] = x.ID, accountOf(x), since, onceKey, onceBody
+		args["request"] = request
 		args["created_at"] = orNever(x.CreatedAt)
 		err = tx.QueryRow(ctx, `
 			INSERT INTO subscription (id, account, events, target_url, target_host, resource_id, filter, ignore_sources, secrets, delivery,
 				state, state_before, disabled, expires_at, name, description, metadata,
-				verification, notify_end, since, once_key, once_body, created_at)
+				verification, notify_end, request, since, once_key, once_body, created_at)
 			VALUES (@id, @account, @events, @target_url, @target_host, @resource_id, @filter, @ignore_sources, @secrets, @delivery,
 				@state, @state_before, @disabled, @expires_at, @name, @description, @metadata,
-				@verification, @notify_end, @since::text::pg_lsn, @once_key, @once_body,
+				@verification, @notify_end, @request, @since::text::pg_lsn, @once_key, @once_body,
 				coalesce(@created_at, now()))
 			RETURNING key, created_at, updated_at`, args).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
 		if err != nil {
@@ -282,15 +291,20 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 		if err != nil {
 			return err
 		}
+		request, err := s.sealedRequest(x.ID, x.Request)
+		if err != nil {
+			return err
+		}
 		args := s.written(x, secrets)
-		args["key"], args["version"] = x.Key, x.Version
+		args["request"], args["key"], args["version"] = request, x.Key, x.Version
 		err = tx.QueryRow(ctx, `
 			UPDATE subscription SET version = @version, events = @events, target_url = @target_url, target_host = @target_host,
 				resource_id = @resource_id, filter = @filter,
 				filter_error = CASE WHEN filter IS NOT DISTINCT FROM @filter THEN filter_error END,
 				ignore_sources = @ignore_sources, secrets = @secrets, delivery = @delivery, state = @state, state_before = @state_before,
 				disabled = @disabled, expires_at = @expires_at, name = @name, description = @description, metadata = @metadata,
-				verification = @verification, notify_end = @notify_end, updated_at = now()
+				verification = @verification, notify_end = @notify_end, request = @request,
+				updated_at = now()
 			WHERE key = @key RETURNING updated_at`, args).Scan(&x.UpdatedAt)
 		if err != nil {
 			return err
@@ -346,7 +360,7 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE subscription SET deleted_at = now(), version = $2, target_url = NULL, target_host = NULL, once_key = NULL, once_body = NULL, secrets = '[]', metadata = '{}', name = '', description = '',
-				filter = NULL, filter_error = NULL
+				filter = NULL, filter_error = NULL, request = NULL
 			WHERE key = $1`, x.Key, x.Version); err != nil {
 			return err
 		}
@@ -376,7 +390,7 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) error {
 	rows, err := s.pool.Query(ctx, `
 		SELECT key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, nullif(delivery, '{}'), state,
-			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, ''), expires_at, coalesce(state_before, '')
+			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, ''), expires_at, coalesce(state_before, ''), request
 		FROM subscription WHERE deleted_at IS NULL ORDER BY key`)
 	if err != nil {
 		return fmt.Errorf("read subscriptions: %w", err)
@@ -387,9 +401,10 @@ func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) e
 		url, since        string
 		secrets, delivery []byte
 		expiresAt         *time.Time
+		request           []byte
 	)
 	into := []any{&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &delivery, &x.State, &since, &x.IgnoreSources, &x.Filter,
-		&expiresAt, &x.Before}
+		&expiresAt, &x.Before, &request}
 	_, err = pgx.ForEachRow(rows, into, func() (err error) {
 		one := x
 		one.Admin = account == nil
@@ -401,6 +416,9 @@ func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) e
 			one.Account = *account
 		}
 		if one.Secrets, err = s.openSecrets(x.ID, secrets); err != nil {
+			return fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
+		}
+		if one.Request, err = s.openRequest(x.ID, request); err != nil {
 			return fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 		}
 		if delivery != nil {
