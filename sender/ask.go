@@ -100,7 +100,7 @@ type reply struct {
 // ask makes the request, and reads the answer within the same time: at most answerRead of it.
 func (d *Dispatcher) ask(ctx context.Context, s *subscriptions.Subscription, q question) (out Outcome, r reply) {
 	d.mu.Lock()
-	c, timeout := d.accounts, d.cfg.Timeout
+	c, timeout, around := d.accounts, d.cfg.Timeout, d.cfg.envelope()
 	if s.Admin {
 		c = d.admin
 	}
@@ -109,7 +109,7 @@ func (d *Dispatcher) ask(ctx context.Context, s *subscriptions.Subscription, q q
 		timeout = time.Duration(*s.Delivery.Timeout)
 	}
 	out.Started = time.Now()
-	t, err := newTarget(s, c)
+	t, err := newTarget(s, c, around)
 	if err != nil {
 		return out.failed(ReasonConfiguration, err), r
 	}
@@ -129,7 +129,7 @@ func (d *Dispatcher) ask(ctx context.Context, s *subscriptions.Subscription, q q
 	}
 	request, cancel := context.WithDeadline(ctx, out.Started.Add(timeout))
 	defer cancel()
-	status, r, err := t.exchange(request, q, fields, body)
+	status, r, err := t.inquire(request, q, fields, body)
 	out.Duration = time.Since(out.Started)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -143,8 +143,9 @@ func (d *Dispatcher) ask(ctx context.Context, s *subscriptions.Subscription, q q
 	return out, r
 }
 
-// exchange makes a request of any method, with the connections and the guard of deliveries. It follows no redirect.
-func (t *target) exchange(ctx context.Context, q question, fields []http1.Field, body []byte) (status int, r reply, err error) {
+// inquire makes a request of any method, with the connections, the guard, the headers and the login of deliveries, but for logins
+// with tokens of OAuth. It follows no redirect.
+func (t *target) inquire(ctx context.Context, q question, fields []http1.Field, body []byte) (status int, r reply, err error) {
 	u := *t.url
 	if q.query != "" {
 		if u.RawQuery != "" {
@@ -166,8 +167,8 @@ func (t *target) exchange(ctx context.Context, q question, fields []http1.Field,
 			req.Header[f.Name] = []string{f.Value}
 		}
 	}
-	if body == nil {
-		req.Header.Del("Content-Type")
+	if req.Header.Del("Content-Type"); body != nil {
+		req.Header.Set("Content-Type", jsonType) // whatever form its events have
 	}
 	resp, err := t.client.http.HTTPClient.Do(req)
 	if err != nil {

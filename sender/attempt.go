@@ -39,6 +39,8 @@ const (
 	ReasonInvalidResponse   = "invalid_response"
 	// ReasonConnection is what is none of the others: no route to the host.
 	ReasonConnection = "connection_error"
+	// ReasonOAuth2: the target's token endpoint gave no token.
+	ReasonOAuth2 = "oauth2_error"
 	// ReasonConfiguration: the subscription cannot be sent to as it is.
 	ReasonConfiguration = "configuration"
 	// ReasonExpired: the event was removed from the store before it could be sent.

@@ -83,37 +83,50 @@ func (c *client) close() {
 	c.transport.CloseIdleConnections()
 }
 
-// post makes the request of an attempt that began at started and ends at the deadline. A target may answer before it has
+// send makes the request of an attempt that began at started and ends at the deadline. A target may answer before it has
 // read the body: then that may be read for a moment longer, unless kept is false.
-func (c *client) post(ctx context.Context, t *target, started, deadline time.Time, fields []http1.Field, body []byte) (a http1.Answer, kept bool, err error) {
-	if c.small.Takes(t.endpoint, len(body)) {
-		a, err = c.small.Send(ctx, deadline, t.endpoint, fields, body)
+func (c *client) send(ctx context.Context, t *target, rq outgoing, started, deadline time.Time) (a http1.Answer, kept bool, err error) {
+	if c.small.Takes(rq.endpoint, len(rq.body)) {
+		a, err = c.small.Send(ctx, deadline, rq.endpoint, rq.fields, rq.body)
 		if err != nil && broken(ctx, started, err) {
-			a, err = c.small.Send(ctx, deadline, t.endpoint, fields, body)
+			a, err = c.small.Send(ctx, deadline, rq.endpoint, rq.fields, rq.body)
 			started = time.Time{} // it was repeated: net/http, if it is for that now, must not repeat it again
 		}
 		if !errors.Is(err, http1.ErrOther) {
 			return a, false, err
 		}
 	}
-	a, err = c.large(ctx, t, started, deadline, fields, body)
+	a, err = c.large(ctx, t, rq, started, deadline)
 	return a, true, err
 }
 
 // large makes a request with net/http.
-func (c *client) large(ctx context.Context, t *target, started, deadline time.Time, fields []http1.Field, body []byte) (http1.Answer, error) {
+func (c *client) large(ctx context.Context, t *target, rq outgoing, started, deadline time.Time) (http1.Answer, error) {
+	method := http.MethodPost
+	if t.shape != nil {
+		method = t.shape.method
+	}
+	var body any // nil is no body, an empty one is something else
+	if method != http.MethodGet {
+		body = rq.body
+	}
 	ctx, cancel := context.WithDeadline(context.WithValue(ctx, startedKey{}, started), deadline)
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, "", body)
+	req, err := retryablehttp.NewRequestWithContext(ctx, method, "", body)
 	if err != nil {
 		cancel()
 		return http1.Answer{}, err
 	}
 	req.URL = t.url
 	req.Host = t.url.Host
+	if rq.query != "" {
+		other := *t.url
+		other.RawQuery, other.ForceQuery = rq.query, false
+		req.URL = &other
+	}
 	for _, f := range t.fields {
 		req.Header[f.Name] = []string{f.Value}
 	}
-	for _, f := range fields {
+	for _, f := range rq.fields {
 		req.Header[f.Name] = []string{f.Value}
 	}
 	resp, err := c.http.Do(req)

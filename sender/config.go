@@ -24,7 +24,11 @@ type Config struct {
 	// Admin and Accounts rule the targets of the admin's subscriptions and of all others.
 	Admin, Accounts Guard
 	UserAgent       string
-	Log             *slog.Logger
+	// Source names the database in CloudEvents, see SourceOf. Location is the URL of an instance in the application's API, for
+	// thin bodies; empty where there is none. It may be nil, and is asked by several goroutines at once.
+	Source   string
+	Location func(resource, instance string) string
+	Log      *slog.Logger
 	// MayBegin, when set, is asked before attempts are begun: false says that another process may be sending by now, and
 	// nothing is. It is asked with the Dispatcher locked, so it must be quick.
 	MayBegin func() bool
@@ -46,6 +50,8 @@ type Config struct {
 	// subscription is removed at once.
 	OnGone func(ctx context.Context, s *subscriptions.Subscription)
 }
+
+func (c Config) envelope() Envelope { return Envelope{Source: c.Source, Location: c.Location} }
 
 // Report tells of an attempt.
 type Report struct {

@@ -21,7 +21,7 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	case broken != nil:
 		out = Outcome{Started: time.Now()}.failed(ReasonConfiguration, broken)
 	default:
-		if dl.body != nil && dl.body.shared {
+		if dl.body != nil && dl.body.shared && t.shape == nil {
 			out, _ = t.send(ctx, a, dl.body.textOf(dl.event))
 		} else {
 			out = t.deliver(ctx, a)

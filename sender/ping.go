@@ -19,7 +19,7 @@ const PingType = mapping.NoticeResource + ".ping"
 // most as long as an attempt, and may be called at any time, by any process.
 func (d *Dispatcher) Ping(ctx context.Context, s *subscriptions.Subscription) Outcome {
 	d.mu.Lock()
-	c, timeout := d.accounts, d.cfg.Timeout
+	c, timeout, around := d.accounts, d.cfg.Timeout, d.cfg.envelope()
 	if s.Admin {
 		c = d.admin
 	}
@@ -28,7 +28,7 @@ func (d *Dispatcher) Ping(ctx context.Context, s *subscriptions.Subscription) Ou
 		timeout = time.Duration(*s.Delivery.Timeout)
 	}
 	started := time.Now()
-	t, err := newTarget(s, c)
+	t, err := newTarget(s, c, around)
 	if err != nil {
 		return Outcome{Started: started}.failed(ReasonConfiguration, err)
 	}

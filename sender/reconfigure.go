@@ -6,8 +6,8 @@ import (
 )
 
 // Reconfigure makes what the config says the defaults and bounds from now on, for all subscriptions and what already waits
-// too: an attempt that begins afterwards is made by them, one that runs ends as it began. Log, UserAgent, OnAttempt and
-// OnGone stay as they were given to New.
+// too: an attempt that begins afterwards is made by them, one that runs ends as it began. Log, UserAgent, Source, OnAttempt
+// and OnGone stay as they were given to New.
 func (d *Dispatcher) Reconfigure(c Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -16,6 +16,7 @@ func (d *Dispatcher) Reconfigure(c Config) {
 	d.cfg.Hold, d.cfg.Memory = c.Hold, c.Memory
 	d.cfg.Timeout, d.cfg.Retries, d.cfg.Ordering = c.Timeout, c.Retries, c.Ordering
 	d.cfg.Admin, d.cfg.Accounts = c.Admin, c.Accounts
+	d.cfg.Location = c.Location
 	d.direct.limit, d.read.limit = c.Memory, c.Memory/4
 	// A connection that an earlier guard allowed must not be used under another one: its pool goes with it.
 	renew := func(old *client, g Guard) *client {

@@ -9,22 +9,12 @@ import (
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
-// Format is a form that bodies have.
-type Format struct {
-	Name string
-	// Append appends the body of an event.
-	Append func(dst []byte, ev *mapping.Event) []byte
-}
-
-// Formats are those that there are, the default first.
-func Formats() []Format { return []Format{{"standard", AppendStandard}} }
-
 // Header is a header of a request.
 type Header struct{ Name, Value string }
 
-// Headers are those of the first attempt to send an event, made at a time with a body, in their order. Without secrets
-// there is no signature. An error names no secret.
-func Headers(ev *mapping.Event, body []byte, userAgent string, secrets []subscriptions.SigningSecret, at time.Time) ([]Header, error) {
+// Headers are those of the first attempt to send an event, made at a time with a body in a format, in their order, where the
+// subscription says no more than that. Without secrets there is no signature. An error names no secret.
+func Headers(ev *mapping.Event, format Format, body []byte, userAgent string, secrets []subscriptions.SigningSecret, at time.Time) ([]Header, error) {
 	var sig *signer
 	if len(secrets) > 0 {
 		var err error
@@ -33,7 +23,7 @@ func Headers(ev *mapping.Event, body []byte, userAgent string, secrets []subscri
 		}
 	}
 	a := attempt{event: ev, number: 1}
-	fields, ok := a.appendFields(commonFields(userAgent), sig, at, body)
+	fields, ok := a.appendFields(commonFields(format.ContentType, userAgent), sig, at, body)
 	if !ok {
 		return nil, errNoSecret
 	}
@@ -45,8 +35,8 @@ func Headers(ev *mapping.Event, body []byte, userAgent string, secrets []subscri
 }
 
 // commonFields are the headers that all requests have.
-func commonFields(userAgent string) []http1.Field {
-	return []http1.Field{{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: userAgent}}
+func commonFields(contentType, userAgent string) []http1.Field {
+	return []http1.Field{{Name: "Content-Type", Value: contentType}, {Name: "User-Agent", Value: userAgent}}
 }
 
 // appendFields appends the attempt's own headers. It is false where no secret signs at the time. A signer that is nil makes

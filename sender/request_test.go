@@ -17,7 +17,7 @@ func TestHeadersAreThoseThatAreSent(t *testing.T) {
 		t.Fatalf("%+v", out)
 	}
 	arrived := r.Requests()[0]
-	told, err := Headers(testEvent(), AppendStandard(nil, testEvent()), "rowhook/test", signing(specSecret), arrived.Timestamp)
+	told, err := Headers(testEvent(), formatOf("standard"), AppendStandard(nil, testEvent()), "rowhook/test", signing(specSecret), arrived.Timestamp)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestHeadersAreThoseThatAreSent(t *testing.T) {
 
 func TestHeadersWithoutSecret(t *testing.T) {
 	t.Parallel()
-	all, err := Headers(testEvent(), nil, "rowhook/test", nil, time.Now())
+	all, err := Headers(testEvent(), formatOf("standard"), nil, "rowhook/test", nil, time.Now())
 	if err != nil || len(all) == 0 {
 		t.Fatalf("%v, %v", all, err)
 	}
@@ -54,7 +54,7 @@ func TestHeadersWithoutSecret(t *testing.T) {
 			t.Errorf("there is a signature without a secret: %s", h.Value)
 		}
 	}
-	if _, err := Headers(testEvent(), nil, "rowhook/test", signing("whsec_secret-value"), time.Now()); err == nil || strings.Contains(err.Error(), "secret-value") {
+	if _, err := Headers(testEvent(), formatOf("standard"), nil, "rowhook/test", signing("whsec_secret-value"), time.Now()); err == nil || strings.Contains(err.Error(), "secret-value") {
 		t.Errorf("got %v, want an error without the secret", err)
 	}
 }

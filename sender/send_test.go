@@ -36,7 +36,7 @@ func testTarget(t *testing.T, g Guard, url string) *target {
 	t.Helper()
 	c := newClient(g, "rowhook/test", 4)
 	t.Cleanup(c.close)
-	tg, err := newTarget(&subscriptions.Subscription{TargetURL: secret.String(url), Secrets: signing(specSecret)}, c)
+	tg, err := newTarget(&subscriptions.Subscription{TargetURL: secret.String(url), Secrets: signing(specSecret)}, c, Envelope{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestHTTPOnlyWhereAllowed(t *testing.T) {
 	t.Parallel()
 	c := newClient(Guard{}, "", 1)
 	for _, url := range []string{"http://example.com/", "ftp://example.com/", "example.com", "https:///x", "http://u:hunter2@example.com", "https://%zz:hunter2@example.com"} {
-		_, err := newTarget(&subscriptions.Subscription{TargetURL: secret.String(url), Secrets: signing(specSecret)}, c)
+		_, err := newTarget(&subscriptions.Subscription{TargetURL: secret.String(url), Secrets: signing(specSecret)}, c, Envelope{})
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v", url, err)
 		}
@@ -307,7 +307,7 @@ func TestFailuresLeaveOthersConnections(t *testing.T) {
 	t.Parallel()
 	good, bad := hooktest.New(t), hooktest.New(t, hooktest.Always(hooktest.Reset()))
 	tg := testTarget(t, loopback, good.URL("/"))
-	other, err := newTarget(&subscriptions.Subscription{TargetURL: secret.String(bad.URL("/")), Secrets: signing(specSecret)}, tg.client)
+	other, err := newTarget(&subscriptions.Subscription{TargetURL: secret.String(bad.URL("/")), Secrets: signing(specSecret)}, tg.client, Envelope{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -169,7 +169,7 @@ func (d *Dispatcher) prepare(s *subscription) {
 		if s.sub.Admin {
 			c = d.admin
 		}
-		s.target, s.broken = newTarget(s.sub, c)
+		s.target, s.broken = newTarget(s.sub, c, d.cfg.envelope())
 	}
 }
 

@@ -30,11 +30,15 @@ type target struct {
 	// fields are the headers that all requests have. endpoint holds them too; it is nil for what only net/http can send to.
 	fields   []http1.Field
 	endpoint *http1.Endpoint
-	signer   *signer
-	client   *client
+	// signer makes webhook-signature with v1; nil where there is none.
+	signer *signer
+	client *client
+	// shape is nil for the defaults.
+	shape *shape
 }
 
-func newTarget(s *subscriptions.Subscription, c *client) (*target, error) {
+// newTarget makes the target of a subscription. What is around its events is the same for all.
+func newTarget(s *subscriptions.Subscription, c *client, around Envelope) (*target, error) {
 	u, err := url.Parse(s.TargetURL.Reveal())
 	if err != nil || u.Host == "" {
 		return nil, errors.New("target_url cannot be read")
@@ -42,12 +46,23 @@ func newTarget(s *subscriptions.Subscription, c *client) (*target, error) {
 	if u.Scheme != "https" && (u.Scheme != "http" || !c.guard.AllowHTTP) {
 		return nil, fmt.Errorf("target_url is %s, only https is allowed", u.Scheme)
 	}
-	sig, err := newSigner(s.Secrets)
-	if err != nil {
-		return nil, err
+	t := &target{url: u, client: c}
+	method := http.MethodPost
+	if s.Request == nil {
+		t.fields = commonFields(jsonType, c.userAgent)
+	} else {
+		if t.shape, t.fields, err = newShape(s, u, c, around); err != nil {
+			return nil, err
+		}
+		method = t.shape.method
 	}
-	fields := commonFields(c.userAgent)
-	return &target{url: u, fields: fields, endpoint: http1.NewEndpoint(http.MethodPost, u, fields...), signer: sig, client: c}, nil
+	if t.shape == nil || t.shape.scheme.standard {
+		if t.signer, err = newSigner(s.Secrets); err != nil {
+			return nil, err
+		}
+	}
+	t.endpoint = http1.NewEndpoint(method, u, t.fields...)
+	return t, nil
 }
 
 // attempt is one request of a delivery.
@@ -65,8 +80,21 @@ var bodies = sync.Pool{New: func() any { return new([]byte) }}
 // bodyKept bounds the buffers that are used again, in bytes.
 const bodyKept = 64 << 10
 
+// outgoing is a request as it is sent.
+type outgoing struct {
+	// endpoint is nil for what only net/http can send.
+	endpoint *http1.Endpoint
+	// query, where it is not empty, takes the place of the URL's.
+	query  string
+	fields []http1.Field
+	body   []byte
+}
+
 // deliver makes the attempt.
 func (t *target) deliver(ctx context.Context, a attempt) Outcome {
+	if t.shape != nil {
+		return t.shaped(ctx, a)
+	}
 	buf := bodies.Get().(*[]byte)
 	*buf = slices.Grow((*buf)[:0], a.event.Size()+standardOverhead)
 	*buf = AppendStandard(*buf, a.event)
@@ -77,17 +105,22 @@ func (t *target) deliver(ctx context.Context, a attempt) Outcome {
 	return out
 }
 
-// send makes the request and judges the answer. It returns within the timeout and answerTime. When ctx is done the
-// attempt is Interrupted. While kept is true the body must not be changed afterwards either: a target may answer before it
-// has read it.
+// send makes the request with a body in the format standard.
 func (t *target) send(ctx context.Context, a attempt, body []byte) (out Outcome, kept bool) {
 	started := time.Now()
-	out = Outcome{Started: started}
 	fields, signed := a.appendFields(make([]http1.Field, 0, 8), t.signer, started, body)
 	if !signed {
-		return out.failed(ReasonConfiguration, errNoSecret), false
+		return Outcome{Started: started}.failed(ReasonConfiguration, errNoSecret), false
 	}
-	answer, kept, err := t.client.post(ctx, t, started, started.Add(a.timeout), fields, body)
+	return t.exchange(ctx, outgoing{endpoint: t.endpoint, fields: fields, body: body}, started, started.Add(a.timeout))
+}
+
+// exchange makes the request and judges the answer. It returns by the deadline and answerTime. When ctx is done the
+// attempt is Interrupted. While kept is true the body must not be changed afterwards either: a target may answer before it
+// has read it.
+func (t *target) exchange(ctx context.Context, rq outgoing, started, deadline time.Time) (out Outcome, kept bool) {
+	out = Outcome{Started: started}
+	answer, kept, err := t.client.send(ctx, t, rq, started, deadline)
 	out.Duration = time.Since(started)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/problem"
 	"github.com/rowhook/rowhook/internal/secret"
@@ -137,18 +138,25 @@ func (p *program) preview(ctx context.Context, cfg *config.Config, f previewFlag
 	if f.output == "text" {
 		fmt.Fprintln(p.stderr, "timestamp and position are those of now, in the place of a commit's")
 	}
+	around := v.around(cfg)
 	var wrong []error
 	for _, key := range keys {
 		shown, err := v.show(ctx, key, old)
 		if err == nil {
 			shown.filter(f.filter)
-			err = p.print(shown, f, len(keys) > 1)
+			err = p.print(shown, around, f, len(keys) > 1)
 		}
 		if err != nil {
 			wrong = append(wrong, err)
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// around is what bodies say beside the event. There is no subscription: what they say of one is an example.
+func (v *viewer) around(cfg *config.Config) sender.Envelope {
+	return sender.Envelope{Subscription: "sub_example", Target: "https://example.com/hooks", Source: sender.SourceOf(cfg.Database.Name()),
+		Location: application.Location(cfg.App.PublicURL, v.mapper)}
 }
 
 // previewed is a row's event, and what there is to say about it.
@@ -161,13 +169,14 @@ type previewed struct {
 	matches *bool
 }
 
-func (p *program) print(s *previewed, f previewFlags, several bool) error {
-	var body []byte
-	for _, format := range sender.Formats() {
-		if format.Name == f.format {
-			body = format.Append(nil, s.Event)
+func (p *program) print(s *previewed, around sender.Envelope, f previewFlags, several bool) error {
+	var format sender.Format
+	for _, x := range sender.Formats() {
+		if x.Name == f.format {
+			format = x
 		}
 	}
+	body := format.Append(nil, s.Event, around)
 	var headers []sender.Header
 	if f.headers || f.secret != "" || f.output == "json" {
 		var secrets []subscriptions.SigningSecret
@@ -175,7 +184,7 @@ func (p *program) print(s *previewed, f previewFlags, several bool) error {
 			secrets = append(secrets, subscriptions.SigningSecret{Secret: secret.String(f.secret)})
 		}
 		var err error
-		if headers, err = sender.Headers(s.Event, body, "rowhook/"+versionText(), secrets, time.Now()); err != nil {
+		if headers, err = sender.Headers(s.Event, format, body, "rowhook/"+versionText(), secrets, time.Now()); err != nil {
 			return fmt.Errorf("--secret: %w", err)
 		}
 	}

@@ -77,6 +77,8 @@ type App struct {
 	// labels are those of enums, for schemas; samples reads rows to show.
 	labels  atomic.Pointer[map[uint32][]string]
 	samples *sample.Reader
+	// location tells the URL of an instance.
+	location atomic.Pointer[func(resource, instance string) string]
 	// server answers the API's requests.
 	server atomic.Pointer[http.Handler]
 	// behind answers those of the proxy's listener.
@@ -285,7 +287,7 @@ func (a *App) run(ctx context.Context) error {
 	if _, err := wait(ctx, a, "publication and slot", func() (struct{}, error) { return struct{}{}, src.Establish(ctx, cat) }); err != nil {
 		return err
 	}
-	a.mapper.Store(mapper)
+	a.useMapper(a.cfg, mapper)
 	a.loadLabels(ctx, tables)
 	h.completer = completer{rows: a.reads, maxRow: int(min(a.cfg.Limits.MaxRow, math.MaxInt32))}
 	h.toucher = toucher{rows: a.reads, maxRow: int(min(a.cfg.Limits.MaxRow, math.MaxInt32))}
@@ -452,6 +454,7 @@ func (a *App) senderConfig(cfg *config.Config) sender.Config {
 		Hold: cfg.Limits.Hold, Memory: cfg.Limits.Memory,
 		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering,
 		Admin: admin, Accounts: accounts, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
+		Source: sender.SourceOf(a.cfg.Database.Name()), Location: a.locationOf,
 		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },
 	}
 }

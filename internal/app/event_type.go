@@ -83,12 +83,15 @@ func (e eventTypes) Samples(ctx context.Context, q api.SampleQuery) ([]json.RawM
 			return nil, fmt.Errorf("make a sample: %w (%w)", err, subscriptions.ErrUnavailable)
 		}
 	}
+	// There is no subscription: what bodies say of one is an example.
+	around := sender.Envelope{Subscription: "sub_example", Target: "https://example.com/hooks",
+		Source: sender.SourceOf(e.app.cfg.Database.Name()), Location: e.app.locationOf}
 	var bodies []json.RawMessage
 	for _, event := range events {
 		sample.Previous(event, s)
 		for _, f := range sender.Formats() {
 			if f.Name == q.Format {
-				bodies = append(bodies, f.Append(nil, event))
+				bodies = append(bodies, f.Append(nil, event, around))
 			}
 		}
 	}

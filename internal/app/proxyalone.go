@@ -53,7 +53,7 @@ func (a *App) runProxy(ctx context.Context) error {
 	}
 	// For pings alone: it is not run.
 	a.dispatcher.Store(sender.New(a.senderConfig(a.cfg), st))
-	a.mapper.Store(mapper)
+	a.useMapper(a.cfg, mapper)
 	offers := catalogueOf(mapper)
 	a.catalogue.Store(&offers)
 	a.tellResources(a.cfg, mapper)
@@ -92,7 +92,7 @@ func (a *App) reloadAlone(ctx context.Context, now, next *config.Config, def *ma
 		a.application.Swap(newApplication(next, a.opts.Version)).Close()
 	}
 	a.useFront(front)
-	a.mapper.Store(mapper)
+	a.useMapper(next, mapper)
 	a.dispatcher.Load().Reconfigure(a.senderConfig(next))
 	offers := catalogueOf(mapper)
 	a.catalogue.Store(&offers)

@@ -106,7 +106,7 @@ func (a *App) reload(ctx context.Context, load func() (*config.Config, error)) e
 	}
 	a.loadLabels(ctx, all)
 	a.useFront(front)
-	a.mapper.Store(mapper)
+	a.useMapper(next, mapper)
 	a.dispatcher.Load().Reconfigure(a.senderConfig(next))
 	offers := catalogueOf(mapper)
 	a.catalogue.Store(&offers)

@@ -37,7 +37,7 @@ func (s *Store) DueEndings(ctx context.Context, c Chores) (due []Ending, next ti
 	if len(keys) == 0 {
 		return nil, next, nil
 	}
-	rows, err := s.pool.Query(ctx, `SELECT key, id, account, target_url, secrets, delivery, attempts, expires_at FROM ending WHERE key = ANY ($1)`, keys)
+	rows, err := s.pool.Query(ctx, `SELECT key, id, account, target_url, secrets, request, delivery, attempts, expires_at FROM ending WHERE key = ANY ($1)`, keys)
 	if err != nil {
 		return fail(err)
 	}
@@ -46,8 +46,8 @@ func (s *Store) DueEndings(ctx context.Context, c Chores) (due []Ending, next ti
 		e := Ending{Subscription: x}
 		var account *string
 		var url string
-		var secrets []byte
-		if err := row.Scan(&e.Key, &x.ID, &account, &url, &secrets, &x.Delivery, &e.Attempts, &e.ExpiresAt); err != nil {
+		var secrets, request []byte
+		if err := row.Scan(&e.Key, &x.ID, &account, &url, &secrets, &request, &x.Delivery, &e.Attempts, &e.ExpiresAt); err != nil {
 			return e, err
 		}
 		if account == nil {
@@ -58,7 +58,9 @@ func (s *Store) DueEndings(ctx context.Context, c Chores) (due []Ending, next ti
 		// One that cannot be opened, since the key was changed meanwhile, has no target, and ends by that.
 		if target, err := s.openTarget(x.ID, url); err == nil {
 			if x.Secrets, err = s.openSecrets(x.ID, secrets); err == nil {
-				x.TargetURL = target
+				if x.Request, err = s.openRequest(x.ID, request); err == nil {
+					x.TargetURL = target
+				}
 			}
 		}
 		return e, nil
