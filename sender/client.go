@@ -85,23 +85,23 @@ func (c *client) close() {
 
 // send makes the request of an attempt that began at started and ends at the deadline. A target may answer before it has
 // read the body: then that may be read for a moment longer, unless kept is false.
-func (c *client) send(ctx context.Context, t *target, rq outgoing, started, deadline time.Time) (a http1.Answer, kept bool, err error) {
+func (c *client) send(ctx context.Context, t *target, rq outgoing, fields []http1.Field, started, deadline time.Time) (a http1.Answer, kept bool, err error) {
 	if c.small.Takes(rq.endpoint, len(rq.body)) {
-		a, err = c.small.Send(ctx, deadline, rq.endpoint, rq.fields, rq.body)
+		a, err = c.small.Send(ctx, deadline, rq.endpoint, fields, rq.body)
 		if err != nil && broken(ctx, started, err) {
-			a, err = c.small.Send(ctx, deadline, rq.endpoint, rq.fields, rq.body)
+			a, err = c.small.Send(ctx, deadline, rq.endpoint, fields, rq.body)
 			started = time.Time{} // it was repeated: net/http, if it is for that now, must not repeat it again
 		}
 		if !errors.Is(err, http1.ErrOther) {
 			return a, false, err
 		}
 	}
-	a, err = c.large(ctx, t, rq, started, deadline)
+	a, err = c.large(ctx, t, rq, fields, started, deadline)
 	return a, true, err
 }
 
 // large makes a request with net/http.
-func (c *client) large(ctx context.Context, t *target, rq outgoing, started, deadline time.Time) (http1.Answer, error) {
+func (c *client) large(ctx context.Context, t *target, rq outgoing, fields []http1.Field, started, deadline time.Time) (http1.Answer, error) {
 	method := http.MethodPost
 	if t.shape != nil {
 		method = t.shape.method
@@ -126,7 +126,7 @@ func (c *client) large(ctx context.Context, t *target, rq outgoing, started, dea
 	for _, f := range t.fields {
 		req.Header[f.Name] = []string{f.Value}
 	}
-	for _, f := range rq.fields {
+	for _, f := range fields {
 		req.Header[f.Name] = []string{f.Value}
 	}
 	resp, err := c.http.Do(req)

@@ -126,10 +126,9 @@ func tokenError(err error) error {
 }
 
 // withToken makes a request with a token, and once more with another one where the target does not take it.
-func (t *target) withToken(ctx context.Context, rq outgoing, started, deadline time.Time) (out Outcome, kept bool) {
+func (t *target) withToken(ctx context.Context, rq outgoing, plain []http1.Field, started, deadline time.Time) (out Outcome, kept bool) {
 	bounded, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	plain := rq.fields
 	for again := range 2 {
 		token, err := t.shape.tokens.get(bounded)
 		if err != nil {
@@ -143,9 +142,9 @@ func (t *target) withToken(ctx context.Context, rq outgoing, started, deadline t
 			}
 			return out.failed(ReasonOAuth2, tokenError(err)), kept
 		}
-		rq.fields = append(plain[:len(plain):len(plain)], http1.Field{Name: "Authorization", Value: "Bearer " + token})
+		fields := append(plain[:len(plain):len(plain)], http1.Field{Name: "Authorization", Value: "Bearer " + token})
 		var held bool
-		out, held = t.exchange(ctx, rq, started, deadline)
+		out, held = t.exchange(ctx, rq, fields, started, deadline)
 		kept = kept || held
 		if out.Status != http.StatusUnauthorized || again > 0 {
 			break

@@ -88,15 +88,15 @@ func (t *target) shaped(ctx context.Context, a attempt) Outcome {
 	out := Outcome{Started: started}
 	buf := bodies.Get().(*[]byte)
 	*buf = slices.Grow((*buf)[:0], a.event.Size()+standardOverhead)
-	rq, err := t.compose(a, started, buf)
+	rq, fields, err := t.compose(a, started, buf)
 	if err != nil {
 		return out.failed(ReasonConfiguration, err)
 	}
 	var kept bool
 	if t.shape.tokens == nil {
-		out, kept = t.exchange(ctx, rq, started, deadline)
+		out, kept = t.exchange(ctx, rq, fields, started, deadline)
 	} else {
-		out, kept = t.withToken(ctx, rq, started, deadline)
+		out, kept = t.withToken(ctx, rq, fields, started, deadline)
 	}
 	if !kept && cap(*buf) <= bodyKept {
 		bodies.Put(buf)
@@ -105,19 +105,19 @@ func (t *target) shaped(ctx context.Context, a attempt) Outcome {
 }
 
 // compose makes the request. The body of its JSON is written into buf.
-func (t *target) compose(a attempt, at time.Time, buf *[]byte) (rq outgoing, err error) {
+func (t *target) compose(a attempt, at time.Time, buf *[]byte) (rq outgoing, fields []http1.Field, err error) {
 	x := t.shape
 	*buf = x.format.Append(*buf, a.event, x.in)
 	content := *buf
 	if x.form {
 		if content, err = appendForm(nil, content); err != nil {
-			return rq, err
+			return rq, nil, err
 		}
 	}
 	var keys [][]byte
 	if x.scheme.key != nil {
 		if keys, err = x.scheme.keysAt(x.keys, at, a.number); err != nil {
-			return rq, err
+			return rq, nil, err
 		}
 	}
 	if x.scheme.parameter != nil {
@@ -144,8 +144,8 @@ func (t *target) compose(a attempt, at time.Time, buf *[]byte) (rq outgoing, err
 		}
 	}
 	var ok bool
-	if rq.fields, ok = a.appendFields(make([]http1.Field, 0, 10), t.signer, at, content); !ok {
-		return rq, errNoSecret
+	if fields, ok = a.appendFields(make([]http1.Field, 0, 10), t.signer, at, content); !ok {
+		return rq, nil, errNoSecret
 	}
 	if x.scheme.headers != nil {
 		m := &signable{id: a.event.ID, timestamp: strconv.FormatInt(at.Unix(), 10), url: x.address, query: x.method == http.MethodGet, form: x.form,
@@ -153,9 +153,9 @@ func (t *target) compose(a attempt, at time.Time, buf *[]byte) (rq outgoing, err
 		if query != "" {
 			m.url += "?" + query
 		}
-		rq.fields = append(rq.fields, x.scheme.headers(keys, m)...)
+		fields = append(fields, x.scheme.headers(keys, m)...)
 	}
-	return rq, nil
+	return rq, fields, nil
 }
 
 // joinQuery adds to a target's own query.

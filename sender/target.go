@@ -80,14 +80,13 @@ var bodies = sync.Pool{New: func() any { return new([]byte) }}
 // bodyKept bounds the buffers that are used again, in bytes.
 const bodyKept = 64 << 10
 
-// outgoing is a request as it is sent.
+// outgoing is a request as it is sent, but for the headers of the attempt: these would be moved to the heap with it.
 type outgoing struct {
 	// endpoint is nil for what only net/http can send.
 	endpoint *http1.Endpoint
 	// query, where it is not empty, takes the place of the URL's.
-	query  string
-	fields []http1.Field
-	body   []byte
+	query string
+	body  []byte
 }
 
 // deliver makes the attempt.
@@ -112,15 +111,15 @@ func (t *target) send(ctx context.Context, a attempt, body []byte) (out Outcome,
 	if !signed {
 		return Outcome{Started: started}.failed(ReasonConfiguration, errNoSecret), false
 	}
-	return t.exchange(ctx, outgoing{endpoint: t.endpoint, fields: fields, body: body}, started, started.Add(a.timeout))
+	return t.exchange(ctx, outgoing{endpoint: t.endpoint, body: body}, fields, started, started.Add(a.timeout))
 }
 
 // exchange makes the request and judges the answer. It returns by the deadline and answerTime. When ctx is done the
 // attempt is Interrupted. While kept is true the body must not be changed afterwards either: a target may answer before it
 // has read it.
-func (t *target) exchange(ctx context.Context, rq outgoing, started, deadline time.Time) (out Outcome, kept bool) {
+func (t *target) exchange(ctx context.Context, rq outgoing, fields []http1.Field, started, deadline time.Time) (out Outcome, kept bool) {
 	out = Outcome{Started: started}
-	answer, kept, err := t.client.send(ctx, t, rq, started, deadline)
+	answer, kept, err := t.client.send(ctx, t, rq, fields, started, deadline)
 	out.Duration = time.Since(started)
 	if err != nil {
 		if ctx.Err() != nil {
