@@ -32,6 +32,7 @@ type Subscription struct {
 	State          string          `json:"state,omitzero"`
 	DisabledReason *DisabledReason `json:"disabled_reason,omitzero"`
 	Delivery       Delivery        `json:"delivery,omitzero"`
+	Request        Request         `json:"request,omitzero"`
 	// Verification is secret or challenge where the target is asked whether it agrees, else none. VerificationStatus, which is
 	// read-only, is how far that has come.
 	Verification       string              `json:"verification,omitzero"`
@@ -43,6 +44,8 @@ type Subscription struct {
 	Metadata    map[string]string `json:"metadata,omitzero"`
 	CreatedAt   time.Time         `json:"created_at,omitzero"`
 	UpdatedAt   time.Time         `json:"updated_at,omitzero"`
+	// SignaturePublicKey is read-only: it checks signatures of the scheme standard_v1a.
+	SignaturePublicKey string `json:"signature_public_key,omitzero"`
 	// Secret signs. It is received once, from Create.
 	Secret string `json:"secret,omitzero"`
 }

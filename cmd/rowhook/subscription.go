@@ -190,6 +190,9 @@ func (p *program) createCommand(r *remote) *cobra.Command {
 			fmt.Fprintln(p.stderr, "renewed: there was one for the same already, and its secret stays")
 		default:
 			fmt.Fprintf(p.stdout, "id      %s\nsecret  %s\n", made.ID, made.Secret)
+			if made.SignaturePublicKey != "" {
+				fmt.Fprintf(p.stdout, "key     %s\n", made.SignaturePublicKey)
+			}
 			fmt.Fprintln(p.stderr, "keep the secret: it checks the signatures, and is not shown again")
 		}
 		if made.State != "pending" {
@@ -233,7 +236,7 @@ func (p *program) getCommand(r *remote) *cobra.Command {
 		if s.ResourceID != nil {
 			fmt.Fprintf(w, "resource_id\t%s\n", *s.ResourceID)
 		}
-		for _, line := range [][2]string{{"filter", s.Filter}, {"filter_error", filterError(s)}, {"name", s.Name}, {"description", s.Description}} {
+		for _, line := range [][2]string{{"request", shownRequest(s.Request)}, {"signature_public_key", s.SignaturePublicKey}, {"filter", s.Filter}, {"filter_error", filterError(s)}, {"name", s.Name}, {"description", s.Description}} {
 			if line[1] != "" {
 				fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
 			}

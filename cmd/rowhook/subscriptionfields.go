@@ -21,7 +21,9 @@ import (
 type fieldFlags struct {
 	s     client.Subscription
 	lease lease
-	file  string
+	// request are the members of the request block.
+	request requestFlags
+	file    string
 	// set are the names of the flags of fields.
 	set []string
 }
@@ -69,6 +71,7 @@ func (f *fieldFlags) register(cmd *cobra.Command, r *remote) {
 			_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 		}
 	}
+	f.request.add(cmd)
 }
 
 // body is what was given, as the members of a request. A flag that says nothing ("") gives null: the field's default.
@@ -108,7 +111,7 @@ func (f *fieldFlags) body(cmd *cobra.Command) (client.Patch, error) {
 		}
 		to[member] = from[member]
 	}
-	return body, nil
+	return body, f.request.into(cmd, body)
 }
 
 // read reads the file.

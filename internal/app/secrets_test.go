@@ -22,11 +22,12 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 	r.text = strings.Replace(r.text, "api:\n", "store: {encryption_key: '"+key+"'}\napi:\n", 1)
 	stop := r.start()
 	password := "hunter2-password"
-	secrets := []string{password, key, r.admin().Token, "path-is-secret"}
+	secrets := []string{password, key, r.admin().Token, "path-is-secret", "hunter2-header", "hunter2-auth"}
+	request := client.Request{Headers: map[string]string{"x-key": "hunter2-header"}, Auth: &client.Auth{Type: "header", Name: "x-login", Value: "hunter2-auth"}}
 	var answers []string
 	for _, path := range []string{"/works/path-is-secret", "/fails/path-is-secret"} {
 		target := strings.Replace(r.recv.URL(path), "://", "://user:"+password+"@", 1)
-		s, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"contact.*"}, TargetURL: target})
+		s, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"contact.*"}, TargetURL: target, Request: request})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +44,10 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 		answers = append(answers, strings.ReplaceAll(string(shown), "path-is-secret", ""))
 	}
 	r.insertContact(1, 1)
-	r.recv.WaitFor(t, arrived("/works/path-is-secret", "contact/1", 1))
+	got := r.recv.WaitFor(t, arrived("/works/path-is-secret", "contact/1", 1))[0]
+	if got.Header.Get("X-Key") != "hunter2-header" || got.Header.Get("X-Login") != "hunter2-auth" {
+		t.Errorf("sent with %v", got.Header)
+	}
 	r.recv.WaitFor(t, arrived("/fails/path-is-secret", "contact/1", 2))
 	for _, path := range []string{"/metrics", "/readyz", "/healthz", "/api/v1/event-type/", "/api/v1/subscription/nothing"} {
 		resp, err := http.Get(r.api + path)
