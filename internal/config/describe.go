@@ -82,7 +82,7 @@ var appObject = object[App]{
 		key("url", httpURL("http://127.0.0.1:3000"), func(a *App) *string { return &a.URL },
 			"Address at which rowhook reaches the application, for the proxy, ${api.…} and rowhook compare. No default."),
 		key("public_url", httpURL("https://api.example.com"), func(a *App) *string { return &a.PublicURL },
-			"Address at which customers reach the application. This version checks it and does not use it. No default."),
+			"Address at which customers reach the application: with path, the url of thin bodies. No default."),
 		key("headers", kind[[]application.Header](headersKind{}), func(a *App) *[]application.Header { return &a.Headers },
 			"Headers of every request to app.url: the login whose answers rowhook reads. It should see every instance. The values are secrets: nothing shows them."),
 	},
