@@ -71,7 +71,7 @@ var storeObject = object[Store]{
 		key("schema", schemaName(), func(s *Store) *string { return &s.Schema },
 			"Schema of rowhook's own tables. It is rowhook's alone."),
 		key("encryption_key", sealingKey(), func(s *Store) *secret.String { return &s.EncryptionKey },
-			"Key that seals signing secrets and targets in the store: 32 bytes in base64 or hex. Make one with: openssl rand -base64 32. Without it they are stored in the clear."),
+			"Key that seals signing secrets, targets, headers and logins in the store: 32 bytes in base64 or hex. Make one with: openssl rand -base64 32. Without it they are stored in the clear."),
 		key("previous_encryption_keys", list[secret.String]{item: sealingKey(), max: 10}, func(s *Store) *[]secret.String { return &s.PreviousKeys },
 			"Keys that open what was sealed with them, until it is sealed with encryption_key, which a start does."),
 	},
