@@ -68,8 +68,8 @@ func TestWhatAReloadTakes(t *testing.T) {
 	}
 }
 
-// TestWhatIdentityNeeds: where its expressions stand in the file is no change of them.
-func TestWhatIdentityNeeds(t *testing.T) {
+// TestChangesOfIdentity are taken over by a reload. Where its expressions stand in the file is no change of them.
+func TestChangesOfIdentity(t *testing.T) {
 	t.Parallel()
 	parse := func(text string) *config.Config {
 		t.Helper()
@@ -94,8 +94,11 @@ func TestWhatIdentityNeeds(t *testing.T) {
 		{jwt, header, "proxy.identity.jwt proxy.identity.header"},
 	} {
 		from, to := parse(reloadText+c.from), parse(reloadText+c.to)
-		if got := strings.Join(from.NeedRestart(to), " "); got != c.want {
-			t.Errorf("%s → %s: needs a restart for %s, want %s", c.from, c.to, got, c.want)
+		if got := strings.Join(from.Changed(to), " "); got != c.want {
+			t.Errorf("%s → %s: changed %s, want %s", c.from, c.to, got, c.want)
+		}
+		if got := from.NeedRestart(to); len(got) > 0 {
+			t.Errorf("%s → %s: needs a restart for %v", c.from, c.to, got)
 		}
 	}
 }
