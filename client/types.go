@@ -66,6 +66,23 @@ type DisabledReason struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
+	// LastAnswer is there where rowhook disabled it, because its target took nothing; Missed, where events that were kept for it
+	// are older than the retention.
+	LastAnswer *LastAnswer `json:"last_answer,omitzero"`
+	Missed     *Missed     `json:"missed,omitzero"`
+}
+
+// LastAnswer is how the last attempt ended: the answer's status, nil where there was none, and the typed reason.
+type LastAnswer struct {
+	Status *int      `json:"status"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// Missed tells how many events are never sent, and when the last of them was committed.
+type Missed struct {
+	Count int       `json:"count"`
+	Until time.Time `json:"until"`
 }
 
 // VerificationStatus is how far the verification of a target has come.

@@ -68,3 +68,19 @@ func (d *Dispatcher) dies(s *subscription, since, now time.Time, out *Outcome) f
 	sub, dead := s.sub, Dead{Since: since, Last: *out}
 	return func(ctx context.Context) { d.cfg.OnDead(ctx, sub, dead) }
 }
+
+// Expired says that so many rows of a subscription that is held are not in the store any more, and nobody has finished them.
+func (d *Dispatcher) Expired(key int64, rows int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.subs[key]
+	if s == nil || s.removed || !s.whole {
+		return
+	}
+	if s.rows = max(s.rows-rows, 0); s.rows == 0 {
+		delete(d.stored, key)
+		s.nextDue = time.Time{}
+		d.agenda.remove(s)
+		s.whole = false
+	}
+}

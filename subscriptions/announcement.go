@@ -12,6 +12,7 @@ func Announce(s *Subscription, store string) Announcement {
 		IgnoreSources: s.IgnoreSources,
 		Filter:        s.Filter,
 		ExpiresAt:     s.ExpiresAt,
+		Kept:          s.kept(),
 	}
 }
 
@@ -27,5 +28,8 @@ func (s *Subscription) WithAnnouncement(a Announcement) *Subscription {
 	c.IgnoreSources = slices.Clone(a.IgnoreSources)
 	c.Filter = a.Filter
 	c.ExpiresAt = a.ExpiresAt
+	if c.Disabled = nil; a.Kept {
+		c.Disabled = &DisabledReason{By: ByRowhook}
+	}
 	return c
 }

@@ -17,6 +17,14 @@ func (s *Subscription) Clone() *Subscription {
 	c.VerificationStatus = s.VerificationStatus.clone()
 	if s.Disabled != nil {
 		d := *s.Disabled
+		if d.LastAnswer != nil {
+			last := *d.LastAnswer
+			d.LastAnswer = &last
+		}
+		if d.Missed != nil {
+			missed := *d.Missed
+			d.Missed = &missed
+		}
 		c.Disabled = &d
 	}
 	if s.FilterError != nil {

@@ -285,7 +285,7 @@ func forAccounts(ev *mapping.Event) bool {
 // listed says whether the subscription can match anything. One that belongs to nobody must never get what belongs to
 // somebody.
 func (s *Subscription) listed() bool {
-	return (s.State == Active || s.State == Shadow) && (s.Admin || s.Account != "")
+	return (s.State == Active || s.State == Shadow || s.kept()) && (s.Admin || s.Account != "")
 }
 
 // find returns the number of the entry with the ID, or 0.

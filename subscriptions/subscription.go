@@ -91,6 +91,10 @@ type DisabledReason struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
+	// LastAnswer is there where its target has taken nothing for too long.
+	LastAnswer *LastAnswer `json:"last_answer,omitempty"`
+	// Missed is there where something that was kept for it is older than what is kept.
+	Missed *Missed `json:"missed,omitempty"`
 }
 
 // DeliveryOptions override the config's delivery block; what is nil or empty is the config's.
@@ -128,4 +132,6 @@ type Announcement struct {
 	IgnoreSources []string  `json:"ignore_sources,omitempty"`
 	Filter        string    `json:"filter,omitempty"`
 	ExpiresAt     time.Time `json:"expires_at,omitzero"`
+	// Kept says that it is disabled, and what it matches is kept for it.
+	Kept bool `json:"kept,omitempty"`
 }

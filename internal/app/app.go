@@ -455,7 +455,7 @@ func (a *App) senderConfig(cfg *config.Config) sender.Config {
 		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering,
 		Admin: admin, Accounts: accounts, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
 		Source: sender.SourceOf(a.cfg.Database.Name()), Location: a.locationOf,
-		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },
+		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, DisableAfter: disableAfter, OnDead: a.dead, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },
 	}
 }
 
@@ -500,6 +500,7 @@ func (a *App) expireLoop(ctx context.Context, st *store.Store, u *unsettled) {
 		}
 		before := u.expireBefore(time.Now(), a.live.Load().Retention.For)
 		a.removeExpired(ctx, st, before)
+		a.removeKept(ctx, st, before)
 		dropped, err := st.Expire(ctx, before)
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("what is older than the retention cannot be removed", "error", err)

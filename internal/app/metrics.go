@@ -22,6 +22,7 @@ type metrics struct {
 	eventsTotal   *prometheus.CounterVec
 	deadLetters   prometheus.Counter
 	filterErrors  prometheus.Counter
+	disabledTotal prometheus.Counter
 	gapsTotal     prometheus.Counter
 	droppedTotal  *prometheus.CounterVec
 	attemptsTotal *prometheus.CounterVec
@@ -43,6 +44,7 @@ func newMetrics(a *App) *metrics {
 		eventsTotal:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_events_total", Help: "Events that matched at least one subscription, by type."}, []string{"type"}),
 		gapsTotal:     prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_gaps_accepted_total", Help: "Gaps that the operator accepted: changes that are never delivered."}),
 		deadLetters:   prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_dead_letters_total", Help: "Changes that could not be mapped, and records that the store refused."}),
+		disabledTotal: prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_subscriptions_disabled_total", Help: "Subscriptions that were disabled because their target took nothing for 5 days."}),
 		filterErrors:  prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_filter_errors_total", Help: "Deliveries that were not made because the subscription's filter failed on the event."}),
 		attemptsTotal: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_attempts_total", Help: "Attempts that ended, by result: delivered, or the reason of the failure."}, []string{"result"}),
 		attemptTime:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_attempt_duration_seconds", Help: "Time from the start of a request to the answer's headers.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
@@ -105,7 +107,7 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
 		func() float64 { return float64(a.reads.Queries()) })
-	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.gapsTotal, m.attemptsTotal, m.droppedTotal, m.attemptTime, m.latency, m.reloads, m.asked, m.verifications, m.endings, newSlotMetrics(a), newLetterMetrics(a), m,
+	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.disabledTotal, m.gapsTotal, m.attemptsTotal, m.droppedTotal, m.attemptTime, m.latency, m.reloads, m.asked, m.verifications, m.endings, newSlotMetrics(a), newLetterMetrics(a), m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -390,7 +390,7 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) error {
 	rows, err := s.pool.Query(ctx, `
 		SELECT key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, nullif(delivery, '{}'), state,
-			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, ''), expires_at, coalesce(state_before, ''), request
+			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, ''), expires_at, coalesce(state_before, ''), request, coalesce(disabled->>'by', '')
 		FROM subscription WHERE deleted_at IS NULL ORDER BY key`)
 	if err != nil {
 		return fmt.Errorf("read subscriptions: %w", err)
@@ -398,15 +398,18 @@ func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) e
 	var (
 		x                 subscriptions.Subscription
 		account           *string
-		url, since        string
+		url, since, by    string
 		secrets, delivery []byte
 		expiresAt         *time.Time
 		request           []byte
 	)
 	into := []any{&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &delivery, &x.State, &since, &x.IgnoreSources, &x.Filter,
-		&expiresAt, &x.Before, &request}
+		&expiresAt, &x.Before, &request, &by}
 	_, err = pgx.ForEachRow(rows, into, func() (err error) {
 		one := x
+		if by != "" {
+			one.Disabled = &subscriptions.DisabledReason{By: by}
+		}
 		one.Admin = account == nil
 		one.ExpiresAt = timeOf(expiresAt)
 		if one.TargetURL, err = s.openTarget(x.ID, url); err != nil {
