@@ -84,20 +84,15 @@ func (s *Server) offered(name string) (client.EventType, error) {
 }
 
 // admitted refuses the schema of an event that is the admin's to whoever is not: its members may be nobody else's business.
-func (s *Server) admitted(c call, t *client.EventType) (answer, bool, error) {
+func (s *Server) admitted(c call, t *client.EventType) (answer, bool) {
 	if !t.AdminOnly {
-		return answer{}, true, nil
+		return answer{}, true
 	}
-	l, known, err := s.login(c.r)
-	switch {
-	case err != nil:
-		return answer{}, false, err
-	case !known:
-		return unauthorized(c.r), false, nil
-	case !l.scope.Admin:
-		return problem(http.StatusForbidden, "the event is the admin's only, and so is its schema: "+t.Reason), false, nil
+	l, refused, known := c.enter(c.r)
+	if known && !l.scope.Admin {
+		refused = problem(http.StatusForbidden, "the event is the admin's only, and so is its schema: "+t.Reason)
 	}
-	return answer{}, true, nil
+	return refused, known && l.scope.Admin
 }
 
 func (s *Server) eventType(c call) (answer, error) {
@@ -105,11 +100,7 @@ func (s *Server) eventType(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	_, admitted, err := s.admitted(c, &t)
-	if err != nil {
-		return answer{}, err
-	}
-	if admitted {
+	if _, admitted := s.admitted(c, &t); admitted {
 		if t.Schema, err = s.config.EventTypes.Schema(t.Name); err != nil {
 			return answer{}, err
 		}
@@ -122,8 +113,8 @@ func (s *Server) eventTypeSchema(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if refused, admitted, err := s.admitted(c, &t); !admitted || err != nil {
-		return refused, err
+	if refused, admitted := s.admitted(c, &t); !admitted {
+		return refused, nil
 	}
 	schema, err := s.config.EventTypes.Schema(t.Name)
 	if err != nil {

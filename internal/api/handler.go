@@ -102,7 +102,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, at entrance) (a 
 	if refused, no := at.refuseUnasked(rt, r); no {
 		return refused, ""
 	}
-	c := call{r: r, id: id}
+	c := call{r: r, id: id, enter: at.enter}
 	ctx, cancel := context.WithTimeout(r.Context(), maxWork)
 	defer cancel()
 	c.r = r.WithContext(ctx)
