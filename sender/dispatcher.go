@@ -198,8 +198,13 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 		l = &lane{sub: s, key: key}
 	}
 	dl.lane = l
-	if s.silent() {
-		d.drop(dl)
+	switch {
+	case s.silent():
+		d.drop(dl, s.dropped)
+		return
+	case to.State == subscriptions.Shadow:
+		// It was one when this was committed, whatever it is by now: the log is read late, or again.
+		d.drop(dl, DropShadow)
 		return
 	}
 	dl.waits = true

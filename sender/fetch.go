@@ -127,7 +127,7 @@ func (d *Dispatcher) fetched(s *subscription, look Look, due []Due, next time.Ti
 		}
 		d.read.take(dl.price)
 		if s.silent() {
-			d.drop(dl)
+			d.drop(dl, s.dropped)
 			d.forget(l)
 			continue
 		}

@@ -155,7 +155,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 	dl.attempts++
 	dl.retryReason = out.Reason
 	if s.silent() {
-		d.tellDropped(s)
+		d.tellDropped(s.dropped)
 		d.finish(dl, StatusDropped, out)
 		return time.Time{}, nil
 	}

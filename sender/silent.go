@@ -40,11 +40,11 @@ func (s *subscription) silent() bool { return s.dropped != 0 && !s.held }
 
 // drop ends a delivery without an attempt. It is recorded like any other end, and costs neither a slot nor a row. There is
 // no order to be kept among those that nobody gets.
-func (d *Dispatcher) drop(dl *delivery) {
+func (d *Dispatcher) drop(dl *delivery, why DropReason) {
 	l := dl.lane
-	d.tellDropped(l.sub)
+	d.tellDropped(why)
 	d.record(Record{Op: Finish, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: dl.stored, Status: StatusDropped,
-		Dropped: l.sub.dropped, Attempts: dl.attempts, RetryReason: dl.retryReason, delivery: dl})
+		Dropped: why, Attempts: dl.attempts, RetryReason: dl.retryReason, delivery: dl})
 }
 
 // dropWaiting drops all that does not run. What runs ends as it would; what is in the store is read, to be dropped.
@@ -54,18 +54,18 @@ func (d *Dispatcher) dropWaiting(s *subscription) {
 		l.queue = nil
 		if c := l.current; c != nil && !c.running {
 			l.current = nil
-			d.drop(c)
+			d.drop(c, s.dropped)
 		}
 		for _, dl := range queue {
-			d.drop(dl)
+			d.drop(dl, s.dropped)
 		}
 		d.forget(l)
 	}
 	s.fresh, s.due = fifo[*delivery]{}, fifo[*delivery]{}
 }
 
-func (d *Dispatcher) tellDropped(s *subscription) {
+func (d *Dispatcher) tellDropped(why DropReason) {
 	if d.cfg.OnDropped != nil {
-		d.cfg.OnDropped(s.dropped)
+		d.cfg.OnDropped(why)
 	}
 }

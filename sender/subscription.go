@@ -69,7 +69,7 @@ type subscription struct {
 	// failures are the failed attempts that were not told of.
 	failures tally
 
-	// held says that nothing is sent and everything is kept: it is disabled, or its target is gone and it is about to be
+	// held says that nothing is sent and everything is kept: it is disabled, or its target has not agreed, or its target is gone and it is about to be
 	// deleted.
 	held bool
 	// removed says that nothing is sent and nothing kept; idle, when somebody waits for it, is closed when the last request
@@ -97,9 +97,10 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 	s.sub, s.window, s.pausedUntil = to, 0, time.Time{}
 	d.succeeds(s) // perhaps: what has failed may have been mended
 	d.configure(s)
-	switch to.State {
-	case subscriptions.Active, subscriptions.Shadow, subscriptions.Expired:
-		// An expired one is owed what it matched before.
+	switch {
+	case to.State == subscriptions.Active, to.State == subscriptions.Shadow:
+	case to.State == subscriptions.Expired && to.Before != subscriptions.Pending:
+		// An expired one is owed what it matched before. Not so a target that has not agreed to be sent anything.
 	default:
 		d.hold(s)
 		return

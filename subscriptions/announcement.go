@@ -24,7 +24,9 @@ func (s *Subscription) WithAnnouncement(a Announcement) *Subscription {
 	c.Version = a.Version
 	c.Events = slices.Clone(a.Events)
 	c.ResourceID = a.ResourceID
-	c.State = a.State
+	if c.State = a.State; c.State == Active || c.State == Shadow {
+		c.Before = "" // it had not stopped
+	}
 	c.IgnoreSources = slices.Clone(a.IgnoreSources)
 	c.Filter = a.Filter
 	c.ExpiresAt = a.ExpiresAt

@@ -3,6 +3,7 @@ package subscriptions
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -108,7 +109,7 @@ func importedReason(v any) string {
 // that was given.
 func (x *Import) Differs(found *Subscription) []Mistake {
 	var m mistakes
-	skip := []string{"id", "updated_at", "disabled_reason", "filter_error", "verification_status", "target_url"}
+	skip := []string{"id", "updated_at", "disabled_reason", "filter_error", "verification_status", "target_url", "request"}
 	if !x.StateGiven {
 		skip = append(skip, "state")
 	}
@@ -125,6 +126,9 @@ func (x *Import) Differs(found *Subscription) []Mistake {
 	}
 	if x.TargetURL != found.TargetURL {
 		m.add("target_url", "is another one here")
+	}
+	if !reflect.DeepEqual(x.Request, found.Request) {
+		m.add("request", "is another one here")
 	}
 	if x.SecretGiven && (len(found.Secrets) == 0 || found.Secrets[0].Secret != x.Secrets[0].Secret) {
 		m.add("secret", "is another one here")

@@ -52,8 +52,8 @@ func (s *Subscription) stop(state State, why DisabledReason) {
 	if s.State == Disabled || s.State == Expired {
 		return
 	}
-	if s.State == Shadow {
-		s.Before = Shadow
+	if s.State == Shadow || s.State == Pending {
+		s.Before = s.State
 	}
 	s.State, s.Disabled = state, &why
 	s.pauseVerification()

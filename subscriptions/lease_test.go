@@ -156,7 +156,8 @@ func importOf(t *testing.T, body string) *subscriptions.Import {
 func TestImportKeepsWhatItIsGiven(t *testing.T) {
 	t.Parallel()
 	body := with(`"id":"ep_2fXy.~-1","account":"7","secret":"` + goodSecret + `","state":"disabled","disabled_reason":{"by":"x","reason":"dead","since":"2026-01-01T00:00:00Z"},
-		"created_at":"2024-05-06T07:08:09.123456789+02:00","updated_at":"2025-01-01T00:00:00Z","name":"n"`)
+		"created_at":"2024-05-06T07:08:09.123456789+02:00","updated_at":"2025-01-01T00:00:00Z","name":"n",
+		"request":{"headers":{"x-tenant":"acme"},"auth":{"type":"bearer","token":"hunter2"}}`)
 	x := importOf(t, body)
 	if x.ID != "ep_2fXy.~-1" || x.Account != "7" || x.Admin || !x.SecretGiven || x.Secrets[0].Secret.Reveal() != goodSecret ||
 		x.State != subscriptions.Disabled || x.Disabled.By != "import" || x.Disabled.Reason != "dead" ||
@@ -172,15 +173,20 @@ func TestImportKeepsWhatItIsGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := importOf(t, string(shown)).Differs(held); d != nil {
+	if d := importOf(t, strings.NewReplacer(`"x-tenant":"***"`, `"x-tenant":"acme"`, `"token":"***"`, `"token":"hunter2"`).Replace(string(shown))).Differs(held); d != nil {
 		t.Errorf("%s differs in %v", shown, d)
+	}
+	other := held.Clone()
+	other.Request.Auth.Token = "another"
+	if d := importOf(t, body).Differs(other); len(d) != 1 || d[0].Field != "request" || strings.Contains(d[0].Detail, "hunter2") {
+		t.Errorf("with another login it differs in %v", d)
 	}
 	for change, field := range map[string]func(*sub){
 		"account": func(s *sub) { s.Account = "8" }, "events": func(s *sub) { s.Events = []string{"*"} },
 		"target_url": func(s *sub) { s.TargetURL = "https://example.com/other" }, "secret": func(s *sub) { s.Secrets[0].Secret = secret.String(otherSecret) },
 		"state": func(s *sub) { s.State = subscriptions.Active }, "name": func(s *sub) { s.Name = "" },
 		"created_at": func(s *sub) { s.CreatedAt = later }, "expires_at": func(s *sub) { s.ExpiresAt = later },
-		"delivery": func(s *sub) { s.Delivery.MaxInFlight = 3 }, "metadata": func(s *sub) { s.Metadata = map[string]string{"a": "b"} },
+		"request": func(s *sub) { s.Request.Headers[0].Value = "another" }, "delivery": func(s *sub) { s.Delivery.MaxInFlight = 3 }, "metadata": func(s *sub) { s.Metadata = map[string]string{"a": "b"} },
 	} {
 		other := held.Clone()
 		field(other)
@@ -260,5 +266,24 @@ func TestFeedOnly(t *testing.T) {
 	}
 	if err := rules(account42).Patch(s, []byte(`{"target_url":""}`)); err == nil {
 		t.Error("an empty target is taken")
+	}
+}
+
+// TestATargetIsTakenAwayFromOneWithHeaders: they stay, and are not sent to whoever is the target next.
+func TestATargetIsTakenAwayFromOneWithHeaders(t *testing.T) {
+	t.Parallel()
+	s, err := rules(account42).New([]byte(with(`"request":{"headers":{"x-tenant":"acme"},"auth":{"type":"bearer","token":"hunter2"}}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.Request
+	if err := rules(account42).Patch(s, []byte(`{"target_url":null}`)); err != nil || s.TargetURL != "" || !reflect.DeepEqual(s.Request, before) {
+		t.Fatalf("taken away: %+v, %v", s, err)
+	}
+	if err := rules(account42).Patch(s, []byte(`{"target_url":"https://evil.example/"}`)); err == nil || s.TargetURL != "" {
+		t.Errorf("the next target learns them: %+v", s)
+	}
+	if err := rules(account42).Patch(s, []byte(`{"target_url":"https://example.com/h","request":null}`)); err != nil || s.Request != nil {
+		t.Errorf("given again: %+v, %v", s, err)
 	}
 }

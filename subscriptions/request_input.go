@@ -90,7 +90,8 @@ func (r Rules) readRequest(s, old *Subscription, v any, m *mistakes) {
 	if old != nil {
 		before = old.Request
 	}
-	kept := keeper{same: old != nil && sameServer(s.TargetURL.Reveal(), old.TargetURL.Reveal())}
+	// Without a target nobody learns it. Whoever gives one again has to give the values too.
+	kept := keeper{same: old != nil && (s.TargetURL == "" || sameServer(s.TargetURL.Reveal(), old.TargetURL.Reveal()))}
 	asJSON := false
 	for _, member := range o {
 		if m.full() {

@@ -40,7 +40,8 @@ type Subscription struct {
 	// Request says how requests to the target are made; nil for the defaults.
 	Request *Request
 	State   State
-	// Before is what a disabled or expired one goes back to; empty is Active.
+	// Before is what a disabled or expired one goes back to; empty is Active. One that was Pending is sent nothing, also of what
+	// it matched when it had another target.
 	Before State
 	// ExpiresAt ends it, to the microsecond: it gets only transactions that were committed before, by the clock of the
 	// source. Zero is no end.
@@ -73,7 +74,8 @@ type SigningSecret struct {
 // State is where a subscription stands.
 type State string
 
-// The states. Active and Shadow ones match; only to Active ones is sent, and to Expired ones what they matched before.
+// The states. Active and Shadow ones match; only to Active ones is sent, and to Expired ones what they matched before,
+// unless their target has not agreed.
 const (
 	Active   State = "active"
 	Shadow   State = "shadow"

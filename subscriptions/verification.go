@@ -98,12 +98,16 @@ func (s *Subscription) reverify(old *Subscription, now time.Time) {
 		if s.VerificationStatus = nil; waits {
 			s.resume(now)
 		}
+		s.agreed()
 	case s.Verification != old.Verification || s.TargetURL != old.TargetURL:
 		if s.verify(now); waits || s.State == Active {
 			s.resume(now)
 		}
 		if s.State != Pending {
 			s.pauseVerification()
+		}
+		if (s.State == Expired || s.State == Disabled) && s.Before == "" {
+			s.Before = Pending
 		}
 	case s.State == Active && s.Unverified():
 		s.goOn(Active, now) // it was a shadow
@@ -131,6 +135,14 @@ func (s *Subscription) Confirm(now time.Time) {
 	if s.State == Pending {
 		s.State = Active
 	}
+	s.agreed()
+}
+
+// agreed forgets that s was pending when it stopped.
+func (s *Subscription) agreed() {
+	if s.Before == Pending {
+		s.Before = ""
+	}
 }
 
 // Lapse ends the verification of a pending s for good, and says why.
@@ -139,7 +151,7 @@ func (s *Subscription) Lapse(reason string, now time.Time) {
 		return
 	}
 	now = now.UTC().Truncate(time.Microsecond)
-	s.State = Expired
+	s.State, s.Before = Expired, Pending
 	s.Disabled = &DisabledReason{By: ByRowhook, Reason: reason, Since: now}
 	if s.VerificationStatus != nil {
 		v := *s.VerificationStatus

@@ -97,9 +97,8 @@ func (h *handler) submitCompleted(ctx context.Context, jobs []sender.Job, txs []
 			h.letters, j.To = append(h.letters, letter), nil
 			continue
 		}
-		if h.index.Filtered() {
-			h.filters.decide(j, receipt)
-		}
+		// They were matched as they were: that none has a filter by now says nothing.
+		h.filters.decide(j, receipt)
 		if size += j.Event.Size(); size > relatedBytes {
 			if err := h.dispatcher.Submit(ctx, jobs[from:i+1], receipt); err != nil {
 				return 0, err

@@ -71,6 +71,61 @@ func (s *Store) DueEndings(ctx context.Context, c Chores) (due []Ending, next ti
 	return due, next, nil
 }
 
+// sealEndings seals as sealSome does. What cannot be opened ends by itself, and holds up nobody's start.
+func (s *Store) sealEndings(ctx context.Context) error {
+	type row struct {
+		Key              int64
+		ID, URL          string
+		Secrets, Request []byte
+	}
+	for last, more := int64(0), true; more; {
+		err := s.transact(ctx, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `
+				SELECT key, id, target_url, secrets, request FROM ending
+				WHERE key > $3 AND NOT (starts_with(secrets #>> '{}', $1) AND starts_with(target_url, $1) AND starts_with(coalesce(request #>> '{}', $1), $1))
+				ORDER BY key LIMIT $2 FOR UPDATE`, s.cfg.Keys.Prefix(), sealedAtOnce, last)
+			if err != nil {
+				return err
+			}
+			found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
+			if err != nil {
+				return err
+			}
+			more = len(found) == sealedAtOnce
+			batch := &pgx.Batch{}
+			for _, r := range found {
+				last = r.Key
+				target, err := s.openTarget(r.ID, r.URL)
+				if err != nil {
+					continue
+				}
+				secrets, err := s.openSecrets(r.ID, r.Secrets)
+				if err != nil {
+					continue
+				}
+				opened, err := s.openRequest(r.ID, r.Request)
+				if err != nil {
+					continue
+				}
+				text, err := s.sealedSecrets(r.ID, secrets)
+				if err != nil {
+					return err
+				}
+				request, err := s.sealedRequest(r.ID, opened)
+				if err != nil {
+					return err
+				}
+				batch.Queue(`UPDATE ending SET secrets = $2, target_url = $3, request = $4 WHERE key = $1`, r.Key, text, s.sealedTarget(r.ID, target), request)
+			}
+			return tx.SendBatch(ctx, batch).Close()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Told removes an ending: its target knows, or never will.
 func (s *Store) Told(ctx context.Context, key int64) error {
 	_, err := s.pool.Exec(ctx, `DELETE FROM ending WHERE key = $1`, key)

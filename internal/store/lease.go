@@ -38,6 +38,12 @@ func (s *Store) Lease(ctx context.Context, x *subscriptions.Subscription, most i
 		var told *pgconn.PgError
 		switch {
 		case errors.As(err, &lives):
+			if once != nil {
+				// It may be this very request's, made meanwhile: then who asks has to be told the secret.
+				if made, err := s.madeOnce(ctx, x, *once); err != nil || made != nil {
+					return made, subscriptions.MadeBefore, err
+				}
+			}
 			now, err := s.clock(ctx, nil)
 			if err != nil {
 				return nil, subscriptions.MadeNow, unavailable(err)
@@ -152,13 +158,20 @@ func (s *Store) ExpireLeases(ctx context.Context, over time.Duration) (int, erro
 	}
 }
 
-// RemoveExpired deletes the subscriptions whose lease was over before the time already, once nothing is due for them. It returns
-// how many there were.
+// RemoveExpired deletes the subscriptions whose lease was over before the time already, once nothing is due for them, and all
+// that was committed before their end is settled: whoever is late, or waits, may not have read it yet. It returns how many there were.
 func (s *Store) RemoveExpired(ctx context.Context, before time.Time) (int, error) {
 	const sql = `SELECT id FROM subscription s
 		WHERE expires_at <= $1 AND expires_at IS NOT NULL AND deleted_at IS NULL AND state IN ('expired', 'disabled')
 			AND NOT EXISTS (SELECT FROM due d WHERE d.subscription = s.key)
 		ORDER BY expires_at LIMIT $2`
+	var settled *time.Time
+	if err := s.pool.QueryRow(ctx, `SELECT max(settled_at) FROM checkpoint`).Scan(&settled); err != nil {
+		return 0, fmt.Errorf("read until when all is settled: %w", err)
+	}
+	if settled != nil && settled.Before(before) {
+		before = *settled
+	}
 	n := 0
 	for {
 		removed, err := s.eachOver(ctx, sql, before, func(id string) error {

@@ -115,6 +115,9 @@ func (s *Store) seal(ctx context.Context) error {
 	if err := s.sealVerifications(ctx); err != nil {
 		return sealError(err)
 	}
+	if err := s.sealEndings(ctx); err != nil {
+		return sealError(err)
+	}
 	if sealed > 0 {
 		s.cfg.Log.Info("secrets and targets of subscriptions sealed with store.encryption_key", "subscriptions", sealed)
 	}

@@ -352,8 +352,11 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 			}
 		}
 		x.Version++
-		if err := s.addEnding(ctx, tx, x); err != nil {
-			return err
+		// One that has expired was told then.
+		if x.State != subscriptions.Expired {
+			if err := s.addEnding(ctx, tx, x); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM verification WHERE subscription = $1`, x.Key); err != nil {
 			return err

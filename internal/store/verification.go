@@ -312,10 +312,11 @@ func (s *Store) sealVerifications(ctx context.Context) error {
 	})
 }
 
-// expireUnverified deletes subscriptions whose targets had time until before, and did not agree.
+// expireUnverified deletes subscriptions that expired before the time, and whose targets have not agreed: what is due for them is
+// never sent.
 func (s *Store) expireUnverified(ctx context.Context, before time.Time) error {
 	rows, err := s.pool.Query(ctx, `SELECT s.id FROM subscription s JOIN verification v ON v.subscription = s.key
-		WHERE s.deleted_at IS NULL AND s.state = 'expired' AND v.confirmed_at IS NULL AND v.expires_at < $1 LIMIT $2`, before, choresRead)
+		WHERE s.deleted_at IS NULL AND s.state = 'expired' AND v.confirmed_at IS NULL AND (s.disabled->>'since')::timestamptz < $1 LIMIT $2`, before, choresRead)
 	if err != nil {
 		return err
 	}
@@ -325,7 +326,7 @@ func (s *Store) expireUnverified(ctx context.Context, before time.Time) error {
 	}
 	for _, id := range ids {
 		err := s.Delete(ctx, subscriptions.Scope{Admin: true}, id, func(x *subscriptions.Subscription) error {
-			if x.State != subscriptions.Expired || !x.Unverified() {
+			if x.State != subscriptions.Expired || !x.Unverified() || x.Disabled == nil || !x.Disabled.Since.Before(before) {
 				return ErrOtherVerification
 			}
 			return nil
