@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -127,8 +128,28 @@ func (d *Dispatcher) ask(ctx context.Context, s *subscriptions.Subscription, q q
 	if !signed {
 		return out.failed(ReasonConfiguration, errNoSecret), r
 	}
+	if x := t.shape; x != nil && !x.scheme.standard && x.scheme.headers != nil {
+		// Where this is how webhook-signature is made, there would be none.
+		keys, err := x.scheme.keysAt(x.keys, out.Started, q.number)
+		if err != nil {
+			return out.failed(ReasonConfiguration, err), r
+		}
+		fields = append(fields, x.scheme.headers(keys, &signable{id: ev.ID, timestamp: strconv.FormatInt(out.Started.Unix(), 10), content: body})...)
+	}
 	request, cancel := context.WithDeadline(ctx, out.Started.Add(timeout))
 	defer cancel()
+	if t.shape != nil && t.shape.tokens != nil {
+		token, err := t.shape.tokens.get(request)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			out.Verdict = Interrupted
+			return out, r
+		case err != nil:
+			out.Duration = time.Since(out.Started)
+			return out.failed(ReasonOAuth2, tokenError(err)), r
+		}
+		fields = append(fields, http1.Field{Name: "Authorization", Value: "Bearer " + token})
+	}
 	status, r, err := t.inquire(request, q, fields, body)
 	out.Duration = time.Since(out.Started)
 	switch {
@@ -143,8 +164,7 @@ func (d *Dispatcher) ask(ctx context.Context, s *subscriptions.Subscription, q q
 	return out, r
 }
 
-// inquire makes a request of any method, with the connections, the guard, the headers and the login of deliveries, but for logins
-// with tokens of OAuth. It follows no redirect.
+// inquire makes a request of any method, with the connections, the guard, the headers and the login of deliveries. It follows no redirect.
 func (t *target) inquire(ctx context.Context, q question, fields []http1.Field, body []byte) (status int, r reply, err error) {
 	u := *t.url
 	if q.query != "" {

@@ -118,6 +118,10 @@ func (c *client) large(ctx context.Context, t *target, rq outgoing, fields []htt
 	}
 	req.URL = t.url
 	req.Host = t.url.Host
+	if method == http.MethodGet {
+		// net/http repeats a GET on its own, as often as there are idle connections that break, unless its body can be had once.
+		req.Body, req.GetBody = struct{ io.ReadCloser }{http.NoBody}, nil
+	}
 	if rq.query != "" {
 		other := *t.url
 		other.RawQuery, other.ForceQuery = rq.query, false

@@ -24,7 +24,9 @@ type Dispatcher struct {
 	// direct is the budget of what was submitted, read that of what was read from the store: a backlog must not take the
 	// room of what is new, nor the other way round.
 	direct, read budget
-	ages         ages
+	// rendered is what the bodies take that are made for their attempts, see subscription.renders.
+	rendered int64
+	ages     ages
 	// relieved is when room was made last.
 	relieved time.Time
 	records  []Record

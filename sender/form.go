@@ -28,7 +28,7 @@ func appendForm(dst, document []byte) ([]byte, error) {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber()
 	n := len(document)
-	w := &formWriter{in: d, out: dst, most: len(dst) + max(2*n, min(formGrowth*n+formSpare, formMax))}
+	w := &formWriter{in: d, out: dst, most: len(dst) + formBound(n)}
 	t, err := d.Token()
 	if err != nil {
 		return dst, errors.New("the body is not JSON")
@@ -41,6 +41,9 @@ func appendForm(dst, document []byte) ([]byte, error) {
 	}
 	return w.out, err
 }
+
+// formBound is the most that the form of so much JSON may take.
+func formBound(n int) int { return max(2*n, min(formGrowth*n+formSpare, formMax)) }
 
 type formWriter struct {
 	in   *json.Decoder

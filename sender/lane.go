@@ -50,6 +50,8 @@ type delivery struct {
 	submitted time.Time
 	// waits says that it is counted among its subscription's bytes.
 	waits bool
+	// rendered is what its body is charged for while it runs.
+	rendered int64
 	// prev and next are the neighbours in the order of submission, while it can still expire.
 	prev, next *delivery
 	listed     bool

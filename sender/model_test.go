@@ -87,8 +87,13 @@ type model struct {
 func newModel(t *testing.T, k keepers, seed uint64) *model {
 	m := &model{t: t, rng: rand.New(rand.NewPCG(seed, seed)), keepers: k, removed: map[int64]int{}, shadowed: map[int64]bool{}, uncertain: map[string]int{}}
 	chance := rand.New(rand.NewPCG(seed, 1))
-	m.receiver = hooktest.New(t, func(hooktest.Request) hooktest.Answer {
+	m.receiver = hooktest.New(t, func(r hooktest.Request) hooktest.Answer {
+		if unwanted(r.ID) {
+			return dropped()
+		}
 		switch p := chance.IntN(100); {
+		case p >= 98:
+			return hooktest.RetryAfter([]int{429, 503}[p%2], "1")
 		case p < 15:
 			return hooktest.Status(500)
 		case p < 20:
@@ -110,6 +115,16 @@ func newModel(t *testing.T, k keepers, seed uint64) *model {
 	}
 	m.start()
 	return m
+}
+
+// unwanted says of some events that their targets never want them.
+func unwanted(id string) bool {
+	n, _ := strconv.Atoi(strings.TrimPrefix(id, "evt_"))
+	return n%23 == 7
+}
+
+func dropped() hooktest.Answer {
+	return hooktest.Status(406).With("Webhook-Delivery", "drop")
 }
 
 func (m *model) config() sender.Config {
@@ -244,6 +259,7 @@ func (m *model) submit() {
 	for range 1 + m.rng.IntN(12) {
 		m.last++
 		ev := newEvent(m.last, string(rune('a'+m.rng.IntN(3))))
+		ev.Time = time.Now() // an old one is not waited for
 		ev.Data = append(ev.Data[:len(ev.Data)-1], fmt.Sprintf(`,"pad":%q}`, strings.Repeat("x", m.rng.IntN(600)))...)
 		j := sender.Job{Event: ev}
 		for _, s := range m.subs {
@@ -359,11 +375,19 @@ func (m *model) allowUnwritten() {
 
 // finish lets all trouble end, and waits until everything is done.
 func (m *model) finish() {
-	m.receiver.HandleAll(hooktest.Always(hooktest.OK()))
+	m.receiver.HandleAll(func(r hooktest.Request) hooktest.Answer {
+		if unwanted(r.ID) {
+			return dropped()
+		}
+		return hooktest.OK()
+	})
 	m.receiver.Release()
 	m.now.faulty.set(func(f *faulty) { f.refuse, f.lose = 0, 0 })
 	for i, s := range m.subs {
 		if _, gone := m.removed[s.Key]; !gone && s.State != subscriptions.Active {
+			if s.State == subscriptions.Shadow && m.rng.IntN(2) == 0 {
+				continue // all that it has is dropped
+			}
 			m.subs[i] = s.Clone()
 			m.subs[i].Version++
 			m.subs[i].State = subscriptions.Active
@@ -409,8 +433,10 @@ func (m *model) check() {
 				switch {
 				case !ok:
 					m.t.Errorf("%s %s: not recorded", s.ID, j.Event.ID)
-				case got.status == sender.StatusDropped && !m.shadowed[s.Key]:
+				case got.status == sender.StatusDropped && !m.shadowed[s.Key] && !unwanted(j.Event.ID):
 					m.t.Errorf("%s %s: dropped, and never was it a shadow", s.ID, j.Event.ID)
+				case unwanted(j.Event.ID) && got.status != sender.StatusDropped:
+					m.t.Errorf("%s %s: its target does not want it, and it ended as %s", s.ID, j.Event.ID, got.status)
 				case got.status == sender.StatusFailed, got.status == sender.StatusDropped:
 					failed[j.Event.ID] = true
 				case n == 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -51,7 +52,24 @@ func newTokens(a *subscriptions.Auth, c *client) (*tokens, error) {
 	if a.Audience != "" {
 		cfg.EndpointParams = url.Values{"audience": {a.Audience}}
 	}
-	return &tokens{config: cfg, http: c.http.HTTPClient, asking: make(chan struct{}, 1)}, nil
+	bounded := *c.http.HTTPClient
+	bounded.Transport = shortAnswers{bounded.Transport}
+	return &tokens{config: cfg, http: &bounded, asking: make(chan struct{}, 1)}, nil
+}
+
+// shortAnswers cuts answers off behind answerRead: the library reads a mebibyte of them, and makes a tree of it.
+type shortAnswers struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (s shortAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := s.RoundTripper.RoundTrip(req)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, answerRead), resp.Body}
+	}
+	return resp, err
 }
 
 // get returns a token that is thought to be good.
@@ -146,7 +164,7 @@ func (t *target) withToken(ctx context.Context, rq outgoing, plain []http1.Field
 		var held bool
 		out, held = t.exchange(ctx, rq, fields, started, deadline)
 		kept = kept || held
-		if out.Status != http.StatusUnauthorized || again > 0 {
+		if out.Status != http.StatusUnauthorized || out.Verdict != Retry || again > 0 {
 			break
 		}
 		t.shape.tokens.refused(token)

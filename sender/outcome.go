@@ -12,6 +12,9 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	d.prepare(s)
 	t, broken, sub, ctx := s.target, s.broken, s.sub, s.ctx
 	a := attempt{event: dl.event, number: dl.attempts + 1, retryReason: dl.retryReason, timeout: s.timeout}
+	if dl.rendered > 0 {
+		a.composed = func(size int) { d.composed(dl, size) }
+	}
 	d.mu.Unlock()
 
 	var out Outcome
@@ -30,7 +33,9 @@ func (d *Dispatcher) attempt(dl *delivery) {
 
 	report := Report{Event: dl.event, Subscription: sub, Attempt: a.number, Outcome: out}
 	d.mu.Lock()
+	d.charge(dl, 0)
 	next, tell := d.ended(dl, &out)
+	report.Outcome.Verdict = out.Verdict // that of an old event is none that waits
 	if out.Verdict == Retry && next.IsZero() && s.silent() {
 		report.Dropped = s.dropped
 	}
@@ -103,6 +108,14 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 	now := time.Now()
 	if out.Verdict != Interrupted {
 		s.answered(out.Duration)
+	}
+	if s.failing {
+		s.probeAt = now // another failure has the next attempt wait, nothing else: see failed
+		d.enter(s)
+		wake(d.wakeFetcher)
+	}
+	if out.Verdict == Wait && s.silent() {
+		out.Verdict = Retry // nobody is asked again: it was the last one
 	}
 	if out.Verdict == Wait && now.Sub(dl.event.Time) > patience {
 		out.Verdict = Retry // it has been asked to wait for days: the schedule goes on, and ends

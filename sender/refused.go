@@ -38,6 +38,10 @@ func (d *Dispatcher) buryRefused(ctx context.Context, r *Record, refused *Refuse
 			return false // not refused: it comes again
 		}
 	}
+	if r.Op == Mark || r.Op == Pass {
+		d.written([]Record{*r}) // numbers that nobody needs
+		return true
+	}
 	rest := []Record{{Op: Bury, DeadLetter: letterOf(r, refused)}}
 	if r.Op == Amend {
 		rest[0].Op, rest[0].Closed = Amend, r.Closed

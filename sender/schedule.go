@@ -48,12 +48,16 @@ func (d *Dispatcher) schedule() []*delivery {
 			if !s.mayBegin() || s.inFlight > 0 && s.inFlight >= d.free() {
 				break
 			}
+			if !d.roomToRender(s) {
+				break
+			}
 			dl := d.takeNext(s)
 			if dl.lane.current != dl || dl.running || s.held || s.removed {
 				// It was stored, or settled, while it waited.
 				continue
 			}
 			dl.running = true
+			d.charge(dl, s.renders(dl.event))
 			if s.failing {
 				s.probeAt = time.Now().Add(s.timeout) // the end of the attempt says when the next one is made
 				d.enter(s)

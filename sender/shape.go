@@ -87,10 +87,16 @@ func (t *target) shaped(ctx context.Context, a attempt) Outcome {
 	deadline := started.Add(a.timeout)
 	out := Outcome{Started: started}
 	buf := bodies.Get().(*[]byte)
-	*buf = slices.Grow((*buf)[:0], a.event.Size()+standardOverhead)
+	*buf = slices.Grow((*buf)[:0], bodySize(t.shape.format.Name, a.event)+len(t.shape.in.custom))
 	rq, fields, err := t.compose(a, started, buf)
 	if err != nil {
 		return out.failed(ReasonConfiguration, err)
+	}
+	if t.shape.form && cap(*buf) > bodyKept {
+		*buf = nil // the JSON is not needed any more
+	}
+	if a.composed != nil {
+		a.composed(max(len(rq.body), len(rq.query)))
 	}
 	var kept bool
 	if t.shape.tokens == nil {

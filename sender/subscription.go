@@ -32,6 +32,8 @@ type subscription struct {
 	// isCut says that they are ended, whether there is a ctx yet or not.
 	isCut    bool
 	inFlight int
+	// rendered is what the bodies take that are made for its requests.
+	rendered int64
 	// window is how many of its slots it may use now: it doubles with a delivery and halves with a slow failure, so that a
 	// target that answers nobody leaves its slots to the others.
 	window int

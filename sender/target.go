@@ -72,6 +72,8 @@ type attempt struct {
 	number      int
 	retryReason string
 	timeout     time.Duration
+	// composed, when set, is told how large the body is that was made for it.
+	composed func(size int)
 }
 
 // bodies are buffers for what is sent.

@@ -53,6 +53,10 @@ func listen(t *testing.T, serve func(n int, conn net.Conn, r *bufio.Reader)) *ta
 				defer conn.Close()
 				defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 				serve(n, conn, bufio.NewReader(conn))
+				select {
+				case s.ended <- n:
+				default: // nobody wants to know
+				}
 			})
 		}
 	})
@@ -74,14 +78,11 @@ func read(r *bufio.Reader) bool {
 
 // answering answers every request with the text, and notes the client's end.
 func answering(t *testing.T, text string) *target {
-	var s *target
-	s = listen(t, func(n int, conn net.Conn, r *bufio.Reader) {
+	return listen(t, func(_ int, conn net.Conn, r *bufio.Reader) {
 		for read(r) {
 			_, _ = io.WriteString(conn, text)
 		}
-		s.ended <- n
 	})
-	return s
 }
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -279,9 +280,7 @@ func TestUnfinishedBodies(t *testing.T) {
 func TestRequestsEnd(t *testing.T) {
 	t.Parallel()
 	silent := func(t *testing.T) *target {
-		var s *target
-		s = listen(t, func(n int, _ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r); s.ended <- n })
-		return s
+		return listen(t, func(_ int, _ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
 	}
 	for name, begin := range map[string]func(*testing.T) (*Client, *Endpoint){
 		"Dial": func(t *testing.T) (*Client, *Endpoint) {
@@ -400,8 +399,7 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 	hold := func(t *testing.T, c *Client, n int) *target {
 		var all, asked sync.WaitGroup
 		asked.Add(n)
-		var s *target
-		s = listen(t, func(i int, conn net.Conn, r *bufio.Reader) {
+		s := listen(t, func(i int, conn net.Conn, r *bufio.Reader) {
 			for first := true; read(r); first = false {
 				if first {
 					asked.Done()
@@ -409,7 +407,6 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 				}
 				_, _ = io.WriteString(conn, ok)
 			}
-			s.ended <- i
 		})
 		for range n {
 			all.Go(func() {
@@ -514,7 +511,7 @@ func TestLargeBodiesAndUnknownHostsAreForOthers(t *testing.T) {
 }
 
 // secure starts a TLS server and a client that trusts it.
-func secure(t *testing.T, h2 bool) (*httptest.Server, *Client, *Endpoint, *atomic.Int64) {
+func secure(t *testing.T, h2 bool, change ...func(*tls.Config)) (*httptest.Server, *Client, *Endpoint, *atomic.Int64) {
 	requests := &atomic.Int64{}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
@@ -522,6 +519,10 @@ func secure(t *testing.T, h2 bool) (*httptest.Server, *Client, *Endpoint, *atomi
 	}))
 	s.EnableHTTP2 = h2
 	s.Config.ErrorLog = nil
+	s.TLS = &tls.Config{}
+	for _, f := range change {
+		f(s.TLS)
+	}
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	c := newClient(t)
@@ -576,9 +577,7 @@ func TestTLS(t *testing.T) {
 	})
 	t.Run("TooOld", func(t *testing.T) {
 		t.Parallel()
-		s, c, e, requests := secure(t, false)
-		s.TLS.MaxVersion = tls.VersionTLS11
-		s.TLS.MinVersion = tls.VersionTLS10
+		_, c, e, requests := secure(t, false, func(cfg *tls.Config) { cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })
 		c.TLS.MinVersion = tls.VersionTLS13
 		if _, _, err := c.post(t.Context(), e); err == nil || requests.Load() != 0 {
 			t.Errorf("got %v after %d requests", err, requests.Load())
