@@ -108,6 +108,9 @@ func (b *behind) enter(r *http.Request) (login, answer, bool) {
 	return login{name: c.Account, scope: subscriptions.Scope{Account: c.Account}, readOnly: c.ReadOnly}, answer{}, true
 }
 
+// login never finds the admin, who is not here: nobody is asked, and no token is looked at.
+func (b *behind) login(*http.Request) (login, bool, error) { return login{}, true, nil }
+
 // denied is the answer to somebody who is not let in.
 func denied(err error) answer {
 	var d *Denied

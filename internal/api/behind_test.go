@@ -147,7 +147,7 @@ func TestBehindRoutes(t *testing.T) {
 		{"GET", "/api/v1/event-type/", "", "", [4]int{200, 200, 200, 200}},
 		{"GET", "/api/v1/event-type/contact.create/schema", "", "", [4]int{200, 200, 200, 200}},
 		// The admin's token that comes along is nothing here.
-		{"GET", "/api/v1/event-type/plan.create/schema", "", "", [4]int{401, 403, 403, 403}},
+		{"GET", "/api/v1/event-type/plan.create/schema", "", "", [4]int{403, 403, 403, 403}},
 		// What is only the admin's is not there, for nobody, and nobody is asked.
 		{"GET", "/api/v1/token/", "", "", [4]int{404, 404, 404, 404}},
 		{"POST", "/api/v1/token/", typeJSON, `{"account":"1"}`, [4]int{404, 404, 404, 404}},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -72,11 +73,23 @@ func (s *Server) confirm(c call) (answer, error) {
 // errNotToConfirm is the answer to all that cannot be confirmed.
 var errNotToConfirm = refusal{notFound("there is nothing to confirm: send the secret that the target was given, as " + confirmHeader + ", to the path with its subscription's id")}
 
+// clientKey is that of the client in a request's context.
+type clientKey struct{}
+
+// From is a request of a client for which a gateway asks, whose address is the connection's. Only strangers are told apart by
+// it, so that those behind one gateway do not share one rate.
+func From(r *http.Request, client string) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), clientKey{}, client))
+}
+
 // clientOf is the address that a request comes from; in IPv6 its network, of which one client has all.
 func clientOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+	host, told := r.Context().Value(clientKey{}).(string)
+	if !told {
+		var err error
+		if host, _, err = net.SplitHostPort(r.RemoteAddr); err != nil {
+			return r.RemoteAddr
+		}
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {

@@ -84,15 +84,20 @@ func (s *Server) offered(name string) (client.EventType, error) {
 }
 
 // admitted refuses the schema of an event that is the admin's to whoever is not: its members may be nobody else's business.
-func (s *Server) admitted(c call, t *client.EventType) (answer, bool) {
+func (*Server) admitted(c call, t *client.EventType) (answer, bool, error) {
 	if !t.AdminOnly {
-		return answer{}, true
+		return answer{}, true, nil
 	}
-	l, refused, known := c.enter(c.r)
-	if known && !l.scope.Admin {
-		refused = problem(http.StatusForbidden, "the event is the admin's only, and so is its schema: "+t.Reason)
+	l, known, err := c.login(c.r)
+	switch {
+	case err != nil:
+		return answer{}, false, err
+	case !known:
+		return unauthorized(c.r), false, nil
+	case !l.scope.Admin:
+		return problem(http.StatusForbidden, "the event is the admin's only, and so is its schema: "+t.Reason), false, nil
 	}
-	return refused, known && l.scope.Admin
+	return answer{}, true, nil
 }
 
 func (s *Server) eventType(c call) (answer, error) {
@@ -100,7 +105,11 @@ func (s *Server) eventType(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if _, admitted := s.admitted(c, &t); admitted {
+	_, admitted, err := s.admitted(c, &t)
+	if err != nil {
+		return answer{}, err
+	}
+	if admitted {
 		if t.Schema, err = s.config.EventTypes.Schema(t.Name); err != nil {
 			return answer{}, err
 		}
@@ -113,8 +122,8 @@ func (s *Server) eventTypeSchema(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if refused, admitted := s.admitted(c, &t); !admitted {
-		return refused, nil
+	if refused, admitted, err := s.admitted(c, &t); !admitted || err != nil {
+		return refused, err
 	}
 	schema, err := s.config.EventTypes.Schema(t.Name)
 	if err != nil {

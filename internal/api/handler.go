@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // maxWork bounds the time that the repository may take.
@@ -31,6 +33,8 @@ type entrance interface {
 	refuseUnasked(rt route, r *http.Request) (answer, bool)
 	// enter finds the caller of a route that is not public. It is false with the answer to whoever is refused.
 	enter(r *http.Request) (login, answer, bool)
+	// login finds who calls a public route, as far as that may be the admin.
+	login(r *http.Request) (l login, known bool, err error)
 	// mark puts on what every answer has here, and says how the log calls a caller.
 	mark(a *answer) (called string)
 }
@@ -82,7 +86,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, at entrance) (a 
 		}
 	}()
 	rt, id, ok := at.route(r.URL.Path)
-	if !ok {
+	if !ok || !storable(r.URL.Path) {
 		return notFound("there is no such route: see the documentation of the API"), ""
 	}
 	if r.Method == http.MethodOptions {
@@ -99,10 +103,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, at entrance) (a 
 		a.header("Allow", rt.allow())
 		return a, ""
 	}
+	for name, values := range r.URL.Query() {
+		if !storable(name) || slices.ContainsFunc(values, func(v string) bool { return !storable(v) }) {
+			return problem(http.StatusBadRequest, "a parameter of the query is not UTF-8, or has a zero byte in it"), ""
+		}
+	}
 	if refused, no := at.refuseUnasked(rt, r); no {
 		return refused, ""
 	}
-	c := call{r: r, id: id, enter: at.enter}
+	c := call{r: r, id: id, login: at.login}
 	ctx, cancel := context.WithTimeout(r.Context(), maxWork)
 	defer cancel()
 	c.r = r.WithContext(ctx)
@@ -126,6 +135,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, at entrance) (a 
 	}
 	return a, caller
 }
+
+// storable says whether Postgres can take it as text: nothing has a name that it cannot.
+func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 func (s *Server) route(path string) (route, string, bool) { return s.find(path) }
 

@@ -17,8 +17,8 @@ type call struct {
 	scope subscriptions.Scope
 	// caller is the name of the token.
 	caller string
-	// enter finds the caller where the route is public and only some of it is: as entrance.enter does.
-	enter func(*http.Request) (login, answer, bool)
+	// login finds who calls a public route, where that may be the admin. It is false where nobody has logged in.
+	login func(*http.Request) (login, bool, error)
 }
 
 // action answers a call. An error is answered by failure.

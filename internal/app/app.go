@@ -402,7 +402,7 @@ func (a *App) tellResources(cfg *config.Config, m *mapping.Mapper) {
 	for _, untold := range m.Untold() {
 		a.log.Warn("touch is not told of every change", "reason", untold)
 	}
-	if len(cfg.API.Tokens) == 0 {
+	if len(cfg.API.Tokens) == 0 && a.proxyListener == nil {
 		a.log.Warn("api.tokens is empty: nobody can subscribe")
 	}
 }

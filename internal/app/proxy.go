@@ -105,9 +105,11 @@ func (a *App) newFront(cfg *config.Config) (*front, error) {
 		return nil, err
 	}
 	f.Proxy = proxy.New(proxy.Config{
-		App:             app,
-		Ours:            oursUnder(a.cfg.API.BasePath),
-		API:             http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.behind.Load()).ServeHTTP(w, r) }),
+		App:  app,
+		Ours: oursUnder(a.cfg.API.BasePath),
+		API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			(*a.behind.Load()).ServeHTTP(w, api.From(r, f.Client(r)))
+		}),
 		Before:          f.callers.Strip,
 		TrustedNetworks: cfg.Proxy.TrustedNetworks,
 		Log:             a.log,

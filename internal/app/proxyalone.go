@@ -74,7 +74,11 @@ func (a *App) offered(ctx context.Context, st *store.Store, cfg *config.Config, 
 	if err != nil {
 		return nil, err
 	}
-	return a.compile(ctx, st, def, all, "")
+	m, err := a.compile(ctx, st, def, all, "")
+	if err == nil {
+		a.loadLabels(ctx, all)
+	}
+	return m, err
 }
 
 // reloadAlone is what a reload comes to in the proxy alone.

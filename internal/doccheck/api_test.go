@@ -106,8 +106,8 @@ func rows(t *testing.T, page, under string) (all [][]string) {
 	heading, head := "", true
 	for _, line := range strings.Split(read(t, page), "\n") {
 		switch {
-		case strings.HasPrefix(line, "## "):
-			heading = strings.TrimPrefix(line, "## ")
+		case strings.HasPrefix(line, "## "), strings.HasPrefix(line, "### "):
+			heading = strings.TrimLeft(line, "# ")
 		case !strings.HasPrefix(line, "|"):
 			head = true
 		case strings.HasPrefix(line, "|---"):

@@ -42,7 +42,7 @@ func (h *headers) Who(r *http.Request) (Identity, error) {
 }
 
 // Strip takes the headers off that did not come from one of the networks. Those that a server could take for them, as CGI
-// and WSGI do with X_Account_Id, are taken off whoever sent them.
+// and WSGI do with X_Account_Id, and some with X.Account.Id, are taken off whoever sent them.
 func (h *headers) Strip(r *http.Request) {
 	trusted := h.trusted(r)
 	for _, from := range []http.Header{r.Header, r.Trailer} {
@@ -56,8 +56,15 @@ func (h *headers) Strip(r *http.Request) {
 }
 
 func (h *headers) alike(name, guarded string) bool {
-	return guarded != "" && len(name) == len(guarded) &&
-		strings.EqualFold(strings.ReplaceAll(name, "_", "-"), strings.ReplaceAll(guarded, "_", "-"))
+	return guarded != "" && len(name) == len(guarded) && strings.EqualFold(strings.Map(dashed, name), strings.Map(dashed, guarded))
+}
+
+// dashed is a letter or a digit as it is, and a dash for all else.
+func dashed(r rune) rune {
+	if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		return r
+	}
+	return '-'
 }
 
 // trusted says whether the peer is in one of the networks. What it says of who sent it the request does not count.

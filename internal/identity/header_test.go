@@ -37,6 +37,7 @@ func TestHeader(t *testing.T) {
 		{"Admin", in, []string{"X-Account-Id", "*"}, Identity{}, 403, 1},
 		{"Twice", in, []string{"X-Account-Id", "7", "X-Account-Id", "42"}, Identity{}, 403, 1},
 		{"None", in, nil, Identity{}, 401, 0},
+		{"DottedName", out, []string{"X.Account.Id", "42", "x!may~write", "true"}, Identity{}, 401, 0},
 		{"AnotherName", in, []string{"X_Account_Id", "42"}, Identity{}, 401, 0},
 		{"BesideAnotherName", in, []string{"X-Account-Id", "42", "X_account-ID", "7", "X-May_Write", "true"}, Identity{"42", false}, 0, 1},
 		{"Elsewhere", out, []string{"X-Account-Id", "42", "X-May-Write", "true"}, Identity{}, 401, 0},

@@ -181,7 +181,7 @@ func (c *appConn) ask(r *http.Request) (*http.Response, error) {
 		switch {
 		case res.StatusCode == http.StatusSwitchingProtocols:
 			return nil, errors.New("it switched protocols, which nobody asked for")
-		case res.StatusCode >= 200:
+		case res.StatusCode >= 200 || res.StatusCode < 100:
 			c.left = unbounded
 			return res, nil
 		}

@@ -8,8 +8,11 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // failed answers a request that did not get an answer of the application.
@@ -18,7 +21,7 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler) // the client has gone
 	}
 	if x, ok := w.(*exchange); ok && x.body.broke() {
-		p.log.Debug("a request's body broke off", "error", err)
+		p.log.Debug("a request's body broke off", "error", unquoted(err))
 		w.Header().Set("Connection", "close")
 		Problem(w, http.StatusBadRequest, "the request's body cannot be read to its end")
 		return
@@ -49,11 +52,23 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		what = "did not answer in HTTP/1.1"
 	}
 	if p.away.CompareAndSwap(false, true) {
-		p.log.Warn("the application does not answer", "app", p.config.App.Host, "reason", err)
+		p.log.Warn("the application does not answer", "app", p.config.App.Host, "reason", unquoted(err))
 	} else {
-		p.log.Debug("the application does not answer", "app", p.config.App.Host, "reason", err)
+		p.log.Debug("the application does not answer", "app", p.config.App.Host, "reason", unquoted(err))
 	}
 	Problem(w, status, "the application at "+p.config.App.Host+" "+what+": "+next)
+}
+
+// unquoted is an error's text without what the other side has sent: it may be a cookie that has lost its colon.
+func unquoted(err error) string {
+	s := err.Error()
+	if before, _, quoted := strings.Cut(s, "malformed "); quoted {
+		return before + "what was sent is not HTTP/1.1"
+	}
+	if before, _, quoted := strings.Cut(s, `"`); quoted {
+		return before + "…"
+	}
+	return s
 }
 
 // Problem answers with an RFC 9457 problem of the status.
@@ -79,14 +94,46 @@ func Problem(w http.ResponseWriter, status int, detail string) {
 // clientBody is a request's body that remembers whether it broke, so that the application is not blamed for it.
 type clientBody struct {
 	io.ReadCloser
-	broken atomic.Bool
+	// ended is called when the body has ended, and its trailers are there; it may be nil.
+	ended         func()
+	broken, whole atomic.Bool
+
+	// reading is held while the body is read; over says that it is not read any more.
+	reading sync.Mutex
+	over    bool
 }
 
 func (b *clientBody) broke() bool { return b != nil && b.broken.Load() }
 
+// held says that some of the body is still to come: the connection cannot be used again. Transport may be reading it when the
+// request is over, and net/http then breaks the next one off. Who waits for 100 Continue may not send it at all.
+func (b *clientBody) held() bool { return b != nil && !b.whole.Load() }
+
+// leave ends the reading of a body that has not come to its end, for net/http's own: the two at once would wait for each other.
+// That one goes on for a while, so that who is still sending does not lose the answer.
+func (b *clientBody) leave(c *http.ResponseController) {
+	if !b.held() || c.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return // without a body, or the connection is not HTTP any more
+	}
+	b.reading.Lock()
+	b.over = true
+	b.reading.Unlock()
+	_ = c.SetReadDeadline(time.Now().Add(headTimeout))
+}
+
 func (b *clientBody) Read(buf []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if b.over {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	n, err := b.ReadCloser.Read(buf)
-	if err != nil && err != io.EOF {
+	switch {
+	case err == io.EOF:
+		if !b.whole.Swap(true) && b.ended != nil {
+			b.ended()
+		}
+	case err != nil:
 		b.broken.Store(true)
 	}
 	return n, err

@@ -35,6 +35,24 @@ func (p *Proxy) forward(in, out *http.Request) {
 	out.Header.Set("Forwarded", element+";proto="+scheme(in))
 }
 
+// Client is the address of who asks: the connection's, or what gateways of trusted networks say of it.
+func (p *Proxy) Client(r *http.Request) string {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	client := at.Addr().Unmap().WithZone("")
+	said := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
+	for i := len(said) - 1; i >= 0 && p.trusts(client); i-- {
+		before, err := netip.ParseAddr(strings.TrimSpace(said[i]))
+		if err != nil {
+			break
+		}
+		client = before.Unmap().WithZone("")
+	}
+	return client.String()
+}
+
 func (p *Proxy) trusts(addr netip.Addr) bool {
 	for _, n := range p.config.TrustedNetworks {
 		if n.Contains(addr) {
@@ -42,6 +60,30 @@ func (p *Proxy) trusts(addr netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// forgetAlike takes off what a server could take for one of the headers that forward sets, as CGI and WSGI do with
+// X_Forwarded_For.
+func forgetAlike(h http.Header) {
+	for name := range h {
+		if len(name) < len("X-Forwarded-For") || len(name) > len("X-Forwarded-Proto") {
+			continue
+		}
+		switch alike := strings.ToLower(strings.Map(dashed, name)); alike {
+		case "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto":
+			if !strings.EqualFold(alike, name) {
+				delete(h, name)
+			}
+		}
+	}
+}
+
+// dashed is a letter or a digit as it is, and a dash for all else.
+func dashed(r rune) rune {
+	if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		return r
+	}
+	return '-'
 }
 
 // extend adds the peer to what it says; false if it says nothing.

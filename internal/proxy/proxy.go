@@ -175,6 +175,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 		out.URL.Opaque = target
 	}
 	out.Trailer = in.Trailer
+	forgetAlike(out.Header)
 	p.forward(in, out)
 	if !safe(out.Method) {
 		// Transport takes these for a permission to send a request again that the application may have begun. It looks for

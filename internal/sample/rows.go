@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -28,6 +29,16 @@ type Reader struct {
 	missing func(error) bool
 	// slots bound how many connections are open.
 	slots chan struct{}
+
+	// turns let each account have one of them at a time.
+	mu    sync.Mutex
+	turns map[string]*turn
+}
+
+// turn is one account's, or the admin's. Users are those who have it or wait for it.
+type turn struct {
+	taken chan struct{}
+	users int
 }
 
 const (
@@ -44,7 +55,7 @@ const (
 // NewReader reads from the database at the URL, which may be a standby. Rows larger than maxRow bytes are not read. Ask asks the
 // application for its answer at a path, and missing says of its error that there is none.
 func NewReader(url secret.String, maxRow int64, ask func(context.Context, string) ([]byte, error), missing func(error) bool) *Reader {
-	return &Reader{url: url, maxRow: maxRow, ask: ask, missing: missing, slots: make(chan struct{}, atOnce)}
+	return &Reader{url: url, maxRow: maxRow, ask: ask, missing: missing, slots: make(chan struct{}, atOnce), turns: map[string]*turn{}}
 }
 
 // Rows are events of the type of the newest rows by key, at most n, as they are now, newest first: of the account's rows where
@@ -52,12 +63,11 @@ func NewReader(url secret.String, maxRow int64, ask func(context.Context, string
 func (r *Reader) Rows(ctx context.Context, m *mapping.Mapper, event string, account *string, n int) ([]*mapping.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, total)
 	defer cancel()
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	leave, err := r.enter(ctx, account)
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	s, err := m.Sampler(event)
 	if err != nil {
 		return nil, err
@@ -77,6 +87,43 @@ func (r *Reader) Rows(ctx context.Context, m *mapping.Mapper, event string, acco
 	}
 	x := reading{Reader: r, conn: conn, sampler: s, account: account}
 	return x.run(ctx, n)
+}
+
+// enter waits for a slot. Whoever asks again and again waits for itself, and others wait for one of its samples at most.
+func (r *Reader) enter(ctx context.Context, account *string) (leave func(), err error) {
+	key := "" // the admin's: no account has it
+	if account != nil {
+		key = *account
+	}
+	r.mu.Lock()
+	t := r.turns[key]
+	if t == nil {
+		t = &turn{taken: make(chan struct{}, 1)}
+		r.turns[key] = t
+	}
+	t.users++
+	r.mu.Unlock()
+	gone := func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if t.users--; t.users == 0 {
+			delete(r.turns, key)
+		}
+	}
+	select {
+	case t.taken <- struct{}{}:
+	case <-ctx.Done():
+		gone()
+		return nil, ctx.Err()
+	}
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		<-t.taken
+		gone()
+		return nil, ctx.Err()
+	}
+	return func() { <-r.slots; <-t.taken; gone() }, nil
 }
 
 // reading is one call of Rows.
