@@ -19,7 +19,7 @@ type lease struct {
 func (l *lease) flags(f *pflag.FlagSet) {
 	f.DurationVar(&l.in, "expires-in", 0, "end it after this time, such as 720h; the same again renews it")
 	f.StringVar(&l.at, "expires-at", "", "end it then: 2030-01-31T12:00:00Z")
-	f.BoolVar(&l.shadow, "shadow", false, "match and record events, and send nothing")
+	f.BoolVar(&l.shadow, "shadow", false, "match and record events, and send nothing; =false lets it be sent to")
 	f.BoolVar(&l.noTarget, "no-target", false, "feed only: instead of --target-url")
 }
 
@@ -31,6 +31,7 @@ func (l *lease) apply(s *client.Subscription, now time.Time) error {
 		}
 		s.FeedOnly = true
 	}
+	s.State = "active"
 	if l.shadow {
 		s.State = "shadow"
 	}
