@@ -53,6 +53,12 @@ func (r Rules) Import(body []byte) (*Import, error) {
 			o = o.without("state")
 		}
 	}
+	if v, _ := o.get("state"); v != nil {
+		if text, ok := v.(string); ok && !slices.Contains(chosen, State(text)) {
+			m.add("state", `is %s: give "active", "shadow" or "disabled"`, quote(text))
+			o = o.without("state")
+		}
+	}
 	r.read(s, nil, o, &m)
 	if err := m.err(); err != nil {
 		return nil, err

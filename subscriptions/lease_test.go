@@ -222,7 +222,7 @@ func TestImportSaysEachMistake(t *testing.T) {
 		with(`"id":"` + strings.Repeat("a", 65) + `"`): `id: is "aaa`,
 		with(`"id":".."`):                                 `id: is "..", which is the name of a route`,
 		with(`"id":"import"`):                             `id: is "import", which is the name of a route`,
-		with(`"id":"a","state":"expired"`):                `state: is "expired": give "active" or "shadow"`,
+		with(`"id":"a","state":"expired"`):                `state: is "expired": give "active", "shadow" or "disabled"`,
 		with(`"id":"a","created_at":"yesterday"`):         `created_at: is not a past time`,
 		with(`"id":"a","created_at":"` + laterText + `"`): `created_at: is not a past time`,
 		with(`"id":"a","uid":"x"`):                        `uid: "uid" is not a field`,

@@ -81,6 +81,8 @@ func (p Policy) Check(target string) error {
 	case u.Scheme == "http" && p.AllowHTTP:
 	case u.Scheme == "http":
 		return errors.New("is http: give an https URL")
+	case u.Scheme != "" && u.Host != "":
+		return fmt.Errorf("is %s: give an https URL", quote(u.Scheme))
 	default:
 		return errors.New("is not absolute: give one such as https://example.com/hooks")
 	}

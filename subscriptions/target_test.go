@@ -33,7 +33,7 @@ func TestPolicyChecksTargets(t *testing.T) {
 		"https://1.example/":                    "",
 		"https://0xy.example.x1/":               "",
 		"http://example.com/":                   "is http",
-		"ftp://example.com/":                    "not absolute",
+		"ftp://example.com/":                    `is "ftp": give an https URL`,
 		"example.com/hooks":                     "not absolute",
 		"//example.com/hooks":                   "not absolute",
 		"/hooks":                                "not absolute",
