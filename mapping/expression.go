@@ -61,6 +61,9 @@ func parseExpression(text string) (*parser.Tree, error) {
 
 var unexpectedToken = regexp.MustCompile(`unexpected token (?:EOF|\w+\("((?:[^"\\]|\\.)*)"\))`)
 
+// listInParentheses is how SQL writes a list.
+var listInParentheses = regexp.MustCompile(`(?i)\bin\s*\(`)
+
 func tellSyntax(text string, at location, err error, problems *problem.List) {
 	message, place := err.Error(), at.place(text, 0)
 	var fileError *file.Error
@@ -85,6 +88,20 @@ func tellSyntax(text string, at location, err error, problems *problem.List) {
 				}
 			case "is":
 				hint = "write == null or != null"
+			case "like":
+				hint = "use startsWith, endsWith, contains or matches"
+			case "and", "or", "not", "in":
+				if lower := strings.ToLower(token); token != lower {
+					hint = "write " + lower + " in small letters"
+				}
+			case ",":
+				if listInParentheses.MatchString(text) {
+					hint = `a list stands in square brackets: in ["a", "b"]`
+				}
+			case "{":
+				if strings.HasPrefix(text, "${") {
+					hint = "leave out ${ and }: all of it is an expression"
+				}
 			case ":":
 				if strings.HasPrefix(text, "env:") || strings.HasPrefix(text, "file:") {
 					hint = "${env:NAME} and ${file:PATH} are read when the config is loaded"

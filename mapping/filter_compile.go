@@ -187,6 +187,8 @@ func (p *filterProgram) resolve(root ast.Node, shapes []*FilterShape) *filterMis
 		name := id.Value
 		switch {
 		case v.callees[id] && ownFunctions[name] != nil:
+		case v.callees[id] && strings.ToLower(name) == "not":
+			return mistaken(id, "write not in small letters", "there is no function %q", name)
 		case v.callees[id]:
 			return mistaken(id, problem.DidYouMean(name, functionNames), "there is no function %q", name)
 		case name == nullName || slices.Contains(filterNames, name) || v.variables[name]:
