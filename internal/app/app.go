@@ -135,7 +135,7 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 func (a *App) Listen() (net.Addr, error) {
 	l, err := net.Listen("tcp", a.cfg.API.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen for the API: %w\n  hint: choose another address in api.listen, or end what listens there", err)
+		return nil, fmt.Errorf("listen for the API: %w\n  hint: choose another address in api.listen (rowhook proxy: --api-listen), or end what listens there", err)
 	}
 	if err := a.listenProxy(); err != nil {
 		_ = l.Close()
