@@ -178,7 +178,8 @@ func gone(ts *testscript.TestScript, _ bool, args []string) {
 // hooks is the receiver of a script.
 type hooks struct{ receiver *hooktest.Receiver }
 
-// receiver opens a receiver: HOOKS_URL. What is sent to AGREES_URL is answered with the secret that it carries.
+// receiver opens a receiver: HOOKS_URL. What is sent to AGREES_URL is answered with the secret that it carries, to GONE_URL
+// with 410.
 func receiver(ts *testscript.TestScript, _ bool, _ []string) {
 	h := ts.Value(receiverKey{}).(*hooks)
 	h.receiver = hooktest.New(script{ts})
@@ -187,6 +188,8 @@ func receiver(ts *testscript.TestScript, _ bool, _ []string) {
 	})
 	ts.Setenv("HOOKS_URL", h.receiver.URL("/hooks"))
 	ts.Setenv("AGREES_URL", h.receiver.URL("/agrees"))
+	h.receiver.Handle("/gone", func(hooktest.Request) hooktest.Answer { return hooktest.Status(http.StatusGone) })
+	ts.Setenv("GONE_URL", h.receiver.URL("/gone"))
 }
 
 // arrives TYPE INSTANCE SECRET waits for a hook, checks it, and writes its body to stdout.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -79,6 +80,10 @@ type importing struct {
 	mu             sync.Mutex
 	made, present  int
 	refused, lines int
+	// told are the lines that are done, and not said yet: mistakes are said in the order of the lines. next is the line that
+	// is to be said next.
+	told map[int][]importedDetail
+	next int
 	// broken is what ended it: then it is not known of every line what became of it.
 	broken error
 }
@@ -122,6 +127,9 @@ func (i *importing) run(ctx context.Context, in io.Reader) error {
 	}
 	close(todo)
 	work.Wait()
+	for _, n := range slices.Sorted(maps.Keys(i.told)) {
+		i.say(n)
+	}
 	what := "made"
 	if i.dry {
 		what = "to be made"
@@ -151,6 +159,7 @@ func (i *importing) read(ctx context.Context, in io.Reader, todo chan<- numbered
 			text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // as some editors begin a file
 		}
 		if len(text) == 0 {
+			i.pass(n)
 			continue
 		}
 		i.mu.Lock()
@@ -260,16 +269,43 @@ func (i *importing) tell(l importedLine) {
 		}
 		return
 	}
-	for _, e := range l.Errors {
-		at := fmt.Sprintf("line %d: ", l.Line)
+	if l.Secret != "" {
+		fmt.Fprintf(i.p.stdout, "line %d: %s has the new secret %s\n", l.Line, l.ID, l.Secret)
+	}
+	i.done(l.Line, l.Errors)
+}
+
+// pass goes over a line that has nothing in it.
+func (i *importing) pass(n int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.done(n, nil)
+}
+
+// done says the mistakes of a line once those of all lines before it are said.
+func (i *importing) done(n int, mistakes []importedDetail) {
+	if i.told == nil {
+		i.told = map[int][]importedDetail{}
+	}
+	i.told[n] = mistakes
+	for {
+		if _, ok := i.told[i.next+1]; !ok {
+			return
+		}
+		i.next++
+		i.say(i.next)
+	}
+}
+
+func (i *importing) say(n int) {
+	for _, e := range i.told[n] {
+		at := fmt.Sprintf("line %d: ", n)
 		if e.Field != "" {
 			at += e.Field + ": "
 		}
 		fmt.Fprintln(i.p.stderr, at+e.Detail)
 	}
-	if l.Secret != "" {
-		fmt.Fprintf(i.p.stdout, "line %d: %s has the new secret %s\n", l.Line, l.ID, l.Secret)
-	}
+	delete(i.told, n)
 }
 
 func (p *program) exportCommand(r *remote) *cobra.Command {

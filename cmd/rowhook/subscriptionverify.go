@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -19,6 +20,10 @@ func (p *program) awaitAgreement(ctx context.Context, c *client.Client, id strin
 	defer tick.Stop()
 	for attempts := 0; ; {
 		s, err := c.Get(ctx, id)
+		var told *client.Error
+		if errors.As(err, &told) && told.Status == 404 {
+			return errors.New("it is deleted: its target answered 410, or somebody has deleted it\n  hint: have the target answer 200, and make it again")
+		}
 		if err != nil {
 			return answered(c, err)
 		}
