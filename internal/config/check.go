@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -75,10 +77,35 @@ func checkProxy(d *decoder, _ value, c *Config) {
 		}
 		return
 	}
-	if u, err := url.Parse(c.App.URL); err == nil && strings.Trim(u.Path, "/") != "" {
-		n := d.notes["app.url"]
+	u, err := url.Parse(c.App.URL)
+	if err != nil {
+		return
+	}
+	n := d.notes["app.url"]
+	if strings.Trim(u.Path, "/") != "" {
 		d.add(n.at, "end it behind the host, and begin the path of each resource with the rest", "app.url: %s has a path, and the proxy passes paths on as they are", n.shown)
 	}
+	if listensAt(c.Proxy.Listen, u) {
+		d.add(n.at, "give the address at which the application itself listens", "app.url: %s is proxy.listen: the proxy would ask itself", n.shown)
+	}
+}
+
+// listensAt says whether the address of a listener is surely that of u, on the same machine.
+func listensAt(listen string, u *url.URL) bool {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || u.Scheme != "http" || port != cmp.Or(u.Port(), "80") {
+		return false
+	}
+	at, _ := netip.ParseAddr(host)
+	asked, _ := netip.ParseAddr(u.Hostname())
+	local := u.Hostname() == "localhost"
+	switch {
+	case host == "" || at.IsValid() && at.IsUnspecified():
+		return local || asked.IsLoopback()
+	case at.IsLoopback() && local:
+		return true
+	}
+	return host == u.Hostname()
 }
 
 // anyBad says whether something under a path was complained of, so that what is missing from it proves nothing.
