@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rowhook/rowhook/client"
@@ -202,7 +203,7 @@ func (s *Server) sampleQuery(c call, q *SampleQuery) (list bool, err error) {
 			q.Account = &value
 		case "format":
 			if q.Format = value; !slices.Contains(s.config.EventTypes.Formats(), value) {
-				return false, badQuery(name, "is none of "+strings.Join(s.config.EventTypes.Formats(), ", "))
+				return false, badQuery(name, "is "+strconv.Quote(value)+", which is none of "+strings.Join(s.config.EventTypes.Formats(), ", "))
 			}
 		case "list", "synthetic":
 			yes := value == "true"

@@ -36,7 +36,7 @@ func listQuery(c call) (subscriptions.Query, error) {
 			q.TargetHost = value
 		case "state":
 			if q.State = subscriptions.State(value); value != "" && !slices.Contains(subscriptions.States, q.State) {
-				return q, badQuery("state", "is none of "+states())
+				return q, badQuery("state", "is "+strconv.Quote(value)+", which is none of "+states())
 			}
 		case "limit":
 			var err error
