@@ -308,6 +308,11 @@ func checkText(m *mistakes, at, text string, limit int) {
 
 func byName(a, b member) int { return strings.Compare(a.name, b.name) }
 
+// shownDuration writes a bound as people do: 1m, and not 1m0s.
+func shownDuration(d time.Duration) string {
+	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String())
+}
+
 // duration reads a text such as 15s between the bounds.
 func duration(m *mistakes, at string, v any, least, most time.Duration) (Duration, bool) {
 	text, ok := v.(string)
@@ -320,7 +325,7 @@ func duration(m *mistakes, at string, v any, least, most time.Duration) (Duratio
 	case err != nil:
 		m.add(at, `is %s: give a duration such as "15s", "5m" or "720h"`, quote(text))
 	case d < least || d > most:
-		m.add(at, "is %s: give %s to %s", quote(text), least, most)
+		m.add(at, "is %s: give %s to %s", quote(text), shownDuration(least), shownDuration(most))
 	default:
 		return Duration(d), true
 	}

@@ -177,7 +177,7 @@ func TestNewSaysEachMistake(t *testing.T) {
 		{account42, with(`"delivery":{"timeuot":null}`), `delivery.timeuot: "timeuot" is not a field`},
 		{account42, with(`"delivery":{"timeout":15}`), `delivery.timeout: is a number: give a duration as a string`},
 		{account42, with(`"delivery":{"timeout":"15"}`), `delivery.timeout: is "15": give a duration`},
-		{account42, with(`"delivery":{"timeout":"-5s"}`), `delivery.timeout: is "-5s": give 100ms to 1m0s`},
+		{account42, with(`"delivery":{"timeout":"-5s"}`), `delivery.timeout: is "-5s": give 100ms to 1m`},
 		{account42, with(`"delivery":{"timeout":"1h"}`), `delivery.timeout: is "1h"`},
 		{account42, with(`"delivery":{"retries":10}`), `delivery.retries: is "10": give 0 to 9`},
 		{account42, with(`"delivery":{"retries":1.5}`), `delivery.retries: is "1.5"`},
