@@ -121,8 +121,18 @@ func readOther(member member, m *mistakes) {
 	}
 }
 
+// elsewhere are names that other senders of webhooks have for members.
+var elsewhere = map[string]string{
+	"url": "target_url", "endpoint": "target_url", "callback_url": "target_url", "hook_url": "target_url",
+	"event_types": "events", "topics": "events", "expiration_date": "expires_at", "active": "state", "enabled": "state",
+}
+
 func unknown(m *mistakes, path, name string, candidates []string) {
-	if hint := nearest(name, candidates); hint != "" {
+	hint := nearest(name, candidates)
+	if other := elsewhere[name]; slices.Contains(candidates, other) {
+		hint = other
+	}
+	if hint != "" {
 		m.add(join(path, name), "%s is not a field: did you mean %q?", quote(name), hint)
 		return
 	}

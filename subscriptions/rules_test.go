@@ -156,6 +156,8 @@ func TestNewSaysEachMistake(t *testing.T) {
 		{account42, with(`"state":"disabled"`), `state: is "disabled": give "active" or "shadow"`},
 		{account42, with(`"state":["shadow"]`), `state: is a list: give "active" or "shadow"`},
 		{account42, with(`"target_rul":"x"`), `target_rul: "target_rul" is not a field: did you mean "target_url"?`},
+		{account42, with(`"url":"x"`), `url: "url" is not a field: did you mean "target_url"?`},
+		{account42, with(`"expiration_date":null`), `expiration_date: "expiration_date" is not a field: did you mean "expires_at"?`},
 		{account42, with(`"":1`), `: "" is not a field`},
 		{account42, with(`"filter":1`), `filter: is a number: give an expression as a string, such as "data.status == \"won\""`},
 		{account42, with(`"filter":"data.a == 1 &&"`), `filter: line 1, column 14: expression ends too early`},
