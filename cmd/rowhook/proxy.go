@@ -51,7 +51,7 @@ func (p *program) proxyCommand() *cobra.Command {
 				return nil, err
 			}
 			if cfg.Proxy.Listen == "" {
-				return nil, errors.New(file + " has no proxy block, so there is nothing to listen at\n  hint: add proxy: {listen: :8080}")
+				return nil, errors.New(file + " has no proxy block, so there is nothing to listen at\n  hint: add app: {url: http://127.0.0.1:3000} and proxy: {listen: \":8080\", identity: {path: /api/me, account: account.id}}")
 			}
 			if apiListen != "" {
 				cfg.API.Listen = apiListen
