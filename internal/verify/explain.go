@@ -37,7 +37,7 @@ func (r *Report) explain(c *Capture, q *request, text string) {
 		return
 	}
 	if q.at.IsZero() || !r.elsewhere(q, text) {
-		r.add("body", Unknown, fmt.Sprintf("%d bytes; neither these nor what is usually done to them, with this id and any time within %s, is signed with this secret", len(q.body), searched),
+		r.add("body", Unknown, fmt.Sprintf("%d bytes; neither these nor what is usually done to them, with this id and any time within %.0f hours, is signed with this secret", len(q.body), searched.Hours()),
 			"see whether the secret is that of this subscription (rotate-secret gives a new one), and whether the body is the raw one: a single changed byte is enough")
 	}
 }
