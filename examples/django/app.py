@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import re
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, unquote, urlparse
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -56,6 +57,7 @@ settings.configure(
 )
 django.setup()
 
+from django.contrib.auth.hashers import check_password  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.db import models  # noqa: E402
 from django.urls import include, path  # noqa: E402
@@ -80,9 +82,15 @@ class User(Table):
     account_id = models.BigIntegerField(null=True)
     email = models.TextField()
     role = models.TextField()
-    token_sha256 = models.TextField()
+    password = models.TextField(null=True)
     is_authenticated = True
     Meta = table("users")
+
+
+class Token(Table):
+    sha256 = models.TextField(primary_key=True)
+    user = models.ForeignKey(User, models.CASCADE)
+    Meta = table("tokens")
 
 
 class Company(Table):
@@ -259,10 +267,10 @@ class TokenLogin(authentication.BaseAuthentication):
         m = re.fullmatch(r"Bearer (\S+)", request.headers.get("Authorization", ""))
         if not m:
             return None
-        user = User.objects.filter(token_sha256=hashlib.sha256(m[1].encode()).hexdigest()).first()
-        if not user:
+        token = Token.objects.filter(sha256=hashlib.sha256(m[1].encode()).hexdigest()).select_related("user").first()
+        if not token:
             raise exceptions.AuthenticationFailed("the token is not known")
-        return user, None
+        return token.user, None
 
     def authenticate_header(self, request):
         return "Bearer"
@@ -313,6 +321,16 @@ class Deals(OwnRows):
     http_method_names = ["get", "head", "options"]
 
 
+class Login(APIView):
+    def post(self, request):
+        user = User.objects.filter(email=str(request.data.get("email"))).first()
+        if not user or not check_password(str(request.data.get("password")), user.password or "!"):
+            raise exceptions.PermissionDenied("email or password are wrong")
+        token = secrets.token_hex(20)
+        Token.objects.create(sha256=hashlib.sha256(token.encode()).hexdigest(), user=user)
+        return Response({"token": token})
+
+
 class Me(Protected, APIView):
     def get(self, request):
         u = request.user
@@ -324,7 +342,7 @@ router.register("contacts", Contacts)
 router.register("companies", Companies)
 router.register("tags", Tags)
 router.register("deals", Deals)
-urlpatterns = [path("api/me", Me.as_view()), path("api/", include(router.urls))]
+urlpatterns = [path("api/login", Login.as_view()), path("api/me", Me.as_view()), path("api/", include(router.urls))]
 
 application = get_wsgi_application()
 

@@ -19,6 +19,8 @@ var notRun = map[string]string{
 	"docs/proxy.md: ./rowhook proxy --config config.yaml --api-listen 127.0.0.1:8478": "the script proxy of cmd/rowhook runs it",
 	"README.md: go test ./...":                                                        "it is this: CI runs it as a step of its own",
 	"docs/operations.md: docker build -t rowhook .":                                   "it needs a Docker daemon: TestDockerfile and TestCompose check what can be checked without one",
+
+	"examples/django/README.md: sudo apt-get install python3-djangorestframework python3-psycopg2 postgresql-client": "it installs what the other blocks need",
 }
 
 // long are the commands that run until Ctrl-C, by the beginning of their block's last line, with what they print when
@@ -27,7 +29,9 @@ var long = []struct{ command, ready string }{
 	{"go run ./cmd/rowhook demo", `signature ok`},
 	{"go run ./cmd/rowhook dev", `(?m)^Ready: Ctrl-C`},
 	{"./rowhook run", `msg=ready`},
+	{"go run ./cmd/rowhook run", `msg=ready`},
 	{"go run ./examples/receiver", `waiting for hooks`},
+	{"/usr/bin/python3 examples/django/app.py", `listening on`},
 }
 
 func readyWhen(b block) (pattern string, runs bool) {
@@ -43,9 +47,9 @@ func readyWhen(b block) (pattern string, runs bool) {
 func TestEveryCommandIsRun(t *testing.T) {
 	t.Parallel()
 	run := map[string]string{
-		"README.md": "TestREADME, TestDemoExcerpt", "docs/api.md": "TestAPI", "docs/config.md": "TestSchemaCommand",
+		"README.md": "TestREADME, TestDemoExcerpt, TestExampleBehindTheProxy", "docs/api.md": "TestAPI", "docs/config.md": "TestSchemaCommand",
 		"docs/operations.md": "TestOperations", "docs/receiving.md": "TestVerifyCommand", "docs/mapping.md": "TestMappingCommands, TestMappingCases",
-		"docs/migrating.md": "TestMigrating", "docs/zapier.md": "TestZapier",
+		"docs/migrating.md": "TestMigrating", "docs/zapier.md": "TestZapier", "examples/django/README.md": "TestExampleBehindTheProxy",
 	}
 	left := map[string]bool{}
 	for _, page := range pages(t) {

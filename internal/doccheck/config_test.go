@@ -252,6 +252,7 @@ func takes(n node) string {
 
 // fragments complete configs that show only a part. What they lack is of no interest there.
 var fragments = map[string]string{
+	"app":       "app: {url: \"http://127.0.0.1:3000\"}\n",
 	"database":  "database: {url: \"postgres://127.0.0.1/crm\"}\n",
 	"resources": "resources: {contact: {table: contacts, columns: all}}\n",
 }

@@ -19,7 +19,7 @@ func pages(t *testing.T) []string {
 	if err != nil || len(docs) == 0 {
 		t.Fatalf("no docs: %v", err)
 	}
-	all := []string{"README.md"}
+	all := []string{"README.md", "examples/django/README.md"}
 	for _, d := range docs {
 		all = append(all, "docs/"+filepath.Base(d))
 	}

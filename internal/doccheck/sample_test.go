@@ -84,7 +84,7 @@ func newSample(t *testing.T) *sample {
 func (s *sample) compare(change *strings.Replacer, env []string, args ...string) (out string, code int) {
 	s.t.Helper()
 	file := filepath.Join(s.t.TempDir(), "config.yaml")
-	write(s.t, file, change.Replace(strings.Replace(read(s.t, "examples/django/config.yaml"), "http://127.0.0.1:3000/api", s.url, 1)))
+	write(s.t, file, change.Replace(strings.Replace(read(s.t, "examples/django/config.yaml"), "http://127.0.0.1:3000", strings.TrimSuffix(s.url, "/api"), 1)))
 	cmd := exec.Command(build(s.t).rowhook, append([]string{"compare", "--config", file}, args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(s.env, env...), &stdout, &stderr
