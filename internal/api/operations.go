@@ -21,7 +21,11 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 		patch           = subscriptionInput(t, "SubscriptionPatch")
 		aLetter         = t.Named(client.DeadLetter{})
 		text            = &apidoc.Schema{Type: "string"}
+		formats         []any
 	)
+	for _, f := range subscriptions.Formats {
+		formats = append(formats, f)
+	}
 	ifMatch := []*apidoc.Parameter{{Name: "If-Match", Description: "An ETag: the change is made only if the subscription is still as it was then.",
 		Schema: text, Example: `"1"`}}
 	of := func(status int, said string, s *apidoc.Schema, headers ...string) []apidoc.Answer {
@@ -49,7 +53,7 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 			Text: "Of the newest row that is the caller's, else of none.",
 			Query: []*apidoc.Parameter{
 				{Name: "account", Description: "Of rows of this customer. The admin alone may give it.", Schema: text, Example: "42"},
-				{Name: "format", Description: "The form of the body.", Schema: text, Example: "standard"},
+				{Name: "format", Description: "The form of the body.", Schema: &apidoc.Schema{Type: "string", Enum: formats}, Example: "standard"},
 				{Name: "list", Description: "A list of up to three, newest first.", Schema: &apidoc.Schema{Type: "boolean"}, Example: true},
 				{Name: "synthetic", Description: "Of no row, the same each time.", Schema: &apidoc.Schema{Type: "boolean"}, Example: true},
 			},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/hooktest"
+	"github.com/rowhook/rowhook/subscriptions"
 )
 
 const eventTypeConfig = `
@@ -144,7 +146,7 @@ func TestEventType(t *testing.T) {
 	}))
 	t.Cleanup(application.Close)
 	r.exec(eventTypeSchema)
-	r.text += eventTypeConfig + "app: {url: " + application.URL + "}\n"
+	r.text += eventTypeConfig + "app: {url: " + application.URL + ", public_url: 'https://api.example.com'}\n"
 	r.start()
 
 	t.Run("synthetic", func(t *testing.T) {
@@ -208,6 +210,15 @@ func TestEventType(t *testing.T) {
 	})
 
 	r.subscribe("/all")
+	formats := map[string]string{}
+	for _, format := range subscriptions.Formats {
+		s, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"contact.create", "deal.create"},
+			TargetURL: r.recv.URL("/as/" + format), Request: client.Request{Format: format}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		formats[format] = s.ID
+	}
 	for _, sql := range []string{
 		`insert into contacts (id, account_id, first_name, last_name, score, tags, prefs, created_at) values
 			(1, 1, 'Ada', 'One', 12.30, '{a,NULL}', '{"x": [1]}', now()), (2, 1, null, 'Two', 'NaN', '{{a},{b}}', null, 'infinity'),
@@ -235,6 +246,7 @@ func TestEventType(t *testing.T) {
 		want := []string{"contact.create", "contact.update", "contact.delete", "deal.create", "deal.update", "deal.won", "deal.big", "note.create",
 			"note.update", "note.delete", "note.truncate"}
 		requests := r.recv.WaitFor(t, func(all []hooktest.Request) bool {
+			all = hooktest.ByPath(all)["/all"]
 			// Only those of one instance come in their order.
 			return strings.Count(types(all), "deal.update") >= 3 && !slices.ContainsFunc(want, func(event string) bool {
 				return !slices.ContainsFunc(all, func(q hooktest.Request) bool { return q.Type == event })
@@ -243,6 +255,9 @@ func TestEventType(t *testing.T) {
 		seen := map[string]bool{}
 		schemas := map[string]*jsonschema.Schema{}
 		for _, q := range requests {
+			if q.Path != "/all" { // in another format
+				continue
+			}
 			if schemas[q.Type] == nil {
 				schemas[q.Type], _ = r.schemaOf(adminToken, q.Type)
 			}
@@ -332,6 +347,33 @@ func TestEventType(t *testing.T) {
 		if a := r.get("/event-type/deal.won/sample?list=true", acmeToken); !strings.Contains(string(a.body), `"lines":[{"id":1,"price":"1.5"},{"id":2,"price":"2.5"}]`) ||
 			!strings.Contains(string(a.body), `"avatar":{"size":1}`) || strings.Contains(string(a.body), "hidden") {
 			t.Errorf("%s", a.body)
+		}
+	})
+
+	t.Run("formats", func(t *testing.T) {
+		// What is different in any two bodies.
+		own := regexp.MustCompile(`"(timestamp|time|position)":"[^"]*"|"id":"evt_\w+"`)
+		for format, id := range formats {
+			for event, instance := range map[string]string{"contact.create": "6", "deal.create": "4"} {
+				of := regexp.MustCompile(`"(id|subject)":"?` + instance + `"?[,}]`)
+				var sent string
+				r.recv.WaitFor(t, func(all []hooktest.Request) bool {
+					return slices.ContainsFunc(all, func(q hooktest.Request) bool {
+						sent = string(q.Body)
+						return q.Path == "/as/"+format && q.Type == event && of.Match(q.Body)
+					})
+				})
+				a := r.get("/event-type/"+event+"/sample?format="+format, adminToken)
+				// A sample is of no subscription.
+				got := strings.NewReplacer("sub_example", id, "https://example.com/hooks", r.recv.URL("/as/"+format)).Replace(string(a.body))
+				if got, want := own.ReplaceAllString(got, "$1"), own.ReplaceAllString(sent, "$1"); a.status != http.StatusOK || got != want {
+					t.Errorf("a sample of %s as %s is\n%d %s\nand what is sent\n%s", event, format, a.status, got, want)
+				}
+			}
+			one, list := r.get("/event-type/deal.update/sample?synthetic=true&format="+format, adminToken), r.get("/event-type/deal.update/sample?list=true&synthetic=true&format="+format, adminToken)
+			if !json.Valid(one.body) || string(list.body) != "["+string(one.body)+"]" {
+				t.Errorf("%s of no row: %s, and a list %s", format, one.body, list.body)
+			}
 		}
 	})
 
