@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"gopkg.in/yaml.v3"
 
+	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/pgtest"
 )
 
@@ -166,10 +167,10 @@ type compose struct {
 	}
 }
 
-func loadCompose(t *testing.T) compose {
+func loadCompose(t *testing.T, file string) compose {
 	t.Helper()
 	var c compose
-	d := yaml.NewDecoder(strings.NewReader(read(t, "docker-compose.yml")))
+	d := yaml.NewDecoder(strings.NewReader(read(t, file)))
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil {
 		t.Fatal(err)
@@ -179,7 +180,17 @@ func loadCompose(t *testing.T) compose {
 
 func TestComposeFile(t *testing.T) {
 	t.Parallel()
-	c := loadCompose(t)
+	c := loadCompose(t, "docker-compose.yml")
+	checkCompose(t, ".", c)
+	if c.Services["subscribe"].Environment["WEBHOOK_SECRET"] != c.Services["receiver"].Environment["WEBHOOK_SECRET"] ||
+		c.Services["subscribe"].Environment["ROWHOOK_TOKEN"] != c.Services["rowhook"].Environment["ROWHOOK_TOKEN"] {
+		t.Error("the services do not share their secret and their token")
+	}
+}
+
+// checkCompose looks at a compose file in a directory.
+func checkCompose(t *testing.T, dir string, c compose) {
+	t.Helper()
 	dockerfile := read(t, "Dockerfile")
 	for name, s := range c.Services {
 		mounted := map[string]bool{}
@@ -187,7 +198,7 @@ func TestComposeFile(t *testing.T) {
 			from, rest, _ := strings.Cut(v, ":")
 			to, _, _ := strings.Cut(rest, ":")
 			mounted[to] = true
-			if _, err := os.Stat(filepath.Join(root, from)); err != nil {
+			if _, err := os.Stat(filepath.Join(root, dir, from)); err != nil {
 				t.Errorf("%s mounts %s, which is not there", name, from)
 			}
 		}
@@ -196,8 +207,13 @@ func TestComposeFile(t *testing.T) {
 				t.Errorf("%s calls %s, which is not mounted", name, arg)
 			}
 		}
-		if (s.Image == "") == (s.Build.Target == "") {
+		if (s.Image == "") == (s.Build.Context == "") {
 			t.Errorf("%s needs an image or a build", name)
+		}
+		if s.Build.Context != "" {
+			if _, err := os.Stat(filepath.Join(root, dir, s.Build.Context, "Dockerfile")); err != nil {
+				t.Errorf("%s is built without a Dockerfile: %v", name, err)
+			}
 		}
 		if s.Build.Target != "" && !strings.Contains(dockerfile, " AS "+s.Build.Target+"\n") {
 			t.Errorf("%s: the Dockerfile has no stage %s", name, s.Build.Target)
@@ -216,9 +232,37 @@ func TestComposeFile(t *testing.T) {
 	if !slices.Contains(c.Services["postgres"].Command, "wal_level=logical") || c.Services["postgres"].Image != "postgres:16" {
 		t.Error("the server is not Postgres 16 with wal_level=logical")
 	}
-	if c.Services["subscribe"].Environment["WEBHOOK_SECRET"] != c.Services["receiver"].Environment["WEBHOOK_SECRET"] ||
-		c.Services["subscribe"].Environment["ROWHOOK_TOKEN"] != c.Services["rowhook"].Environment["ROWHOOK_TOKEN"] {
-		t.Error("the services do not share their secret and their token")
+}
+
+// TestExampleCompose looks at the compose file of the example application, and keeps its config what that of the example is, at
+// the addresses that the services have: go test ./internal/doccheck -run TestExampleCompose -update.
+func TestExampleCompose(t *testing.T) {
+	t.Parallel()
+	const dir = "examples/django"
+	c := loadCompose(t, dir+"/docker-compose.yml")
+	checkCompose(t, dir, c)
+	head, rest, _ := strings.Cut(read(t, dir+"/config.yaml"), "\ndatabase:")
+	want := "# config.yaml, at the addresses that the services of docker-compose.yml have.\ndatabase:" + strings.NewReplacer("http://127.0.0.1:3000", "http://app:3000",
+		"listen: 127.0.0.1:8477", "listen: :8477", "listen: 127.0.0.1:8000", "listen: :8000", "only for a receiver on this machine", "only for a receiver in a private network",
+		"[127.0.0.0/8]", "[10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]").Replace(rest)
+	const file = dir + "/compose.config.yaml"
+	if *update {
+		write(t, filepath.Join(root, file), want)
+	}
+	if got := read(t, file); !strings.HasPrefix(head, "#") || got != want {
+		t.Errorf("%s is not what config.yaml says: go test ./internal/doccheck -run TestExampleCompose -update", file)
+	}
+	env := c.Services["rowhook"].Environment
+	if _, err := config.LoadBytes(file, []byte(want), func(name string) (string, bool) { v, ok := env[name]; return v, ok }, os.ReadFile); err != nil {
+		t.Errorf("the config does not load with the environment of the service: %v", err)
+	}
+	if secret := c.Services["receiver"].Environment["WEBHOOK_SECRET"]; secret == "" || strings.Count(read(t, examplePage), secret) != 2 {
+		t.Errorf("the receiver's secret is not that of %s", examplePage)
+	}
+	for _, want := range []string{"COPY app.py /app.py\n", `"/usr/bin/python3", "/app.py", "--listen", "0.0.0.0:3000"`, "USER 65532:65532"} {
+		if !strings.Contains(read(t, dir+"/Dockerfile"), want) {
+			t.Errorf("the Dockerfile of the application lacks %s", want)
+		}
 	}
 }
 
@@ -226,7 +270,7 @@ func TestComposeFile(t *testing.T) {
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	needs(t, "bash", "psql", "curl")
-	c := loadCompose(t)
+	c := loadCompose(t, "docker-compose.yml")
 	server := pgtest.Cluster(t, nil)
 	if err := sql(t, server.URL("postgres"), "create database crm"); err != nil {
 		t.Fatal(err)
@@ -252,9 +296,9 @@ func TestCompose(t *testing.T) {
 	}
 
 	api, hooks := freeAddress(t), freeAddress(t)
-	config := strings.NewReplacer("listen: :8477", "listen: "+api, "10.0.0.0/8", "127.0.0.0/8").Replace(read(t, "examples/compose/config.yaml"))
+	cfg := strings.NewReplacer("listen: :8477", "listen: "+api, "10.0.0.0/8", "127.0.0.0/8").Replace(read(t, "examples/compose/config.yaml"))
 	file := filepath.Join(t.TempDir(), "config.yaml")
-	write(t, file, config)
+	write(t, file, cfg)
 	url := strings.Replace(c.Services["rowhook"].Environment["DATABASE_URL"], "@postgres:5432/", "@127.0.0.1:"+itoa(server.Port())+"/", 1)
 	run := exec.Command(build(t).rowhook, "run", "--config", file)
 	run.Env = env("rowhook", "DATABASE_URL="+url)
