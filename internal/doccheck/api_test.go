@@ -3,6 +3,7 @@ package doccheck
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,21 +63,28 @@ func TestAPIRoutes(t *testing.T) {
 	}
 }
 
-// TestAPIFields: docs/api.md has each field of a subscription, and no other.
+// TestAPIFields: docs/api.md has each field of a subscription and of its request block, and no other.
 func TestAPIFields(t *testing.T) {
 	t.Parallel()
 	writable, fixed := subscriptions.Members()
 	want := append(slices.DeleteFunc(writable, func(name string) bool { return name == "event" }), fixed...)
-	var got []string
-	for _, row := range rows(t, "docs/api.md", "Fields of a subscription") {
-		for _, code := range inCode.FindAllStringSubmatch(row[0], -1) {
-			got = append(got, code[1])
-		}
+	var request []string
+	for f := range reflect.TypeFor[client.Request]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		request = append(request, name)
 	}
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Errorf("docs/api.md has the fields\n%v\nand there are\n%v", got, want)
+	for under, want := range map[string][]string{"Fields of a subscription": want, "Request": request} {
+		var got []string
+		for _, row := range rows(t, "docs/api.md", under) {
+			for _, code := range inCode.FindAllStringSubmatch(row[0], -1) {
+				got = append(got, code[1])
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("docs/api.md has under %q\n%v\nand there are\n%v", under, got, want)
+		}
 	}
 }
 
