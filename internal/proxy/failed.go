@@ -52,11 +52,12 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		what = "did not answer in HTTP/1.1"
 	}
 	if p.away.CompareAndSwap(false, true) {
-		p.log.Warn("the application does not answer", "app", p.config.App.Host, "reason", unquoted(err))
+		p.log.Warn("the application "+what, "app", p.config.App.Host, "reason", unquoted(err), "hint", next)
 	} else {
-		p.log.Debug("the application does not answer", "app", p.config.App.Host, "reason", unquoted(err))
+		p.log.Debug("the application "+what, "app", p.config.App.Host, "reason", unquoted(err))
 	}
-	Problem(w, status, "the application at "+p.config.App.Host+" "+what+": "+next)
+	// Where it is, and what to do, is nobody's business but the operator's.
+	Problem(w, status, "the application "+what)
 }
 
 // unquoted is an error's text without what the other side has sent: it may be a cookie that has lost its colon.
