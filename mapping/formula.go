@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -125,6 +126,12 @@ type Object struct {
 	members map[string]any
 	size    int
 }
+
+// String is the formula's text.
+func (f *Formula) String() string { return f.text }
+
+// Names are those of its members, in order.
+func (o Object) Names() []string { return slices.Sorted(maps.Keys(o.members)) }
 
 // ReadObject reads an object whose text is JSON. It is false where it is no object.
 func ReadObject(text []byte) (Object, bool) {

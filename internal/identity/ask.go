@@ -41,6 +41,7 @@ type asker struct {
 	timeout        time.Duration
 	slots          chan struct{}
 	cache          *cache
+	teller         teller
 }
 
 func newAsker(c Config, o Options) (*asker, error) {
@@ -53,7 +54,8 @@ func newAsker(c Config, o Options) (*asker, error) {
 		return nil, errors.New("proxy.identity.path cannot be asked for: app.url is no URL")
 	}
 	a := &asker{
-		url: at, account: account, allow: allow, agent: o.UserAgent, forward: o.Forward, timeout: askTimeout,
+		teller: teller{log: o.Log},
+		url:    at, account: account, allow: allow, agent: o.UserAgent, forward: o.Forward, timeout: askTimeout,
 		slots: make(chan struct{}, askAtOnce), cache: newCache(c.Cache),
 		// A jar and the environment's proxies are left out: the credentials go to the application and nowhere else.
 		transport: &http.Transport{
@@ -155,7 +157,9 @@ func (a *asker) ask(ctx context.Context, q *http.Request) (Identity, error) {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden || code == http.StatusTooManyRequests:
 		return Identity{}, passedOn(resp)
 	case code >= 300 && code < 400:
-		// To its login page: the caller is nobody.
+		// To its login page: the caller is nobody. Or the path is that of a page.
+		a.teller.tell("asked who calls, the application redirects: the caller is refused", "status", code,
+			"hint", "if that is everybody, proxy.identity.path has to be a route of the API, which answers 401 to who is not logged in")
 		return Identity{}, unauthorized("the application does not know this login", "")
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, 16<<10) // so that the connection can be used again
@@ -181,6 +185,7 @@ func (a *asker) read(ctx context.Context, resp *http.Response) (Identity, error)
 			"proxy.identity.path has to be a route of the API that says who is logged in, and 401 to who is not")
 	}
 	id, err := look(a.account, a.allow, o)
+	a.teller.none(err, a.account, o)
 	var e *Error
 	if errors.As(err, &e) && e.Err != nil {
 		e.Err = fmt.Errorf("ask %s who calls: %w", a.url, e.Err)

@@ -30,6 +30,7 @@ type tokens struct {
 	account, allow *mapping.Formula
 	parser         *jwt.Parser
 	keys           keySource
+	teller         teller
 }
 
 // keySource has the keys that a token may be signed with.
@@ -51,7 +52,7 @@ func newTokens(c *JWT, o Options) (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tokens{header: "Authorization", account: account, allow: allow}
+	t := &tokens{header: "Authorization", account: account, allow: allow, teller: teller{log: o.Log}}
 	if c.Header != "" {
 		t.header = http.CanonicalHeaderKey(c.Header)
 	}
@@ -116,7 +117,9 @@ func (t *tokens) Who(r *http.Request) (Identity, error) {
 	if !ok {
 		return Identity{}, unauthorized("the token is not good", "invalid_token")
 	}
-	return look(t.account, t.allow, o)
+	id, err := look(t.account, t.allow, o)
+	t.teller.none(err, t.account, o)
+	return id, err
 }
 
 // token is the text of the only token that the caller shows.
