@@ -39,8 +39,13 @@ func (p *program) disableCommand(r *remote) *cobra.Command {
 
 func (p *program) rotateSecretCommand(r *remote) *cobra.Command {
 	var keep time.Duration
+	var chosen string
 	cmd := p.actionCommand(r, "rotate-secret ID", "Give a subscription a new secret, shown this once", func(cmd *cobra.Command, c *client.Client, id string) error {
-		rotation := client.Rotation{}
+		secret, err := secretFlag("--secret", chosen)
+		if err != nil {
+			return err
+		}
+		rotation := client.Rotation{Secret: secret}
 		if cmd.Flags().Changed("keep-old") {
 			rotation.KeepOld = keep.String()
 		}
@@ -50,6 +55,7 @@ func (p *program) rotateSecretCommand(r *remote) *cobra.Command {
 			fmt.Fprintf(p.stderr, "the old one signs beside it for %s\n", strings.NewReplacer("m0s", "m", "h0m0s", "h").Replace(keep.String()))
 		})
 	})
+	cmd.Flags().StringVar(&chosen, "secret", "", "the new secret (whsec_…), or @file with it; made if it is not given")
 	cmd.Flags().DurationVar(&keep, "keep-old", 24*time.Hour, "how long the old secret goes on signing: 0s to 720h")
 	return cmd
 }

@@ -27,8 +27,11 @@ func (a *App) loadLabels(ctx context.Context, tables map[cdc.TableName]*cdc.Tabl
 	reading, cancel := context.WithTimeout(ctx, labelsTimeout)
 	defer cancel()
 	labels, err := cdc.EnumLabels(reading, a.cfg.Database.URL, tables)
-	if err != nil && ctx.Err() == nil {
-		a.log.Warn("the labels of enums cannot be read: schemas of events go without them until the next reload", "error", err)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.log.Warn("the labels of enums cannot be read: schemas of events have those of before, or none, until the next reload", "error", err)
+		}
+		return
 	}
 	a.labels.Store(&labels)
 }

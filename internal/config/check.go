@@ -77,6 +77,9 @@ func checkProxy(d *decoder, _ value, c *Config) {
 		}
 		return
 	}
+	if c.Proxy.Listen == c.API.Listen && !strings.HasSuffix(c.API.Listen, ":0") {
+		d.add(d.notes["proxy.listen"].at, "choose another port for one of them", "proxy.listen is api.listen: %s", c.API.Listen)
+	}
 	u, err := url.Parse(c.App.URL)
 	if err != nil {
 		return
