@@ -236,8 +236,13 @@ func touchIsCut(t *testing.T, cut func(*rig, *exec.Cmd) (again func())) {
 		}
 		positions[q.Position] = q.ID
 	}
+	// What waited in memory when the connection was lost is stored too, and has not come yet.
+	taken := map[string]bool{}
+	for _, q := range hooktest.Delivered(all[:first]) {
+		taken[q.ID] = true
+	}
 	for _, q := range all[first:] {
-		if at := stored[q.ID]; at != "" {
+		if stored[q.ID] != "" && taken[q.ID] {
 			t.Errorf("%s was stored, and came again", q)
 		}
 	}
