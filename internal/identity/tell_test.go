@@ -18,7 +18,9 @@ func TestMistakesOfTheConfigAreTold(t *testing.T) {
 		want   []string
 	}{
 		"no account": {says(`{"acount": {"id": "hunter2"}, "role": "owner"}`), 403, []string{"a caller has no account", "account=account.id", `members="acount role"`}},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login?next=hunter2", http.StatusFound) }, 401,
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/login?next=hunter2", http.StatusFound)
+		}, 401,
 			[]string{"the application redirects", "status=302", "proxy.identity.path"}},
 	} {
 		t.Run(name, func(t *testing.T) {
