@@ -2,7 +2,6 @@ package sender
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -100,30 +99,15 @@ type reply struct {
 
 // ask makes the request, and reads the answer within the same time: at most answerRead of it.
 func (d *Dispatcher) ask(ctx context.Context, s *subscriptions.Subscription, q question) (out Outcome, r reply) {
-	d.mu.Lock()
-	c, timeout, around := d.accounts, d.cfg.Timeout, d.cfg.envelope()
-	if s.Admin {
-		c = d.admin
-	}
-	d.mu.Unlock()
-	if s.Delivery.Timeout != nil {
-		timeout = time.Duration(*s.Delivery.Timeout)
-	}
-	out.Started = time.Now()
-	t, err := newTarget(s, c, around)
-	if err != nil {
+	t, a, err := d.notice(s, q.kind, q.number)
+	ev := a.event
+	if out.Started = ev.Time; err != nil {
 		return out.failed(ReasonConfiguration, err), r
 	}
-	data, err := json.Marshal(map[string]string{"subscription": s.ID})
-	if err != nil {
-		return out.failed(ReasonConfiguration, err), r
-	}
-	ev := &mapping.Event{ID: "evt_" + strings.ToLower(rand.Text()), Type: q.kind, Resource: mapping.NoticeResource, Time: out.Started, Data: data}
 	var body []byte
 	if q.method == http.MethodPost {
 		body = AppendStandard(nil, ev)
 	}
-	a := attempt{event: ev, number: q.number}
 	fields, signed := a.appendFields(q.fields, t.signer, out.Started, body)
 	if !signed {
 		return out.failed(ReasonConfiguration, errNoSecret), r
@@ -136,7 +120,7 @@ func (d *Dispatcher) ask(ctx context.Context, s *subscriptions.Subscription, q q
 		}
 		fields = append(fields, x.scheme.headers(keys, &signable{id: ev.ID, timestamp: strconv.FormatInt(out.Started.Unix(), 10), content: body})...)
 	}
-	request, cancel := context.WithDeadline(ctx, out.Started.Add(timeout))
+	request, cancel := context.WithDeadline(ctx, out.Started.Add(a.timeout))
 	defer cancel()
 	if t.shape != nil && t.shape.tokens != nil {
 		token, err := t.shape.tokens.get(request)

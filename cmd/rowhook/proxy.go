@@ -1,12 +1,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"os"
-	"os/signal"
-	"sync"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -33,55 +28,15 @@ func (p *program) proxyCommand() *cobra.Command {
 	cmd.Flags().StringVar(&apiListen, "api-listen", "", "where /readyz, /metrics and the API listen, instead of api.listen")
 	logs.add(cmd, "info")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		log, err := logs.logger(p.stderr)
-		if err != nil {
-			return err
-		}
-		if file == "" {
-			return errNoConfig(cmd)
-		}
-		ctx, release := untilSignal(cmd.Context(), p.stderr, os.Interrupt, syscall.SIGTERM)
-		defer release()
-		hangup := make(chan os.Signal, 1)
-		signal.Notify(hangup, syscall.SIGHUP)
-		defer signal.Stop(hangup)
-		load := func() (*config.Config, error) {
-			cfg, err := config.Load(file)
-			if err != nil {
-				return nil, err
-			}
+		return p.serve(cmd, &logs, file, func(cfg *config.Config) error {
 			if cfg.Proxy.Listen == "" {
-				return nil, errors.New(file + " has no proxy block, so there is nothing to listen at\n  hint: add app: {url: http://127.0.0.1:3000} and proxy: {listen: \":8080\", identity: {path: /api/me, account: account.id}}")
+				return errors.New(file + " has no proxy block, so there is nothing to listen at\n  hint: add app: {url: http://127.0.0.1:3000} and proxy: {listen: \":8080\", identity: {path: /api/me, account: account.id}}")
 			}
 			if apiListen != "" {
 				cfg.API.Listen = apiListen
 			}
-			return cfg, nil
-		}
-		cfg, err := load()
-		if err != nil {
-			return err
-		}
-		var mem memory
-		mem.configured(cfg)
-		a, err := app.New(cfg, app.Options{
-			Log: log, Version: versionText(), ProxyAlone: true,
-			OnReady: func(role string) { log.Info("ready", "role", role) },
-		})
-		if err != nil {
-			return err
-		}
-		addr, err := a.Listen()
-		if err != nil {
-			return err
-		}
-		log.Info("starting", "version", versionText(), "config", file, "proxy", a.ProxyAddr().String(), "api", baseURL(addr, cfg.API.BasePath))
-		running, ended := context.WithCancel(ctx)
-		var wg sync.WaitGroup
-		wg.Go(func() { reloadOn(running, hangup, a, load, &mem) })
-		defer wg.Wait()
-		defer ended()
-		return a.Run(ctx)
+			return nil
+		}, app.Options{ProxyAlone: true})
 	}
 	return cmd
 }

@@ -36,53 +36,63 @@ func (p *program) runCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&withProxy, "proxy", true, "serve the config's proxy too, if it has one; =false beside rowhook proxy")
 	logs.add(cmd, "info")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		log, err := logs.logger(p.stderr)
-		if err != nil {
-			return err
-		}
-		if file == "" {
-			return errNoConfig(cmd)
-		}
-		ctx, release := untilSignal(cmd.Context(), p.stderr, os.Interrupt, syscall.SIGTERM)
-		defer release()
-		hangup := make(chan os.Signal, 1)
-		signal.Notify(hangup, syscall.SIGHUP)
-		defer signal.Stop(hangup)
-		load := func() (*config.Config, error) {
-			cfg, err := config.Load(file)
-			if err == nil && !withProxy {
+		return p.serve(cmd, &logs, file, func(cfg *config.Config) error {
+			if !withProxy {
 				cfg.Proxy = config.Proxy{}
 			}
-			return cfg, err
-		}
-		cfg, err := load()
-		if err != nil {
-			return err
-		}
-		var mem memory
-		mem.configured(cfg)
-		var base string
-		a, err := app.New(cfg, app.Options{
-			Log: log, Version: versionText(), OnSubscriptions: mem.subscribed,
-			OnReady: func(role string) { log.Info("ready", "api", base, "role", role) },
-		})
-		if err != nil {
-			return err
-		}
-		addr, err := a.Listen()
-		if err != nil {
-			return err
-		}
-		base = baseURL(addr, cfg.API.BasePath)
-		log.Info("starting", "version", versionText(), "config", file, "api", base)
-		running, ended := context.WithCancel(ctx)
-		var wg sync.WaitGroup
-		wg.Go(func() { reloadOn(running, hangup, a, load, &mem) })
-		defer wg.Wait()
-		defer ended()
-		return a.Run(ctx)
+			return nil
+		}, app.Options{})
 	}
 	return cmd
+}
+
+// serve runs what the config says until a signal ends it, and reads the config again at SIGHUP. fit makes the config that of the
+// command, or refuses it.
+func (p *program) serve(cmd *cobra.Command, logs *logFlags, file string, fit func(*config.Config) error, o app.Options) error {
+	log, err := logs.logger(p.stderr)
+	if err != nil {
+		return err
+	}
+	if file == "" {
+		return errNoConfig(cmd)
+	}
+	ctx, release := untilSignal(cmd.Context(), p.stderr, os.Interrupt, syscall.SIGTERM)
+	defer release()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	load := func() (*config.Config, error) {
+		cfg, err := config.Load(file)
+		if err == nil {
+			err = fit(cfg)
+		}
+		return cfg, err
+	}
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
+	var mem memory
+	mem.configured(cfg)
+	var base string
+	o.Log, o.Version, o.OnSubscriptions = log, versionText(), mem.subscribed
+	o.OnReady = func(role string) { log.Info("ready", "api", base, "role", role) }
+	a, err := app.New(cfg, o)
+	if err != nil {
+		return err
+	}
+	addr, err := a.Listen()
+	if err != nil {
+		return err
+	}
+	base = baseURL(addr, cfg.API.BasePath)
+	log.Info("starting", "version", versionText(), "config", file, "api", base)
+	running, ended := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { reloadOn(running, hangup, a, load, &mem) })
+	defer wg.Wait()
+	defer ended()
+	return a.Run(ctx)
 }
 
 // reloadOn reads the config again for every signal; those that come meanwhile are one.

@@ -110,11 +110,11 @@ type numbered struct {
 func (i *importing) run(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	todo := make(chan numbered)
+	lines := make(chan numbered)
 	var work sync.WaitGroup
 	for range i.parallel {
 		work.Go(func() {
-			for l := range todo {
+			for l := range lines {
 				if err := i.one(ctx, l); err != nil {
 					i.stop(err)
 					cancel()
@@ -122,10 +122,10 @@ func (i *importing) run(ctx context.Context, in io.Reader) error {
 			}
 		})
 	}
-	if err := i.read(ctx, in, todo); err != nil {
+	if err := i.read(ctx, in, lines); err != nil {
 		i.stop(err)
 	}
-	close(todo)
+	close(lines)
 	work.Wait()
 	for _, n := range slices.Sorted(maps.Keys(i.told)) {
 		i.say(n)
@@ -147,7 +147,7 @@ func (i *importing) run(ctx context.Context, in io.Reader) error {
 }
 
 // read hands on the lines that can be sent.
-func (i *importing) read(ctx context.Context, in io.Reader, todo chan<- numbered) error {
+func (i *importing) read(ctx context.Context, in io.Reader, lines chan<- numbered) error {
 	first := map[string]int{}
 	s := bufio.NewScanner(in)
 	s.Buffer(make([]byte, 64<<10), importLine)
@@ -176,7 +176,7 @@ func (i *importing) read(ctx context.Context, in io.Reader, todo chan<- numbered
 			first[given.ID] = n
 		}
 		select {
-		case todo <- numbered{n, bytes.Clone(text)}:
+		case lines <- numbered{n, bytes.Clone(text)}:
 		case <-ctx.Done():
 			return nil // whoever ended it has said why
 		}
