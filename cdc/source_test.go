@@ -76,7 +76,7 @@ func (r *recorder) release() {
 // wait returns what has come when there are n changes, or fails.
 func (r *recorder) wait(t *testing.T, n int) []string {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(60 * time.Second)
 	for {
 		r.mu.Lock()
 		got := append([]string(nil), r.changes...)
@@ -203,7 +203,7 @@ func (f *fixture) run(h Handler) (*Source, func()) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline, tick := time.After(20*time.Second), time.NewTicker(10*time.Millisecond)
+	deadline, tick := time.After(60*time.Second), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {

@@ -60,7 +60,7 @@ func TestInspectDoesNotWaitForLocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if _, err := s.Inspect(ctx); err != nil {
 		t.Error(err)

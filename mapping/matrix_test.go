@@ -132,7 +132,7 @@ func streamed(t *testing.T, url string, table cdc.TableName, do func()) *cdc.Cha
 			t.Error(err)
 		}
 	}()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(60 * time.Second)
 	// The temporary slot tells what commits after it was made.
 	select {
 	case <-first.began:

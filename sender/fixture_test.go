@@ -82,7 +82,7 @@ func (r *running) submit(t testing.TB, ev *mapping.Event, to ...*subscriptions.S
 // settled waits for receipts.
 func settled(t testing.TB, receipts ...*cdc.Receipt) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(60 * time.Second)
 	for i, r := range receipts {
 		select {
 		case <-r.Settled():

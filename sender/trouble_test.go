@@ -44,7 +44,7 @@ func TestADeadTargetIsToldOnce(t *testing.T) {
 	var got sender.Dead
 	select {
 	case got = <-dead:
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("it is not told of")
 	}
 	if got.Since.Before(begun) || time.Since(got.Since) < cfg.DisableAfter || got.Last.Status != 404 {

@@ -257,7 +257,7 @@ func TestNewIsBoundedByHostileBodies(t *testing.T) {
 	if n := len(mistakesOf(t, err)); n != 51 {
 		t.Errorf("%d mistakes, want 51", n)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
 }

@@ -164,7 +164,7 @@ func (k *keeper) Handle(_ context.Context, b *cdc.Batch) (*cdc.Receipt, error) {
 
 func (k *keeper) wait(t *testing.T, ok func([]string) bool) []string {
 	t.Helper()
-	deadline, tick := time.After(20*time.Second), time.NewTicker(10*time.Millisecond)
+	deadline, tick := time.After(60*time.Second), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for {
 		k.mu.Lock()

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds every wait of a script.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // What a script keeps, by key.
 type (

@@ -532,7 +532,7 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 // waitFor polls until ok, or fails with what there is.
 func waitFor(t *testing.T, ok func() bool, what func() string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

@@ -13,7 +13,7 @@ import (
 	"github.com/rowhook/rowhook/internal/hooktest"
 )
 
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 func TestARowChangesAndASignedHookArrives(t *testing.T) {
 	t.Parallel()

@@ -173,7 +173,7 @@ func (r *rig) start() (stop func()) {
 	case <-ready:
 	case err := <-done:
 		r.t.Fatalf("rowhook ended: %v", err)
-	case <-time.After(30 * time.Second):
+	case <-time.After(60 * time.Second):
 		r.t.Fatal("rowhook is not ready")
 	}
 	return stop
@@ -264,7 +264,7 @@ func (r *rig) subscribe(path string, events ...string) *client.Subscription {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline, tick := time.After(30*time.Second), time.NewTicker(10*time.Millisecond)
+	deadline, tick := time.After(60*time.Second), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {

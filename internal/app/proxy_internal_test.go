@@ -72,7 +72,7 @@ func TestProxyEndsLast(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("rowhook does not stop")
 	}
 	if !strings.Contains(lines.String(), "were cut") {

@@ -20,7 +20,7 @@ func (r *rig) refused() string {
 	select {
 	case err := <-done:
 		return err.Error()
-	case <-time.After(30 * time.Second):
+	case <-time.After(60 * time.Second):
 		r.t.Fatal("rowhook goes on")
 	}
 	return ""

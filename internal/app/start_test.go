@@ -152,7 +152,7 @@ func TestStartWaits(t *testing.T) {
 				case err := <-done:
 					t.Fatalf("rowhook ended: %v", err)
 				case <-ready:
-				case <-time.After(30 * time.Second):
+				case <-time.After(60 * time.Second):
 					t.Fatal("rowhook is not ready")
 				}
 				r.reconnect()
@@ -210,7 +210,7 @@ func TestStartRefuses(t *testing.T) {
 				if err != nil && strings.Contains(err.Error()+r.log.String(), "hunter2") {
 					t.Errorf("the password is shown: %v", err)
 				}
-			case <-time.After(30 * time.Second):
+			case <-time.After(60 * time.Second):
 				t.Fatal("it waits for what does not pass by itself")
 			}
 		})

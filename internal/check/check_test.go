@@ -292,7 +292,7 @@ func (s *site) run(f func()) {
 		}
 	case err := <-done:
 		s.t.Fatalf("rowhook does not run as the least-privileged role: %v", err)
-	case <-time.After(30 * time.Second):
+	case <-time.After(60 * time.Second):
 		s.t.Fatal("rowhook is not ready")
 	}
 }
@@ -588,7 +588,7 @@ func TestStoreApart(t *testing.T) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline, tick := time.After(20*time.Second), time.NewTicker(20*time.Millisecond)
+	deadline, tick := time.After(60*time.Second), time.NewTicker(20*time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
