@@ -165,7 +165,7 @@ func retentionScenario(s sizes) scenario {
 
 // retain writes delivered events of today into the store, in the partitions that new ones go to.
 func (d *database) retain(ctx context.Context, events int64) error {
-	for _, table := range []string{"event", "attempt", "outcome"} {
+	for _, table := range []string{"event", "attempt", "outcome", "resent"} {
 		_, err := d.conn.Exec(ctx, fmt.Sprintf(`do $$ begin execute format(
 			'create table if not exists rowhook.%[1]s_%%s partition of rowhook.%[1]s for values from (%%L) to (%%L)',
 			to_char(now() at time zone 'UTC', 'YYYYMMDD'), date_trunc('day', now(), 'UTC'), date_trunc('day', now(), 'UTC') + interval '1 day'); end $$`, table))

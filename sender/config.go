@@ -58,7 +58,9 @@ type Report struct {
 	Event        *mapping.Event
 	Subscription *subscriptions.Subscription
 	Attempt      int
-	Outcome      Outcome
+	// Replay says that it was sent again.
+	Replay  bool
+	Outcome Outcome
 	// Dropped is why there is no other attempt though the schedule is not over, 0 where that is not so.
 	Dropped DropReason
 	// Next is when the next attempt is due, zero when there is none.
@@ -74,6 +76,10 @@ type Job struct {
 	// Deferred lets the deliveries go through the store, in the place of the event's position among those of its instance
 	// that are not finished. It may be behind that of events that were submitted before.
 	Deferred bool
+	// Replay sends the event again, see Resend.
+	Replay bool
+	// Attempts is how many were made before a Replay: its own are numbered from there on, and have the whole schedule.
+	Attempts int
 }
 
 // Counts are numbers for metrics and status.

@@ -27,6 +27,9 @@ type keeper interface {
 	has(subscription int64, ev *mapping.Event) bool
 	hasEvent(p cdc.Position) bool
 	outcome(p pair) (finished, bool)
+	// waits says whether the delivery has a due row, resent how it ended each time that it was sent again.
+	waits(p pair) bool
+	resent(p pair) []finished
 }
 
 // keepers opens stores of one set of data, one for each process.
@@ -138,6 +141,30 @@ func (k *postgresKeeper) outcome(p pair) (finished, bool) {
 	return finished{sender.Status(status), int(attempts)}, err == nil
 }
 
+func (k *postgresKeeper) waits(p pair) (waits bool) {
+	b := p.position.Bytes()
+	if err := k.keepers.conn.QueryRow(context.Background(), `SELECT EXISTS (SELECT FROM rowhook.due WHERE subscription = $1 AND position = $2)`,
+		p.subscription, b[:]).Scan(&waits); err != nil {
+		k.keepers.t.Error(err)
+	}
+	return waits
+}
+
+func (k *postgresKeeper) resent(p pair) []finished {
+	b := p.position.Bytes()
+	rows, err := k.keepers.conn.Query(context.Background(), `SELECT status, attempts FROM rowhook.resent WHERE subscription = $1 AND position = $2
+		ORDER BY finished_at`, p.subscription, b[:])
+	if err != nil {
+		k.keepers.t.Error(err)
+		return nil
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f finished, err error) { return f, row.Scan(&f.status, &f.attempts) })
+	if err != nil {
+		k.keepers.t.Error(err)
+	}
+	return all
+}
+
 // TestStoresKeepTheirPromises holds the store and the double of it that other tests use to what Store says.
 func TestStoresKeepTheirPromises(t *testing.T) {
 	t.Parallel()
@@ -174,6 +201,11 @@ func (b *bench) deferred(ev *mapping.Event, key int64, at time.Time) sender.Reco
 func (b *bench) finished(ev *mapping.Event, key int64, stored bool) sender.Record {
 	return sender.Record{Op: sender.Finish, Event: ev, Subscription: b.sub, Key: key, Stored: stored, Status: sender.StatusDelivered, Attempts: 1,
 		Outcome: &sender.Outcome{Verdict: sender.Delivered, Status: 200, Duration: time.Millisecond}}
+}
+
+// again is a due row of what is sent again, after so many attempts.
+func (b *bench) again(ev *mapping.Event, key int64, attempts int) sender.Record {
+	return sender.Record{Op: sender.Defer, Event: ev, Subscription: b.sub, Key: key, DueAt: b.now, Replay: true, Attempts: attempts, Before: attempts}
 }
 
 func (b *bench) rescheduled(ev *mapping.Event, key int64, at time.Time, attempts int) sender.Record {
@@ -340,6 +372,68 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			}
 			if !b.hasEvent(ev.Position) || b.hasEvent(newEvent(3, "").Position) || !b.has(b.sub, ev) || b.has(b.sub+1, ev) {
 				b.Error("what is recorded is not told")
+			}
+		},
+		"SentAgainInItsPlace": func(b *bench) {
+			one, two, three := newEvent(1, "a"), newEvent(2, "a"), newEvent(3, "a")
+			for _, ev := range []*mapping.Event{one, two, three} {
+				b.write(b.deferred(ev, 1, b.now), b.finished(ev, 1, true))
+			}
+			live, later := newEvent(4, "a"), newEvent(5, "a")
+			b.write(b.deferred(live, 1, b.now), b.deferred(later, 1, b.now))
+			b.write(b.rescheduled(live, 1, b.now.Add(time.Hour), 1))
+			b.write(b.again(two, 1, 1), b.again(three, 1, 7))
+			b.want(second, "evt_2") // before what waits for its next attempt
+			b.write(b.again(one, 1, 1))
+			b.want(2*time.Hour, "evt_1")
+			for i, ev := range []*mapping.Event{one, two, three} {
+				due, _ := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: 10, Bytes: 1000})
+				before := []int{1, 1, 7}[i]
+				if len(due) != 1 || due[0].Event.ID != ev.ID || !due[0].Replay || due[0].Before != before || due[0].Attempts != before {
+					b.Fatalf("got %+v, want %s", due, ev.ID)
+				}
+				end := b.finished(ev, 1, true)
+				end.Replay, end.Attempts, end.Status = true, before+1, sender.StatusFailed
+				b.write(end)
+				b.write(end) // the answer to the first was lost
+				if got := b.resent(pair{b.sub, ev.Position}); !slices.Equal(got, []finished{{sender.StatusFailed, before + 1}}) {
+					b.Errorf("%s: resent %v", ev.ID, got)
+				}
+				if f, _ := b.outcome(pair{b.sub, ev.Position}); f != (finished{sender.StatusDelivered, 1}) {
+					b.Errorf("%s: what became of it the first time is %v", ev.ID, f)
+				}
+			}
+			b.want(second, "evt_4") // its turn has come
+			b.write(b.finished(live, 1, true))
+			b.want(second, "evt_5")
+			b.write(b.again(one, 1, 2)) // each time is told
+			end := b.finished(one, 1, true)
+			end.Replay, end.Attempts = true, 3
+			b.write(end)
+			if got := b.resent(pair{b.sub, one.Position}); !slices.Equal(got, []finished{{sender.StatusFailed, 2}, {sender.StatusDelivered, 3}}) {
+				b.Errorf("resent %v", got)
+			}
+		},
+		"SentAgainWhileItsKeyIsUnderWay": func(b *bench) {
+			old, other, live := newEvent(1, "a"), newEvent(2, "a"), newEvent(3, "a")
+			b.write(b.deferred(old, 1, b.now), b.finished(old, 1, true), b.deferred(other, 1, b.now), b.finished(other, 1, true))
+			// What runs gets its row together with the replay.
+			b.write(b.deferred(live, 1, b.now), b.again(other, 1, 1), b.again(old, 1, 1))
+			b.want(second, "evt_1")
+			b.write(b.rescheduled(live, 1, b.now, 1)) // its attempt has failed
+			b.want(second, "evt_1")
+			b.write(b.again(old, 1, 1)) // the same page again
+			b.want(second, "evt_1")
+			for _, ev := range []*mapping.Event{old, other} {
+				b.want(second, ev.ID)
+				end := b.finished(ev, 1, true)
+				end.Replay = true
+				b.write(end)
+			}
+			b.want(second, "evt_3")
+			due, _ := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: 10, Bytes: 1000})
+			if len(due) != 1 || due[0].Replay || due[0].Attempts != 1 {
+				b.Errorf("got %+v", due)
 			}
 		},
 		"SubscriptionsApart": func(b *bench) {

@@ -125,7 +125,8 @@ func (d *Dispatcher) Submit(ctx context.Context, jobs []Job, receipt *cdc.Receip
 		now := time.Now()
 		b := &body{price: price, deliveries: len(j.To), shared: len(j.To) > 1, stored: j.Stored}
 		for _, to := range j.To {
-			d.submit(&delivery{event: j.Event, body: b, receipt: receipt, submitted: now, deferred: j.Deferred}, to, now)
+			d.submit(&delivery{event: j.Event, body: b, receipt: receipt, submitted: now, deferred: j.Deferred || j.Replay, replay: j.Replay,
+				attempts: j.Attempts, before: j.Attempts}, to, now)
 		}
 	}
 	d.launch(d.schedule())
@@ -201,6 +202,10 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 	}
 	dl.lane = l
 	switch {
+	case dl.replay && (s.silent() || to.State == subscriptions.Shadow || l.sends(dl.event)):
+		// Nobody gets it, or it is on its way.
+		d.settle(dl)
+		return
 	case s.silent():
 		d.drop(dl, s.dropped)
 		return

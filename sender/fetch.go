@@ -118,9 +118,10 @@ func (d *Dispatcher) fetched(s *subscription, look Look, due []Due, next time.Ti
 			l = &lane{sub: s, key: x.Key}
 			s.keep(l)
 		}
-		dl := &delivery{event: x.Event, lane: l, attempts: x.Attempts, retryReason: x.RetryReason, stored: true,
+		dl := &delivery{event: x.Event, lane: l, attempts: x.Attempts, retryReason: x.RetryReason, stored: true, replay: x.Replay, before: x.Before,
 			price: int64(x.Event.Size()) + eventOverhead + deliveryOverhead}
 		s.markBusy(x.Key)
+		s.replays = s.replays || x.Replay
 		if x.Lost {
 			d.lost(dl)
 			continue

@@ -40,13 +40,16 @@ type delivery struct {
 	price       int64
 	attempts    int
 	retryReason string
+	// before counts the attempts that were made before it was sent again: the schedule does not know of them.
+	before int
 	// stored says that it has a due row, or that one is being written.
 	stored  bool
 	running bool
 	// refused says that the store refused its row: a record of its end counts none, and frees its key if that is busy.
 	refused bool
-	// deferred says that it is to go through the store.
+	// deferred says that it is to go through the store, replay that it is sent again.
 	deferred  bool
+	replay    bool
 	submitted time.Time
 	// waits says that it is counted among its subscription's bytes.
 	waits bool

@@ -33,6 +33,7 @@ type memory struct {
 	events   map[cdc.Position]*mapping.Event
 	due      []*dueRow
 	finished map[pair]finished
+	resends  map[pair][]finished
 	letters  map[cdc.Position]bool
 	failing  map[int64]time.Time
 }
@@ -44,10 +45,12 @@ type dueRow struct {
 	never    bool
 	attempts int
 	reason   string
+	replay   bool
+	before   int
 }
 
 func newMemory() *memory {
-	return &memory{events: map[cdc.Position]*mapping.Event{}, finished: map[pair]finished{}, letters: map[cdc.Position]bool{}, failing: map[int64]time.Time{}}
+	return &memory{events: map[cdc.Position]*mapping.Event{}, finished: map[pair]finished{}, resends: map[pair][]finished{}, letters: map[cdc.Position]bool{}, failing: map[int64]time.Time{}}
 }
 
 // memoryStore is a sender.Store in memory that keeps its promises.
@@ -95,8 +98,15 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 			isFirst := !first[k] && s.head(r.Subscription, r.Key) == nil
 			first[k] = true
 			p := pair{r.Subscription, r.Event.Position}
+			if h := s.head(r.Subscription, r.Key); r.Replay && h != nil && !h.never && h.position.Compare(p.position) > 0 {
+				h.never = true
+			}
 			if s.find(p) == nil {
-				s.due = append(s.due, &dueRow{pair: p, key: r.Key, at: r.DueAt, never: !isFirst, attempts: r.Attempts, reason: r.RetryReason})
+				s.due = append(s.due, &dueRow{pair: p, key: r.Key, at: r.DueAt, never: !isFirst, attempts: r.Attempts, reason: r.RetryReason,
+					replay: r.Replay, before: r.Before})
+			}
+			if h := s.head(r.Subscription, r.Key); r.Replay && h != nil && h.never {
+				h.at, h.never = now, false
 			}
 		}
 	}
@@ -106,7 +116,7 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 			continue
 		}
 		if d := s.find(pair{r.Subscription, r.Event.Position}); d != nil {
-			d.at, d.never, d.attempts, d.reason = r.DueAt, false, r.Attempts, r.RetryReason
+			d.at, d.never, d.attempts, d.reason = r.DueAt, s.head(r.Subscription, r.Key) != d, r.Attempts, r.RetryReason
 		}
 	}
 	for i := range records {
@@ -115,8 +125,11 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 			continue
 		}
 		p := pair{r.Subscription, r.Event.Position}
-		if _, ok := s.finished[p]; !ok {
+		if _, ok := s.finished[p]; !r.Replay && !ok {
 			s.finished[p] = finished{r.Status, r.Attempts}
+		}
+		if d := s.find(p); r.Replay && d != nil && d.replay {
+			s.resends[p] = append(s.resends[p], finished{r.Status, r.Attempts})
 		}
 		if r.Stored {
 			s.due = slices.DeleteFunc(s.due, func(d *dueRow) bool { return d.pair == p })
@@ -187,7 +200,7 @@ func (s *memoryStore) Due(_ context.Context, subscription int64, look sender.Loo
 			return out, look.Now, nil
 		}
 		bytes += int64(ev.Size())
-		out = append(out, sender.Due{Event: ev, Key: d.key, Attempts: d.attempts, RetryReason: d.reason})
+		out = append(out, sender.Due{Event: ev, Key: d.key, Attempts: d.attempts, RetryReason: d.reason, Replay: d.replay, Before: d.before})
 	}
 	return out, next, nil
 }
@@ -231,6 +244,20 @@ func (m *memory) recorded(p pair) bool {
 	defer m.mu.Unlock()
 	_, ok := m.finished[p]
 	return ok || m.find(p) != nil
+}
+
+// waits says whether the delivery has a due row.
+func (m *memory) waits(p pair) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.find(p) != nil
+}
+
+// resent returns how it ended each time that it was sent again.
+func (m *memory) resent(p pair) []finished {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.resends[p])
 }
 
 func (m *memory) hasEvent(p cdc.Position) bool {

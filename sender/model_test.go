@@ -1,6 +1,7 @@
 package sender_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -78,6 +79,9 @@ type model struct {
 	stream    [][]sender.Job
 	settledTo int
 	last      int
+	// resent counts how often a delivery was asked for again. owed are those that it is not known of whether they have their rows.
+	resent map[pair]int
+	owed   []sender.Job
 
 	mu sync.Mutex
 	// uncertain counts, by delivery, the attempts whose answer we did not see: each may have been a success.
@@ -85,7 +89,7 @@ type model struct {
 }
 
 func newModel(t *testing.T, k keepers, seed uint64) *model {
-	m := &model{t: t, rng: rand.New(rand.NewPCG(seed, seed)), keepers: k, removed: map[int64]int{}, shadowed: map[int64]bool{}, uncertain: map[string]int{}}
+	m := &model{t: t, rng: rand.New(rand.NewPCG(seed, seed)), keepers: k, removed: map[int64]int{}, shadowed: map[int64]bool{}, resent: map[pair]int{}, uncertain: map[string]int{}}
 	chance := rand.New(rand.NewPCG(seed, 1))
 	m.receiver = hooktest.New(t, func(r hooktest.Request) hooktest.Answer {
 		if unwanted(r.ID) {
@@ -132,7 +136,7 @@ func (m *model) config() sender.Config {
 	cfg.MaxInFlight, cfg.Hold, cfg.Timeout = 12, 60*time.Millisecond, 400*time.Millisecond
 	cfg.Memory = 16 << 10
 	cfg.OnAttempt = func(r sender.Report) {
-		if v := r.Outcome.Verdict; v == sender.Interrupted || v == sender.Retry && r.Outcome.Status == 0 {
+		if v := r.Outcome.Verdict; !r.Replay && (v == sender.Interrupted || v == sender.Retry && r.Outcome.Status == 0) {
 			m.mu.Lock()
 			m.uncertain[deliveryName(r.Subscription.TargetURL.Reveal(), r.Event.ID)]++
 			m.mu.Unlock()
@@ -156,6 +160,7 @@ func (m *model) start() {
 	for at := m.settledTo; at < len(m.stream); at++ {
 		m.take(at)
 	}
+	m.resend()
 }
 
 // resume is what the handler does when a connection has begun.
@@ -216,8 +221,10 @@ func (m *model) live(steps int) {
 
 func (m *model) step() {
 	switch p := m.rng.IntN(100); {
-	case p < 60:
+	case p < 54:
 		m.submit()
+	case p < 60:
+		m.askAgain()
 	case p < 68:
 		n, lose := 1+m.rng.IntN(2), m.rng.IntN(2) == 0
 		m.now.faulty.set(func(f *faulty) {
@@ -271,6 +278,68 @@ func (m *model) submit() {
 	}
 	m.stream = append(m.stream, jobs)
 	m.take(len(m.stream) - 1)
+}
+
+// askAgain asks for some of what has ended, or all of it, to be sent again; and crashes, sometimes, before that is known to be durable.
+func (m *model) askAgain() {
+	some := 1 + m.rng.IntN(40)
+	for _, batch := range m.stream {
+		for _, j := range batch {
+			for _, s := range j.To {
+				p := pair{s.Key, j.Event.Position}
+				if _, gone := m.removed[s.Key]; gone || m.rng.IntN(some) > 0 {
+					continue
+				}
+				if f, ended := m.now.keeper.outcome(p); ended {
+					m.owed = append(m.owed, again(j.Event, f.attempts+10*m.resent[p], m.subscription(s.Key)))
+					m.resent[p]++
+				}
+			}
+		}
+	}
+	if m.rng.IntN(4) > 0 {
+		m.resend()
+		return
+	}
+	ctx, cancel := context.WithCancel(m.t.Context())
+	ended := make(chan struct{})
+	p, jobs := m.now, m.unasked()
+	go func() {
+		defer close(ended)
+		_ = p.Resend(ctx, jobs)
+	}()
+	if m.rng.IntN(2) == 0 {
+		pause(time.Duration(m.rng.IntN(30)) * time.Millisecond)
+	}
+	m.crash()
+	cancel()
+	<-ended
+}
+
+// subscription is one as it is now.
+func (m *model) subscription(key int64) *subscriptions.Subscription {
+	return m.subs[slices.IndexFunc(m.subs, func(s *subscriptions.Subscription) bool { return s.Key == key })]
+}
+
+// unasked is what is owed and has no row.
+func (m *model) unasked() []sender.Job {
+	if err := m.now.Recorded(m.t.Context()); err != nil {
+		m.t.Fatal(err)
+	}
+	return slices.DeleteFunc(slices.Clone(m.owed), func(j sender.Job) bool {
+		return m.now.keeper.waits(pair{j.To[0].Key, j.Event.Position})
+	})
+}
+
+// resend is what the process that reads the slot does with a page.
+func (m *model) resend() {
+	if len(m.owed) == 0 {
+		return
+	}
+	if err := m.now.Resend(m.t.Context(), m.unasked()); err != nil {
+		m.t.Fatal(err)
+	}
+	m.owed = nil
 }
 
 // update changes a subscription: its slots, or its state.
@@ -418,7 +487,9 @@ func (m *model) check() {
 			}
 			continue
 		}
-		delivered := hooktest.Delivered(requests)
+		replays, first := partReplays(requests)
+		m.checkReplays(s, replays)
+		delivered := hooktest.Delivered(first)
 		times := hooktest.ByID(delivered)
 		failed := map[string]bool{}
 		var want []*mapping.Event
@@ -449,6 +520,49 @@ func (m *model) check() {
 		}
 		if s.Delivery.Ordering != subscriptions.OrderingNone {
 			m.checkOrder(s.ID, delivered, want, failed)
+		}
+	}
+}
+
+func partReplays(requests []hooktest.Request) (replays, others []hooktest.Request) {
+	for _, r := range requests {
+		if r.Header.Get("Webhook-Replay") == "1" {
+			replays = append(replays, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	return replays, others
+}
+
+// checkReplays looks for what was asked for again, and for nothing else.
+func (m *model) checkReplays(s *subscriptions.Subscription, replays []hooktest.Request) {
+	asked := map[string]bool{}
+	times := hooktest.ByID(hooktest.Delivered(replays))
+	for _, batch := range m.stream {
+		for _, j := range batch {
+			p := pair{s.Key, j.Event.Position}
+			if m.resent[p] == 0 {
+				continue
+			}
+			asked[j.Event.ID] = true
+			ends := m.now.keeper.resent(p)
+			if len(ends) == 0 && !m.shadowed[s.Key] {
+				m.t.Errorf("%s %s: was to be sent again, and nothing has become of it", s.ID, j.Event.ID)
+			}
+			for _, f := range ends {
+				if f.status == sender.StatusDelivered && len(times[j.Event.ID]) == 0 {
+					m.t.Errorf("%s %s: recorded as delivered again, and never arrived", s.ID, j.Event.ID)
+				}
+			}
+			if m.now.keeper.waits(p) {
+				m.t.Errorf("%s %s: still waits", s.ID, j.Event.ID)
+			}
+		}
+	}
+	for _, r := range replays {
+		if !asked[r.ID] {
+			m.t.Errorf("%s %s: sent again, and nobody has asked for it", s.ID, r.ID)
 		}
 	}
 }

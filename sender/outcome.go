@@ -11,7 +11,7 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	s := dl.lane.sub
 	d.prepare(s)
 	t, broken, sub, ctx := s.target, s.broken, s.sub, s.ctx
-	a := attempt{event: dl.event, number: dl.attempts + 1, retryReason: dl.retryReason, timeout: s.timeout}
+	a := attempt{event: dl.event, number: dl.attempts + 1, retryReason: dl.retryReason, timeout: s.timeout, replay: dl.replay}
 	if dl.rendered > 0 {
 		a.composed = func(size int) { d.composed(dl, size) }
 	}
@@ -31,7 +31,7 @@ func (d *Dispatcher) attempt(dl *delivery) {
 		}
 	}
 
-	report := Report{Event: dl.event, Subscription: sub, Attempt: a.number, Outcome: out}
+	report := Report{Event: dl.event, Subscription: sub, Attempt: a.number, Replay: a.replay, Outcome: out}
 	d.mu.Lock()
 	d.charge(dl, 0)
 	next, tell := d.ended(dl, &out)
@@ -57,6 +57,9 @@ func (d *Dispatcher) tell(r Report, failures int) {
 	if ctx := context.Background(); d.cfg.Log.Enabled(ctx, level) {
 		attrs := []any{"event", r.Event.ID, "type", r.Event.Type, "position", r.Event.Position.String(),
 			"subscription", r.Subscription.ID, "attempt", r.Attempt, "outcome", r.Outcome}
+		if r.Replay {
+			attrs = append(attrs, "replay", true)
+		}
 		if !r.Next.IsZero() {
 			attrs = append(attrs, "next", r.Next.UTC().Format(time.RFC3339))
 		}
@@ -172,7 +175,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 		d.finish(dl, StatusDropped, out)
 		return time.Time{}, nil
 	}
-	if delay, more := nextDelay(s.retries, dl.attempts); more {
+	if delay, more := nextDelay(s.retries, dl.attempts-dl.before); more {
 		next = now.Add(delay)
 		d.postpone(dl, next, out)
 	} else {
@@ -185,7 +188,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 func (d *Dispatcher) finish(dl *delivery, status Status, out *Outcome) {
 	l := dl.lane
 	r := Record{Op: Finish, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: dl.stored, Status: status,
-		Attempts: dl.attempts, RetryReason: dl.retryReason, Outcome: out, delivery: dl}
+		Attempts: dl.attempts, RetryReason: dl.retryReason, Outcome: out, Replay: dl.replay, delivery: dl}
 	if status == StatusDropped {
 		r.Dropped = l.sub.dropped
 	}
@@ -210,7 +213,7 @@ func (d *Dispatcher) postpone(dl *delivery, at time.Time, out *Outcome) {
 	l.current = nil
 	if dl.stored {
 		d.record(Record{Op: Reschedule, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: true,
-			Attempts: dl.attempts, DueAt: at, RetryReason: dl.retryReason, Outcome: out, delivery: dl})
+			Attempts: dl.attempts, DueAt: at, RetryReason: dl.retryReason, Outcome: out, Replay: dl.replay, delivery: dl})
 		d.forget(l)
 		return
 	}

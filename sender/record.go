@@ -260,7 +260,13 @@ func (d *Dispatcher) takeEffect(batch []Record) {
 			d.lookSoon(s, now)
 		}
 		switch r.Op {
-		case Defer, Reschedule:
+		case Reschedule:
+			at := r.DueAt
+			if s.replays {
+				at = now // one that is older may have come meanwhile, and goes before it
+			}
+			d.lookSoon(s, at)
+		case Defer:
 			d.lookSoon(s, r.DueAt)
 		case Finish:
 			if r.Stored && !dl.refused {
@@ -286,7 +292,7 @@ func (d *Dispatcher) rowGone(s *subscription, l *lane, now time.Time) {
 		return
 	}
 	delete(d.stored, s.key)
-	s.nextDue = time.Time{}
+	s.nextDue, s.replays = time.Time{}, false
 	d.agenda.remove(s)
 	if s.whole {
 		s.whole = false

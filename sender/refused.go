@@ -74,7 +74,8 @@ func withoutAnswer(r *Record) (Record, bool) {
 // overOf ends a delivery that has a due row, as numbers only. One that has none leaves nothing: a delivery without its
 // event could be taken for that of another one.
 func overOf(r *Record) Record {
-	over := Record{Op: Finish, Event: r.Event, Subscription: r.Subscription, Key: r.Key, Stored: r.Stored, Status: r.Status, Dropped: r.Dropped, Attempts: r.Attempts}
+	over := Record{Op: Finish, Event: r.Event, Subscription: r.Subscription, Key: r.Key, Stored: r.Stored, Status: r.Status, Dropped: r.Dropped, Attempts: r.Attempts,
+		Replay: r.Replay}
 	if r.Op != Finish {
 		over.Status = StatusFailed
 	}

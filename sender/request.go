@@ -66,5 +66,8 @@ func (a *attempt) appendFields(dst []http1.Field, sig *signer, at time.Time, bod
 	if a.retryReason != "" {
 		dst = append(dst, http1.Field{Name: "Webhook-Retry-Reason", Value: a.retryReason})
 	}
+	if a.replay {
+		dst = append(dst, http1.Field{Name: "Webhook-Replay", Value: "1"})
+	}
 	return dst, true
 }

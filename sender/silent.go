@@ -44,7 +44,7 @@ func (d *Dispatcher) drop(dl *delivery, why DropReason) {
 	l := dl.lane
 	d.tellDropped(why)
 	d.record(Record{Op: Finish, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: dl.stored, Status: StatusDropped,
-		Dropped: why, Attempts: dl.attempts, RetryReason: dl.retryReason, delivery: dl})
+		Dropped: why, Attempts: dl.attempts, RetryReason: dl.retryReason, Replay: dl.replay, delivery: dl})
 }
 
 // dropWaiting drops all that does not run. What runs ends as it would; what is in the store is read, to be dropped.

@@ -72,6 +72,9 @@ type Record struct {
 	DueAt    time.Time
 	// RetryReason is why the last attempt failed, empty when there was none.
 	RetryReason string
+	// Replay says that the delivery is sent again. Before is for Defer: how many of Attempts were made before that.
+	Replay bool
+	Before int
 	// Outcome is that of the attempt that led to the record, nil when none did.
 	Outcome *Outcome
 	// Since is for Mark, zero when the target takes something.
@@ -90,6 +93,9 @@ type Due struct {
 	Key         int64
 	Attempts    int
 	RetryReason string
+	// Replay says that it is sent again, and Before how many of Attempts were made before that.
+	Replay bool
+	Before int
 	// Lost says that the event is not in the store any more: it has only its Position and Time.
 	Lost bool
 }
@@ -128,7 +134,8 @@ func (e *RefusedError) Error() string { return "the store refuses a record: " + 
 // Store keeps events and deliveries. Write is called by one goroutine, Due by another.
 type Store interface {
 	// Write makes the records durable, all or none, or returns ErrNotOwner or a RefusedError. Of one ordering key only the oldest due row
-	// is due at its time; the others wait until it is finished. The same records may be written again after an error: it
+	// is due at its time; the others wait until it is finished. So a Replay that is older than what waits goes before it. The end of a
+	// Replay is kept apart from that of the delivery's first time, and each of them. The same records may be written again after an error: it
 	// may not have been known that they were.
 	Write(ctx context.Context, records []Record) error
 	// Due returns deliveries of the subscription that are due, at most one of each ordering key, the longest due first;

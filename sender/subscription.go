@@ -52,6 +52,8 @@ type subscription struct {
 	// the lanes that have some while it is not whole.
 	whole      bool
 	rows, keys int
+	// replays says that some of its rows may be replays, which may stand before what is under way of their key.
+	replays bool
 	// nextDue is when to look into the store, zero for never. place is one more than its place in the agenda, 0 for none.
 	nextDue time.Time
 	place   int

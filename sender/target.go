@@ -72,6 +72,8 @@ type attempt struct {
 	number      int
 	retryReason string
 	timeout     time.Duration
+	// replay says that the event is sent again.
+	replay bool
 	// composed, when set, is told how large the body is that was made for it.
 	composed func(size int)
 }

@@ -44,12 +44,12 @@ func (s *Store) Due(ctx context.Context, subscription int64, look sender.Look) (
 // dueSQL reads what is due, as many bodies as there is room for. The events are looked up one by one whatever the
 // planner thinks of their number (OFFSET 0): there are few, in tables that are large.
 const dueSQL = `
-	SELECT key, attempts, retry_reason, position, committed_at, candidates, id, type, resource, instance, account, data, partial, previous, context
+	SELECT key, attempts, retry_reason, replay, attempts_before, position, committed_at, candidates, id, type, resource, instance, account, data, partial, previous, context
 	FROM (
 		SELECT d.*, e.*, count(*) OVER () AS candidates,
 			sum(coalesce(e.size, 0)) OVER (ORDER BY d.due_at, d.position) - coalesce(e.size, 0) AS before
 		FROM (
-			SELECT key, attempts, retry_reason, due_at, position, committed_at FROM due
+			SELECT key, attempts, retry_reason, replay, attempts_before, due_at, position, committed_at FROM due
 			WHERE subscription = $1 AND due_at <= $2 AND due_at < 'infinity' AND key <> ALL ($4::bigint[])
 			ORDER BY due_at LIMIT $3) d
 		LEFT JOIN LATERAL (
@@ -67,15 +67,15 @@ func scanDue(row pgx.CollectableRow, candidates *int) (d sender.Due, err error) 
 	var (
 		position                              []byte
 		id, kind, resource, instance, account *string
-		attempts                              int16
+		attempts, before                      int16
 	)
 	ev := &mapping.Event{}
 	d.Event = ev
-	if err := row.Scan(&d.Key, &attempts, &d.RetryReason, &position, &ev.Time, candidates, &id, &kind, &resource, &instance,
+	if err := row.Scan(&d.Key, &attempts, &d.RetryReason, &d.Replay, &before, &position, &ev.Time, candidates, &id, &kind, &resource, &instance,
 		&account, &ev.Data, &ev.Partial, &ev.Previous, &ev.Context); err != nil {
 		return d, err
 	}
-	d.Attempts = int(attempts)
+	d.Attempts, d.Before = int(attempts), int(before)
 	ev.Time = ev.Time.UTC()
 	if ev.Position, err = cdc.PositionFromBytes(position); err != nil {
 		return d, err

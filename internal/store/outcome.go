@@ -92,7 +92,7 @@ func (c *outcomes) queue(b *pgx.Batch, finished time.Time) {
 func (s *Store) leaveOutFinished(ctx context.Context, r *rows, records []sender.Record) error {
 	var ended []Delivery
 	for i := range records {
-		if records[i].Op == sender.Finish {
+		if records[i].Op == sender.Finish && !records[i].Replay {
 			ended = append(ended, Delivery{records[i].Subscription, records[i].Event})
 		}
 	}
@@ -105,7 +105,7 @@ func (s *Store) leaveOutFinished(ctx context.Context, r *rows, records []sender.
 		return err
 	}
 	for i := range records {
-		if x := &records[i]; x.Op == sender.Finish && !found[Pair{x.Subscription, x.Event.Position}] {
+		if x := &records[i]; x.Op == sender.Finish && !x.Replay && !found[Pair{x.Subscription, x.Event.Position}] {
 			found[Pair{x.Subscription, x.Event.Position}] = true
 			r.outcomes.add(x)
 		}

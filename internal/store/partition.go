@@ -14,7 +14,7 @@ import (
 )
 
 // partitioned are the tables with one partition for each day (UTC) of commit, in the order in which they are locked.
-var partitioned = []string{"event", "attempt", "outcome"}
+var partitioned = []string{"event", "attempt", "outcome", "resent"}
 
 const dayLayout = "20060102"
 

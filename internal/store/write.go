@@ -22,7 +22,7 @@ type rows struct {
 	attempts            attempts
 	outcomes            outcomes
 	defers, reschedules []*sender.Record
-	finished            []*sender.Record
+	finished, resent    []*sender.Record
 	letters             []*mapping.DeadLetter
 	amended             []*sender.Record
 	marks               []*sender.Record
@@ -58,7 +58,11 @@ func collect(records []sender.Record, now time.Time) *rows {
 		case sender.Reschedule:
 			out.reschedules = append(out.reschedules, r)
 		case sender.Finish:
-			out.outcomes.add(r)
+			if r.Replay {
+				out.resent = append(out.resent, r)
+			} else {
+				out.outcomes.add(r)
+			}
 			if r.Stored {
 				out.finished = append(out.finished, r)
 			}
@@ -152,6 +156,7 @@ func (s *Store) writeRows(ctx context.Context, r *rows, again bool) error {
 	}
 	r.queueDefers(b)
 	r.queueReschedules(b)
+	r.queueResent(b)
 	r.queueFinished(b, r.now)
 	r.queueLetters(b)
 	r.queueMarks(b)

@@ -20,7 +20,8 @@ type dueColumns struct {
 	committed, due      []time.Time
 	attempts            []int16
 	reasons             []string
-	first               []bool
+	first, replays      []bool
+	before              []int16
 }
 
 func (c *dueColumns) add(r *sender.Record, first bool) {
@@ -32,6 +33,8 @@ func (c *dueColumns) add(r *sender.Record, first bool) {
 	c.attempts = append(c.attempts, int16(r.Attempts))
 	c.reasons = append(c.reasons, r.RetryReason)
 	c.first = append(c.first, first)
+	c.replays = append(c.replays, r.Replay)
+	c.before = append(c.before, int16(r.Before))
 }
 
 type dueKey struct{ subscription, key int64 }
@@ -44,24 +47,35 @@ func (r *rows) queueDefers(b *pgx.Batch) {
 	}
 	var c dueColumns
 	seen := map[dueKey]bool{}
+	displaced := displacedBy(r.defers)
 	for _, x := range r.defers {
 		k := dueKey{x.Subscription, x.Key}
-		c.add(x, !seen[k])
+		first := !seen[k]
+		if oldest, ok := displaced[k]; ok {
+			first = x == oldest
+		}
+		c.add(x, first)
 		seen[k] = true
 	}
+	queueDisplace(b, displaced)
 	b.Queue(`
-		INSERT INTO due (subscription, key, position, committed_at, due_at, attempts, retry_reason)
+		INSERT INTO due (subscription, key, position, committed_at, due_at, attempts, retry_reason, replay, attempts_before)
 		SELECT w.subscription, w.key, w.position, w.committed_at,
 			CASE WHEN w.first AND NOT EXISTS (SELECT FROM due d WHERE d.subscription = w.subscription AND d.key = w.key)
 				THEN w.due_at ELSE 'infinity' END,
-			w.attempts, w.retry_reason
-		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::text[], $8::boolean[])
-			AS w(subscription, key, position, committed_at, due_at, attempts, retry_reason, first)
+			w.attempts, w.retry_reason, w.replay, w.before
+		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::text[], $8::boolean[],
+			$9::boolean[], $10::smallint[])
+			AS w(subscription, key, position, committed_at, due_at, attempts, retry_reason, first, replay, before)
 		WHERE EXISTS (SELECT FROM subscription s WHERE s.key = w.subscription AND s.deleted_at IS NULL)
 		ON CONFLICT DO NOTHING`,
-		c.subscriptions, c.keys, c.positions, c.committed, c.due, c.attempts, c.reasons, c.first)
+		c.subscriptions, c.keys, c.positions, c.committed, c.due, c.attempts, c.reasons, c.first, c.replays, c.before)
+	if len(displaced) > 0 {
+		queueFirst(b, displaced, r.now)
+	}
 }
 
+// queueReschedules changes due rows. One before which an older one has been put meanwhile waits for that.
 func (r *rows) queueReschedules(b *pgx.Batch) {
 	if len(r.reschedules) == 0 {
 		return
@@ -71,7 +85,10 @@ func (r *rows) queueReschedules(b *pgx.Batch) {
 		c.add(x, true)
 	}
 	b.Queue(`
-		UPDATE due d SET due_at = w.due_at, attempts = w.attempts, retry_reason = w.retry_reason
+		UPDATE due d SET attempts = w.attempts, retry_reason = w.retry_reason,
+			due_at = CASE WHEN EXISTS (SELECT FROM due o
+				WHERE o.subscription = w.subscription AND o.key = w.key AND o.position < w.position AND o.due_at < 'infinity')
+				THEN 'infinity' ELSE w.due_at END
 		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::smallint[], $6::text[])
 			AS w(subscription, key, position, due_at, attempts, retry_reason)
 		WHERE d.subscription = w.subscription AND d.key = w.key AND d.position = w.position`,
@@ -93,6 +110,11 @@ func (r *rows) queueFinished(b *pgx.Batch, now time.Time) {
 		DELETE FROM due d USING unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS w(subscription, key, position)
 		WHERE d.subscription = w.subscription AND d.key = w.key AND d.position = w.position`,
 		c.subscriptions, c.keys, c.positions)
+	queueFirst(b, keys, now)
+}
+
+// queueFirst makes the oldest row of each key due at once, if it is not due at some time.
+func queueFirst[V any](b *pgx.Batch, keys map[dueKey]V, now time.Time) {
 	sorted := make([]dueKey, 0, len(keys))
 	for k := range keys {
 		sorted = append(sorted, k)
