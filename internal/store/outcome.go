@@ -42,18 +42,20 @@ type outcomes struct {
 	subscriptions          []int64
 	newest, oldest, packed [][]byte
 	committed              []time.Time
-	// open is the row that a subscription's next delivery of a day goes to.
+	// open is the row that a subscription's next delivery of a minute of commits goes to.
 	open map[outcomeKey]int
 }
 
+// outcomeKey is what the deliveries of a row have in common. The minute, which is within a day, is a promise: who reads rows
+// in the order of newest, up to commits of a minute after a time, has seen every delivery of what committed until then.
 type outcomeKey struct {
 	subscription int64
-	day          int64
+	minute       int64
 }
 
 func (c *outcomes) add(r *sender.Record) {
 	position := bytesOf(r.Event.Position)
-	k := outcomeKey{r.Subscription, r.Event.Time.Unix() / (24 * 60 * 60)}
+	k := outcomeKey{r.Subscription, r.Event.Time.Unix() / 60}
 	i, ok := c.open[k]
 	if !ok || len(c.packed[i]) >= outcomeMax*packedSize {
 		if c.open == nil {

@@ -107,6 +107,27 @@ func TestOutcomesArePacked(t *testing.T) {
 	}
 }
 
+// TestOutcomesOfAMinuteArePackedTogether: a row never spans more than a minute of commits, in whatever order they end.
+func TestOutcomesOfAMinuteArePackedTogether(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn := open(t, db), connect(t, db)
+	x := subscribe(t, s, "")
+	var records []sender.Record
+	for i := range 30 {
+		n := (i*7)%30 + 1 // what committed earlier may end later
+		records = append(records, delivered(event(n, day.Add(time.Duration(n-1)*20*time.Second)), x.Key, int64(n), false))
+	}
+	write(t, s, records...)
+	got := value[string](t, conn, `
+		SELECT count(*) || ' rows, longest ' || max(until - since)::text FROM (
+			SELECT min(e.committed_at) AS since, max(e.committed_at) AS until FROM outcome o JOIN event e ON e.position BETWEEN o.oldest AND o.newest
+			GROUP BY o.newest) r`)
+	if want := "10 rows, longest 00:00:40"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // TestRecordedSeesWhatIsFinishedMeanwhile: a delivery that was due is finished while it is looked for.
 func TestRecordedSeesWhatIsFinishedMeanwhile(t *testing.T) {
 	t.Parallel()

@@ -26,7 +26,7 @@ func TestWriteMakesThePartitionsItNeeds(t *testing.T) {
 	// Around midnight, long ago, and in another zone: days are UTC.
 	write(t, s, delivered(event(1, day.Add(-time.Microsecond)), x.Key, 1, false), delivered(event(2, day), x.Key, 2, false),
 		delivered(event(3, day.AddDate(0, 0, -3)), x.Key, 3, false), delivered(event(4, day.Add(time.Hour).In(time.FixedZone("", 7200))), x.Key, 4, false))
-	for table, want := range map[string]int{"event_20261121": 1, "event_20261122": 2, "event_20261119": 1, "outcome_20261122": 1, "outcome_20261121": 1, "attempt_20261122": 0} {
+	for table, want := range map[string]int{"event_20261121": 1, "event_20261122": 2, "event_20261119": 1, "outcome_20261122": 2, "outcome_20261121": 1, "attempt_20261122": 0} {
 		if n := value[int](t, conn, `SELECT count(*) FROM `+table); n != want {
 			t.Errorf("%s has %d rows, want %d", table, n, want)
 		}
