@@ -63,6 +63,9 @@ type Outcome struct {
 	// Started and Duration measure the attempt, up to the answer's headers.
 	Started  time.Time
 	Duration time.Duration
+	// Timings are parts of Duration; nil where the connection was kept from an earlier attempt, and the answer, if any, came
+	// in one piece.
+	Timings *Timings
 }
 
 // detailMax bounds Outcome.Detail, in bytes.

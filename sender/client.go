@@ -110,7 +110,8 @@ func (c *client) large(ctx context.Context, t *target, rq outgoing, fields []htt
 	if method != http.MethodGet {
 		body = rq.body
 	}
-	ctx, cancel := context.WithDeadline(context.WithValue(ctx, startedKey{}, started), deadline)
+	watch := &http1.Watch{}
+	ctx, cancel := context.WithDeadline(watch.Trace(context.WithValue(ctx, startedKey{}, started)), deadline)
 	req, err := retryablehttp.NewRequestWithContext(ctx, method, "", body)
 	if err != nil {
 		cancel()
@@ -134,14 +135,15 @@ func (c *client) large(ctx context.Context, t *target, rq outgoing, fields []htt
 		req.Header[f.Name] = []string{f.Value}
 	}
 	resp, err := c.http.Do(req)
+	phases := watch.Phases()
 	if err != nil {
 		cancel()
-		return http1.Answer{}, err
+		return http1.Answer{Phases: phases}, err
 	}
 	if resp.TLS != nil && resp.ProtoMajor == 1 && t.endpoint != nil {
 		c.small.Learn(t.endpoint)
 	}
-	a := http1.Answer{Status: resp.StatusCode, Header: resp.Header}
+	a := http1.Answer{Status: resp.StatusCode, Header: resp.Header, Phases: phases}
 	if resp.Body == http.NoBody {
 		cancel()
 	} else {

@@ -141,7 +141,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 		return time.Time{}, nil
 	case Wait:
 		next = now.Add(out.After)
-		d.postpone(dl, next, nil)
+		d.postpone(dl, next, out)
 		d.pause(s, next)
 		return next, d.dies(s, d.fails(s.key, now), now, out)
 	case Drop:

@@ -125,6 +125,7 @@ func (t *target) exchange(ctx context.Context, rq outgoing, fields []http1.Field
 	out = Outcome{Started: started}
 	answer, kept, err := t.client.send(ctx, t, rq, fields, started, deadline)
 	out.Duration = time.Since(started)
+	out.Timings = timingsOf(answer.Phases, started, out.Duration)
 	if err != nil {
 		if ctx.Err() != nil {
 			out.Verdict = Interrupted

@@ -21,6 +21,9 @@ const (
 	// outcomeMax is how many deliveries a row has at most: with more the row would be larger than what Postgres keeps in
 	// one piece (2 kB).
 	outcomeMax = 60
+	// timingSize is what the timings of a delivery take beside it, where there are any: its index in packed (1 byte), DNS, connect,
+	// TLS and first byte in microseconds (4 each).
+	timingSize = 17
 )
 
 // appendPacked adds a finished delivery.
@@ -37,11 +40,26 @@ func appendPacked(dst []byte, r *sender.Record) []byte {
 	return append(dst, byte(r.Status)|byte(r.Dropped)<<4)
 }
 
+// appendTimings adds what the parts of the attempt took by which a delivery ended, where there is more to tell than its duration.
+func appendTimings(dst []byte, index int, r *sender.Record) []byte {
+	if r.Outcome == nil || r.Outcome.Timings == nil {
+		return dst
+	}
+	t := r.Outcome.Timings
+	dst = append(dst, byte(index))
+	for _, d := range [...]time.Duration{t.DNS, t.Connect, t.TLS, t.FirstByte} {
+		dst = binary.BigEndian.AppendUint32(dst, uint32(microseconds(d)))
+	}
+	return dst
+}
+
 // outcomes are rows of the table as arrays, the way unnest takes them.
 type outcomes struct {
 	subscriptions          []int64
 	newest, oldest, packed [][]byte
-	committed              []time.Time
+	// timings are nil where there are none.
+	timings   [][]byte
+	committed []time.Time
 	// open is the row that a subscription's next delivery of a minute of commits goes to.
 	open map[outcomeKey]int
 }
@@ -57,7 +75,7 @@ func (c *outcomes) add(r *sender.Record) {
 	position := bytesOf(r.Event.Position)
 	k := outcomeKey{r.Subscription, r.Event.Time.Unix() / 60}
 	i, ok := c.open[k]
-	if !ok || len(c.packed[i]) >= outcomeMax*packedSize {
+	if !ok || len(c.packed[i])+len(c.timings[i]) > (outcomeMax-1)*packedSize {
 		if c.open == nil {
 			c.open = map[outcomeKey]int{}
 		}
@@ -66,7 +84,7 @@ func (c *outcomes) add(r *sender.Record) {
 		c.subscriptions = append(c.subscriptions, r.Subscription)
 		c.newest, c.oldest = append(c.newest, position), append(c.oldest, position)
 		c.committed = append(c.committed, r.Event.Time)
-		c.packed = append(c.packed, nil)
+		c.packed, c.timings = append(c.packed, nil), append(c.timings, nil)
 	}
 	if bytes.Compare(position, c.newest[i]) > 0 {
 		c.newest[i] = position
@@ -74,6 +92,7 @@ func (c *outcomes) add(r *sender.Record) {
 	if bytes.Compare(position, c.oldest[i]) < 0 {
 		c.oldest[i] = position
 	}
+	c.timings[i] = appendTimings(c.timings[i], len(c.packed[i])/packedSize, r)
 	c.packed[i] = appendPacked(c.packed[i], r)
 }
 
@@ -83,11 +102,11 @@ func (c *outcomes) queue(b *pgx.Batch, finished time.Time) {
 		return
 	}
 	b.Queue(`
-		INSERT INTO outcome (subscription, newest, committed_at, oldest, finished_at, packed)
-		SELECT w.subscription, w.newest, w.committed_at, w.oldest, $6, w.packed
-		FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::bytea[], $5::bytea[])
-			AS w(subscription, newest, committed_at, oldest, packed)`,
-		c.subscriptions, c.newest, c.committed, c.oldest, c.packed, finished)
+		INSERT INTO outcome (subscription, newest, committed_at, oldest, finished_at, packed, timings)
+		SELECT w.subscription, w.newest, w.committed_at, w.oldest, $6, w.packed, w.timings
+		FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::bytea[], $5::bytea[], $7::bytea[])
+			AS w(subscription, newest, committed_at, oldest, packed, timings)`,
+		c.subscriptions, c.newest, c.committed, c.oldest, c.packed, finished, c.timings)
 }
 
 // leaveOutFinished packs the finished deliveries anew, without those that are recorded, and each once.

@@ -128,6 +128,46 @@ func TestOutcomesOfAMinuteArePackedTogether(t *testing.T) {
 	}
 }
 
+// TestOutcomesWithTimingsStayInOnePiece: what a new connection costs is written beside, for those alone that had one, and a row
+// stays as small as Postgres keeps it in one piece.
+func TestOutcomesWithTimingsStayInOnePiece(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn := open(t, db), connect(t, db)
+	x, y := subscribe(t, s, ""), subscribe(t, s, "")
+	var records []sender.Record
+	for i := range 100 {
+		r := delivered(event(i+1, day), x.Key, int64(i), false)
+		r.Outcome.Timings = &sender.Timings{DNS: time.Millisecond, Connect: 2 * time.Millisecond, TLS: 3 * time.Millisecond, FirstByte: time.Duration(math.MaxInt64)}
+		records = append(records, r)
+	}
+	for i := range 3 {
+		r := delivered(event(i+1, day), y.Key, int64(i), false)
+		if r.InsertEvent = false; i == 1 {
+			r.Outcome.Timings = &sender.Timings{DNS: 1, Connect: 70 * time.Second}
+		}
+		records = append(records, r)
+	}
+	write(t, s, records...)
+	sizes := value[string](t, conn, `SELECT string_agg(octet_length(packed) || '+' || octet_length(timings), ' ' ORDER BY newest) FROM outcome WHERE subscription = $1`, x.Key)
+	if want := "1102+646 1102+646 696+408"; sizes != want {
+		t.Errorf("rows of %s, want %s", sizes, want)
+	}
+	if got := value[string](t, conn, `SELECT encode(timings, 'hex') FROM outcome WHERE subscription = $1`, y.Key); got != "01"+"00000000"+"042c1d80"+"00000000"+"00000000" {
+		t.Errorf("got %s", got)
+	}
+	failed := deferred(event(200, day), x.Key, 1, day)
+	failed.Attempts, failed.Outcome = 1, &sender.Outcome{Verdict: sender.Retry, Reason: sender.ReasonTLS, Started: day,
+		Timings: &sender.Timings{DNS: time.Millisecond, TLS: 3 * time.Millisecond}}
+	asked := deferred(event(201, day), x.Key, 2, day)
+	asked.Attempts, asked.Outcome = 2, &sender.Outcome{Verdict: sender.Wait, Status: 429, Started: day}
+	write(t, s, failed, asked)
+	got := value[string](t, conn, `SELECT string_agg(concat_ws(' ', number, dns_us, coalesce(connect_us, -1), tls_us, coalesce(first_byte_us, -1)), ', ' ORDER BY position) FROM attempt`)
+	if want := "1 1000 -1 3000 -1, -3 -1 -1"; got != want {
+		t.Errorf("attempts %s, want %s", got, want)
+	}
+}
+
 // TestRecordedSeesWhatIsFinishedMeanwhile: a delivery that was due is finished while it is looked for.
 func TestRecordedSeesWhatIsFinishedMeanwhile(t *testing.T) {
 	t.Parallel()

@@ -25,6 +25,8 @@ type Answer struct {
 	Header http.Header
 	// Body is nil when there is none. It must be closed; before its end, that closes the connection.
 	Body Body
+	// Phases are how long the request took to get there.
+	Phases Phases
 }
 
 // Body is that of an answer. Its Read and Close are not to be called by two goroutines at once.
@@ -44,7 +46,9 @@ type reader struct {
 	limit int64
 	// late says that the deadline has ended the reading: a parser may see no more than a line that breaks off.
 	late bool
-	buf  *bufio.Reader
+	// first is when the first byte came; zero before.
+	first time.Time
+	buf   *bufio.Reader
 }
 
 var errLimit = errors.New("the limit is reached")
@@ -71,7 +75,7 @@ var readers = sync.Pool{New: func() any {
 
 func newReader(c net.Conn, limit int64) *reader {
 	r := readers.Get().(*reader)
-	r.conn, r.limit, r.late = c, limit, false
+	r.conn, r.limit, r.late, r.first = c, limit, false, time.Time{}
 	r.buf.Reset(r)
 	return r
 }
@@ -93,21 +97,24 @@ func (c *conn) write(request, apart []byte) (int, error) {
 // exchange writes the request and reads the answer's head. The connection is given back, or closed, by the time at which
 // the body of the answer has been read to its end or closed; with an error, at once.
 func (c *Client) exchange(ctx context.Context, deadline time.Time, n *conn, request, apart []byte) (Answer, error) {
+	a := Answer{Phases: n.phases}
+	n.phases = Phases{}
 	if err := n.begin(ctx, deadline); err != nil {
 		n.abort()
-		return Answer{}, err
+		return a, err
 	}
 	if sent, err := n.write(request, apart); err != nil {
 		n.stop()
 		n.abort()
 		if sent == 0 && n.reused && !errors.Is(err, os.ErrDeadlineExceeded) {
 			c.idle.closeHost(n.key)
-			return Answer{}, errNothingSent
+			return a, errNothingSent
 		}
-		return Answer{}, cause(ctx, err)
+		return a, cause(ctx, err)
 	}
 	r := newReader(n.stream, c.HeaderMax)
 	h, resp, err := r.answer()
+	a.Phases.Answered = r.first
 	if err != nil {
 		switch {
 		case r.late:
@@ -122,10 +129,10 @@ func (c *Client) exchange(ctx context.Context, deadline time.Time, n *conn, requ
 		r.free()
 		n.stop()
 		n.abort()
-		return Answer{}, cause(ctx, err)
+		return a, cause(ctx, err)
 	}
 	r.limit = math.MaxInt64
-	a := Answer{Status: h.status}
+	a.Status = h.status
 	var from io.Reader = r.buf
 	if resp != nil {
 		a.Header, from = resp.Header, resp.Body
@@ -169,6 +176,7 @@ func (r *reader) answer() (head, *http.Response, error) {
 	if _, err := r.buf.Peek(1); err != nil {
 		return head{}, nil, noAnswer{err}
 	}
+	r.first = time.Now()
 	for interim := 0; ; interim++ {
 		here, _ := r.buf.Peek(r.buf.Buffered())
 		if h, ok := readHead(here); ok {

@@ -56,7 +56,7 @@ func (c *Client) Takes(e *Endpoint, body int) bool {
 
 // Send makes a request. The body, which is empty for GET alone, is not used any more when it returns. It ends at the deadline, with
 // context.DeadlineExceeded, and with ctx. Other errors are those of the connection, or of net/http's parser; ErrOther is
-// for what Takes could not tell.
+// for what Takes could not tell. With an error, the answer has only its Phases.
 func (c *Client) Send(ctx context.Context, deadline time.Time, e *Endpoint, fields []Field, body []byte) (Answer, error) {
 	if !c.Takes(e, len(body)) {
 		return Answer{}, ErrOther
@@ -79,10 +79,12 @@ func (c *Client) Send(ctx context.Context, deadline time.Time, e *Endpoint, fiel
 		}
 		n := c.idle.take(e.key)
 		if n == nil {
+			var phases Phases
 			var err error
-			if n, err = c.dial(ctx, deadline, e); err != nil {
-				return Answer{}, err
+			if n, phases, err = c.dial(ctx, deadline, e); err != nil {
+				return Answer{Phases: phases}, err
 			}
+			n.phases = phases
 		}
 		if a, err := c.exchange(ctx, deadline, n, request, apart); !errors.Is(err, errNothingSent) {
 			return a, err
@@ -90,15 +92,17 @@ func (c *Client) Send(ctx context.Context, deadline time.Time, e *Endpoint, fiel
 	}
 }
 
-func (c *Client) dial(ctx context.Context, deadline time.Time, e *Endpoint) (*conn, error) {
+// dial makes a connection, and says how long that took, also where it failed.
+func (c *Client) dial(ctx context.Context, deadline time.Time, e *Endpoint) (*conn, Phases, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	tcp, err := c.Dial(ctx, "tcp", e.address)
+	watch := &Watch{}
+	tcp, err := c.Dial(watch.Trace(ctx), "tcp", e.address)
 	if err != nil {
-		return nil, err
+		return nil, watch.Phases(), err
 	}
 	if e.scheme != "https" {
-		return newConn(e.key, tcp, nil), nil
+		return newConn(e.key, tcp, nil), watch.Phases(), nil
 	}
 	cfg := c.TLS.Clone()
 	cfg.ServerName = e.name
@@ -107,16 +111,20 @@ func (c *Client) dial(ctx context.Context, deadline time.Time, e *Endpoint) (*co
 	// A request is one write; small records would make many of it.
 	cfg.DynamicRecordSizingDisabled = true
 	secure := tls.Client(tcp, cfg)
-	if err := c.handshake(ctx, secure); err != nil {
+	began := time.Now()
+	err = c.handshake(ctx, secure)
+	phases := watch.Phases()
+	phases.TLS = time.Since(began)
+	if err != nil {
 		_ = tcp.Close()
-		return nil, err
+		return nil, phases, err
 	}
 	if secure.ConnectionState().NegotiatedProtocol == "h2" {
 		c.known.forget(e.key)
 		_ = secure.Close()
-		return nil, ErrOther
+		return nil, phases, ErrOther
 	}
-	return newConn(e.key, tcp, secure), nil
+	return newConn(e.key, tcp, secure), phases, nil
 }
 
 func (c *Client) handshake(ctx context.Context, secure *tls.Conn) error {

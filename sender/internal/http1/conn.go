@@ -19,6 +19,8 @@ type conn struct {
 	raw    syscall.RawConn
 	key    key
 	reused bool
+	// phases are those of its making, until its first request has them.
+	phases Phases
 	// stop ends the watch on the context of the request that has it; cut is what the watch does.
 	stop func() bool
 	cut  func()
