@@ -16,6 +16,10 @@ type Filter struct {
 	TargetHost string
 	// Name is a part of their names, in upper or lower case.
 	Name string
+	// Account is whose they are. Only the admin may give it.
+	Account string
+	// Failing selects those whose targets take nothing.
+	Failing bool
 }
 
 // List goes through the subscriptions that the token may see, in the order they were made, page by page. After an error
@@ -28,10 +32,13 @@ func (c *Client) List(ctx context.Context) iter.Seq2[*Subscription, error] {
 func (c *Client) Select(ctx context.Context, f Filter) iter.Seq2[*Subscription, error] {
 	return func(yield func(*Subscription, error) bool) {
 		query := url.Values{}
-		for name, value := range map[string]string{"event": f.Event, "state": f.State, "target_host": f.TargetHost, "name": f.Name} {
+		for name, value := range map[string]string{"event": f.Event, "state": f.State, "target_host": f.TargetHost, "name": f.Name, "account": f.Account} {
 			if value != "" {
 				query.Set(name, value)
 			}
+		}
+		if f.Failing {
+			query.Set("failing", "true")
 		}
 		next, err := c.address("/subscription/")
 		if err != nil {

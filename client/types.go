@@ -31,8 +31,12 @@ type Subscription struct {
 	// DisabledReason and the other times are read-only.
 	State          string          `json:"state,omitzero"`
 	DisabledReason *DisabledReason `json:"disabled_reason,omitzero"`
-	Delivery       Delivery        `json:"delivery,omitzero"`
-	Request        Request         `json:"request,omitzero"`
+	// FailingSince is since when its target has taken nothing, nil where it takes something; LastFailure is how the last attempt
+	// ended then. They are read-only.
+	FailingSince *time.Time  `json:"failing_since,omitzero"`
+	LastFailure  *LastAnswer `json:"last_failure,omitzero"`
+	Delivery     Delivery    `json:"delivery,omitzero"`
+	Request      Request     `json:"request,omitzero"`
 	// Verification is secret or challenge where the target is asked whether it agrees, else none. VerificationStatus, which is
 	// read-only, is how far that has come.
 	Verification       string              `json:"verification,omitzero"`
@@ -66,10 +70,11 @@ type DisabledReason struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
-	// LastAnswer is there where rowhook disabled it, because its target took nothing; Missed, where events that were kept for it
+	// FailingSince and LastAnswer are there where rowhook disabled it, because its target took nothing since then; Missed, where events that were kept for it
 	// are older than the retention.
-	LastAnswer *LastAnswer `json:"last_answer,omitzero"`
-	Missed     *Missed     `json:"missed,omitzero"`
+	FailingSince *time.Time  `json:"failing_since,omitzero"`
+	LastAnswer   *LastAnswer `json:"last_answer,omitzero"`
+	Missed       *Missed     `json:"missed,omitzero"`
 }
 
 // LastAnswer is how the last attempt ended: the answer's status, nil where there was none, and the typed reason.

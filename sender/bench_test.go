@@ -20,8 +20,8 @@ func (forgetful) Write(context.Context, []sender.Record) error { return nil }
 func (forgetful) Due(context.Context, int64, sender.Look) ([]sender.Due, time.Time, error) {
 	return nil, time.Time{}, nil
 }
-func (forgetful) Failing(context.Context) (map[int64]time.Time, error)    { return nil, nil }
-func (forgetful) Backlogs(context.Context, int) ([]sender.Backlog, error) { return nil, nil }
+func (forgetful) Failing(context.Context) (map[int64]sender.Trouble, error) { return nil, nil }
+func (forgetful) Backlogs(context.Context, int) ([]sender.Backlog, error)   { return nil, nil }
 
 // BenchmarkDispatch sends events to one target that answers at once, from submission to the settled receipt. The target
 // runs in the same process, on the same processors.

@@ -45,6 +45,8 @@ type Config struct {
 	// is submitted is kept.
 	DisableAfter time.Duration
 	OnDead       func(ctx context.Context, s *subscriptions.Subscription, d Dead)
+	// TellAfter is how long a target may take nothing before others are told: by a record with TellFailing; zero for never.
+	TellAfter time.Duration
 	// OnGone is told, once, of a subscription whose target answered 410, in a goroutine of its own. It is to delete the
 	// subscription and call Remove; until then nothing is sent, and what is submitted is kept. Without OnGone the
 	// subscription is removed at once.

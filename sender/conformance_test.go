@@ -478,15 +478,26 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 		"WhoFailsIsMarked": func(b *bench) {
 			mine, other := b.sub, b.subscription()
 			mark := func(sub int64, since time.Time) sender.Record {
-				return sender.Record{Op: sender.Mark, Subscription: sub, Since: since}
+				return sender.Record{Op: sender.Mark, Subscription: sub, Trouble: &sender.Trouble{Since: since}}
 			}
 			later := b.now.Add(time.Minute)
+			full := sender.Trouble{Since: later, Last: sender.Failure{Status: 503, Reason: "http_status", At: later.Add(time.Second)}, Told: b.now}
 			b.write(mark(mine, b.now), mark(other, b.now), mark(other, time.Time{}))
-			b.write(mark(mine, later), mark(other, b.now))
+			b.write(sender.Record{Op: sender.Mark, Subscription: mine, Trouble: &full, Tell: sender.TellFailing}, mark(other, b.now))
 			b.write(mark(other, time.Time{}), b.deferred(newEvent(1, "a"), 1, b.now), mark(77, time.Time{}))
 			got, err := b.Failing(b.Context())
-			if err != nil || len(got) != 1 || !got[mine].Equal(later) {
+			if err != nil || len(got) != 1 || !same(got[mine], full) {
 				b.Errorf("got %v, %v", got, err)
+			}
+			// Given another chance, that it was told of is kept; not once it takes something.
+			given := sender.Trouble{Told: later}
+			b.write(sender.Record{Op: sender.Mark, Subscription: mine, Trouble: &given})
+			if got, err = b.Failing(b.Context()); err != nil || len(got) != 1 || !same(got[mine], given) {
+				b.Errorf("given another chance: got %v, %v", got, err)
+			}
+			b.write(sender.Record{Op: sender.Mark, Subscription: mine, Trouble: &given, Tell: sender.TellRecovered})
+			if got, err = b.Failing(b.Context()); err != nil || len(got) != 0 {
+				b.Errorf("when it takes something: got %v, %v", got, err)
 			}
 		},
 		"WhatIsRefusedIsTold": func(b *bench) {
@@ -527,4 +538,9 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			test(&bench{T: t, keepers: k, keeper: k.open(), sub: k.subscription(), now: time.Now().UTC().Truncate(time.Microsecond)})
 		})
 	}
+}
+
+// same compares what is known of a target, whatever the times' zones.
+func same(a, b sender.Trouble) bool {
+	return a.Since.Equal(b.Since) && a.Told.Equal(b.Told) && a.Last.Status == b.Last.Status && a.Last.Reason == b.Last.Reason && a.Last.At.Equal(b.Last.At)
 }

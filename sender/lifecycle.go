@@ -66,7 +66,7 @@ func (d *Dispatcher) Suspend() {
 // store now, or nil when there is none: that one is removed.
 func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64) *subscriptions.Subscription) error {
 	var backlogs []Backlog
-	var failing map[int64]time.Time
+	var failing map[int64]Trouble
 	if !same {
 		d.Suspend()
 		if err := d.quiet(ctx); err != nil {
@@ -90,8 +90,8 @@ func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64
 	if !same {
 		d.takeOver(backlogs, known)
 		d.troubled = map[int64]*trouble{}
-		for key, since := range failing {
-			d.troubled[key] = &trouble{since: since, told: since}
+		for key, t := range failing {
+			d.troubled[key] = &trouble{now: t, marked: t}
 		}
 	}
 	for key, s := range d.subs {

@@ -35,7 +35,8 @@ type memory struct {
 	finished map[pair]finished
 	resends  map[pair][]finished
 	letters  map[cdc.Position]bool
-	failing  map[int64]time.Time
+	failing  map[int64]sender.Trouble
+	tells    []told
 }
 
 type dueRow struct {
@@ -50,11 +51,18 @@ type dueRow struct {
 }
 
 func newMemory() *memory {
-	return &memory{events: map[cdc.Position]*mapping.Event{}, finished: map[pair]finished{}, resends: map[pair][]finished{}, letters: map[cdc.Position]bool{}, failing: map[int64]time.Time{}}
+	return &memory{events: map[cdc.Position]*mapping.Event{}, finished: map[pair]finished{}, resends: map[pair][]finished{}, letters: map[cdc.Position]bool{}, failing: map[int64]sender.Trouble{}}
 }
 
 // memoryStore is a sender.Store in memory that keeps its promises.
 type memoryStore struct{ *memory }
+
+// told is what others were to be told of a target, and of what time.
+type told struct {
+	subscription int64
+	what         sender.Tell
+	since        int64
+}
 
 func (m *memory) open() *memoryStore { return &memoryStore{m} }
 
@@ -80,10 +88,18 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 	for i := range records {
 		r := &records[i]
 		switch {
-		case r.Op == sender.Mark && r.Since.IsZero():
-			delete(s.failing, r.Subscription)
 		case r.Op == sender.Mark:
-			s.failing[r.Subscription] = r.Since
+			delete(s.failing, r.Subscription)
+			since := r.Trouble.Since
+			switch {
+			case r.Tell == sender.TellRecovered:
+				since = r.Trouble.Told
+			case !r.Trouble.Since.IsZero() || !r.Trouble.Told.IsZero():
+				s.failing[r.Subscription] = *r.Trouble
+			}
+			if x := (told{r.Subscription, r.Tell, since.UnixMicro()}); r.Tell != sender.TellNothing && !slices.Contains(s.tells, x) {
+				s.tells = append(s.tells, x)
+			}
 		case r.Op == sender.Bury:
 			s.letters[r.DeadLetter.Position] = true
 		case r.InsertEvent && s.events[r.Event.Position] == nil:
@@ -228,7 +244,7 @@ func (s *memoryStore) Backlogs(_ context.Context, maxKeys int) ([]sender.Backlog
 	return out, nil
 }
 
-func (s *memoryStore) Failing(context.Context) (map[int64]time.Time, error) {
+func (s *memoryStore) Failing(context.Context) (map[int64]sender.Trouble, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.failing), nil

@@ -143,7 +143,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 		next = now.Add(out.After)
 		d.postpone(dl, next, out)
 		d.pause(s, next)
-		return next, d.dies(s, d.fails(s.key, now), now, out)
+		return next, d.dies(s, d.fails(s.key, now, out), now, out)
 	case Drop:
 		dl.attempts++
 		d.finish(dl, StatusDropped, out)
@@ -181,7 +181,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 	} else {
 		d.finish(dl, StatusFailed, out)
 	}
-	return next, d.dies(s, d.fails(s.key, now), now, out)
+	return next, d.dies(s, d.fails(s.key, now, out), now, out)
 }
 
 // finish records the end of a delivery and lets the next of its lane start.

@@ -399,8 +399,8 @@ func (discard) Write(context.Context, []Record) error { return nil }
 func (discard) Due(context.Context, int64, Look) ([]Due, time.Time, error) {
 	return nil, time.Time{}, nil
 }
-func (discard) Failing(context.Context) (map[int64]time.Time, error) { return nil, nil }
-func (discard) Backlogs(context.Context, int) ([]Backlog, error)     { return nil, nil }
+func (discard) Failing(context.Context) (map[int64]Trouble, error) { return nil, nil }
+func (discard) Backlogs(context.Context, int) ([]Backlog, error)   { return nil, nil }
 
 func TestInterrupted(t *testing.T) {
 	t.Parallel()

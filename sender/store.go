@@ -47,7 +47,7 @@ const (
 	Bury
 	// Amend writes what has become of a dead letter that was replayed, unless that is known already.
 	Amend
-	// Mark writes since when a subscription's target takes nothing.
+	// Mark writes what is known of a subscription's target that takes nothing, and what others are to be told of it.
 	Mark
 	// Pass writes nothing. When it is settled, all records before it are durable.
 	Pass
@@ -77,8 +77,9 @@ type Record struct {
 	Before int
 	// Outcome is that of the attempt that led to the record, nil when none did.
 	Outcome *Outcome
-	// Since is for Mark, zero when the target takes something.
-	Since time.Time
+	// Trouble and Tell are for Mark. With TellRecovered, Trouble has what is over, and nothing is kept of the target.
+	Trouble *Trouble
+	Tell    Tell
 	// DeadLetter is for Bury and Amend. Closed is for Amend: how the letter ended; empty where it stays open, with its Reason.
 	DeadLetter *mapping.DeadLetter
 	Closed     string
@@ -143,6 +144,6 @@ type Store interface {
 	Due(ctx context.Context, subscription int64, look Look) ([]Due, time.Time, error)
 	// Backlogs returns what is stored, for subscriptions that have something, with at most maxKeys keys in all.
 	Backlogs(ctx context.Context, maxKeys int) ([]Backlog, error)
-	// Failing returns since when targets take nothing, by subscription, as it was marked.
-	Failing(ctx context.Context) (map[int64]time.Time, error)
+	// Failing returns what is known of targets that take nothing, by subscription, as it was marked.
+	Failing(ctx context.Context) (map[int64]Trouble, error)
 }

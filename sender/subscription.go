@@ -250,7 +250,7 @@ func (d *Dispatcher) remove(s *subscription) {
 	}
 	s.removed = true
 	s.cut()
-	d.takes(s.key)
+	d.forgetTrouble(s.key)
 	d.failsNoMore(s)
 	for key, l := range s.lanes {
 		for _, dl := range l.queue {

@@ -12,7 +12,7 @@ func Announce(s *Subscription, store string) Announcement {
 		IgnoreSources: s.IgnoreSources,
 		Filter:        s.Filter,
 		ExpiresAt:     s.ExpiresAt,
-		Kept:          s.kept(),
+		Kept:          s.DisabledByRowhook(),
 	}
 }
 

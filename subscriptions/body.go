@@ -36,7 +36,7 @@ var members = []string{
 }
 
 // readOnly are the members that GET gives and nobody sets.
-var readOnly = []string{"id", "disabled_reason", "filter_error", "verification_status", "signature_public_key", "created_at", "updated_at"}
+var readOnly = []string{"id", "disabled_reason", "failing_since", "last_failure", "filter_error", "verification_status", "signature_public_key", "created_at", "updated_at"}
 
 // read sets what can be written of s, all of which is at its default, from the body. The old one is nil for a new
 // subscription; what did not change since was checked before, and is not refused because the rules have changed.

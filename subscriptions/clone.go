@@ -15,8 +15,13 @@ func (s *Subscription) Clone() *Subscription {
 	c.Request = s.Request.clone()
 	c.Metadata = maps.Clone(s.Metadata)
 	c.VerificationStatus = s.VerificationStatus.clone()
+	c.Failing = s.Failing.clone()
 	if s.Disabled != nil {
 		d := *s.Disabled
+		if d.FailingSince != nil {
+			since := *d.FailingSince
+			d.FailingSince = &since
+		}
 		if d.LastAnswer != nil {
 			last := *d.LastAnswer
 			d.LastAnswer = &last

@@ -1,9 +1,6 @@
 package subscriptions
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // LastAnswer is how the last attempt ended that a target did not take.
 type LastAnswer struct {
@@ -11,6 +8,24 @@ type LastAnswer struct {
 	Status *int      `json:"status"`
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
+}
+
+// Failing is since when a target has taken nothing, and how the last attempt ended; nil where that is not known.
+type Failing struct {
+	Since time.Time
+	Last  *LastAnswer
+}
+
+func (f *Failing) clone() *Failing {
+	if f == nil {
+		return nil
+	}
+	c := *f
+	if f.Last != nil {
+		last := *f.Last
+		c.Last = &last
+	}
+	return &c
 }
 
 // Missed tells of events that were kept for a disabled subscription, and are older than what is kept.
@@ -22,12 +37,18 @@ type Missed struct {
 
 // DisableDead disables s, whose target has taken nothing since then. What commits while it is disabled is kept for it.
 func (s *Subscription) DisableDead(since time.Time, last LastAnswer, now time.Time) {
-	last.At = last.At.UTC().Truncate(time.Microsecond)
-	s.stop(Disabled, DisabledReason{By: ByRowhook, Since: now.UTC().Truncate(time.Microsecond), LastAnswer: &last,
-		Reason: fmt.Sprintf("its target has taken nothing since %s", since.UTC().Format(time.RFC3339))})
+	last.At, since = last.At.UTC().Truncate(time.Microsecond), since.UTC().Truncate(time.Microsecond)
+	s.stop(Disabled, DisabledReason{By: ByRowhook, Since: now.UTC().Truncate(time.Microsecond), FailingSince: &since, LastAnswer: &last,
+		Reason: TakesNothing(since)})
 }
 
-// kept says that what commits while s is disabled is kept for it: nobody has said that it is not wanted.
-func (s *Subscription) kept() bool {
+// TakesNothing says why a target is in trouble, for people.
+func TakesNothing(since time.Time) string {
+	return "its target has taken nothing since " + since.UTC().Format(time.RFC3339)
+}
+
+// DisabledByRowhook says that s is disabled because its target takes nothing. What commits meanwhile is kept for it: nobody has said
+// that it is not wanted.
+func (s *Subscription) DisabledByRowhook() bool {
 	return s.State == Disabled && s.Disabled != nil && s.Disabled.By == ByRowhook
 }

@@ -115,7 +115,7 @@ func importedReason(v any) string {
 // that was given.
 func (x *Import) Differs(found *Subscription) []Mistake {
 	var m mistakes
-	skip := []string{"id", "updated_at", "disabled_reason", "filter_error", "verification_status", "target_url", "request"}
+	skip := []string{"id", "updated_at", "disabled_reason", "failing_since", "last_failure", "filter_error", "verification_status", "target_url", "request"}
 	if !x.StateGiven {
 		skip = append(skip, "state")
 	}

@@ -194,6 +194,8 @@ func (x *Index) Apply(a Announcement, row *Subscription) {
 // Match appends to dst the subscriptions that want the event, each once, in the order of their keys, and returns it. It
 // allocates to grow dst, and for subscriptions that have not matched lately; with an empty dst a batch begins. They are
 // shared and must not be changed.
+// What tells of subscriptions goes to those that name it alone, and not to the one that it tells of: it would not get through, or
+// come again and again.
 //
 // An account's subscriptions get the events of that account only, and never a truncate, which has no instance that
 // could belong to anybody. The admin's get every event but those whose audience is the account.
@@ -204,6 +206,9 @@ func (x *Index) Match(dst []*Subscription, ev *mapping.Event) []*Subscription {
 	x.found = x.found[:0]
 	patterns := [3]uint32{everything}
 	n := 1
+	if ev.Resource == mapping.SubscriptionResource {
+		n = 0 // who wants everything wants what the database has
+	}
 	if e, ok := x.events.find(ev.Type); ok {
 		patterns[n] = eventPattern(e)
 		n++
@@ -229,6 +234,9 @@ func (x *Index) Match(dst []*Subscription, ev *mapping.Event) []*Subscription {
 	}
 	for _, n := range x.found {
 		s := x.unpacked(n)
+		if ev.Resource == mapping.SubscriptionResource && s.ID == ev.Instance {
+			continue
+		}
 		if ev.Source != "" && x.entries.at(n).ignores && slices.Contains(s.IgnoreSources, ev.Source) {
 			continue
 		}
@@ -285,7 +293,7 @@ func forAccounts(ev *mapping.Event) bool {
 // listed says whether the subscription can match anything. One that belongs to nobody must never get what belongs to
 // somebody.
 func (s *Subscription) listed() bool {
-	return (s.State == Active || s.State == Shadow || s.kept()) && (s.Admin || s.Account != "")
+	return (s.State == Active || s.State == Shadow || s.DisabledByRowhook()) && (s.Admin || s.Account != "")
 }
 
 // find returns the number of the entry with the ID, or 0.

@@ -1,6 +1,10 @@
 package subscriptions
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/rowhook/rowhook/mapping"
+)
 
 // names gives texts that repeat (accounts, event names) small numbers, so that what refers to them is 4 bytes wide. A
 // number is free again when nobody uses its text.
@@ -59,11 +63,17 @@ func (n *names) find(text string) (uint32, bool) {
 // text returns what has the number.
 func (n *names) text(number uint32) string { return n.texts[number] }
 
+// noticesOf begins the names of events that tell of subscriptions.
+const noticesOf = mapping.SubscriptionResource + "."
+
 // Wanting are the entries of a subscription's events by which it gets an event; with a pattern, that pattern. Without an
 // event it is nil.
 func Wanting(event string) []string {
 	if event == "" {
 		return nil
+	}
+	if strings.HasPrefix(event, noticesOf) && !strings.HasSuffix(event, "*") {
+		return []string{event, noticesOf + "*"} // it is not covered by *
 	}
 	resource, _, named := strings.Cut(event, ".")
 	if !named || strings.HasSuffix(event, "*") {

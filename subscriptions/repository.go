@@ -22,6 +22,14 @@ type Query struct {
 	TargetHost string
 	// Name is a part of their names, in upper or lower case.
 	Name string
+	// Failing selects those whose targets take nothing.
+	Failing bool
+	// Account, when not nil, selects those of the account, of what Scope may see.
+	Account *string
+	// DisabledByRowhook selects those that are disabled because their targets take nothing, of them those that have been that since
+	// DisabledAfter or later, and before DisabledBefore, where these are not zero.
+	DisabledByRowhook             bool
+	DisabledAfter, DisabledBefore time.Time
 	// After is the ID of the last subscription of the page before; empty for the first page.
 	After string
 	// Limit is the most to return.

@@ -48,6 +48,8 @@ type Subscription struct {
 	ExpiresAt time.Time
 	// Disabled tells why a disabled or expired subscription is that.
 	Disabled *DisabledReason
+	// Failing is there while its target takes nothing, as far as that is known. It makes no new version.
+	Failing *Failing
 	// Verification is how its target is asked whether it wants what is sent: VerifySecret, VerifyChallenge, or empty.
 	// VerificationStatus is how far that has come.
 	Verification       string
@@ -93,8 +95,9 @@ type DisabledReason struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
-	// LastAnswer is there where its target has taken nothing for too long.
-	LastAnswer *LastAnswer `json:"last_answer,omitempty"`
+	// FailingSince and LastAnswer are there where its target has taken nothing for too long: since when, and how the last attempt ended.
+	FailingSince *time.Time  `json:"failing_since,omitempty"`
+	LastAnswer   *LastAnswer `json:"last_answer,omitempty"`
 	// Missed is there where something that was kept for it is older than what is kept.
 	Missed *Missed `json:"missed,omitempty"`
 }

@@ -21,8 +21,11 @@ type View struct {
 	ExpiresAt      *time.Time      `json:"expires_at"`
 	State          State           `json:"state"`
 	DisabledReason *DisabledReason `json:"disabled_reason"`
-	Delivery       DeliveryOptions `json:"delivery"`
-	Request        RequestView     `json:"request"`
+	// FailingSince is null where the target takes something, or nothing is sent. LastFailure is how the last attempt ended then.
+	FailingSince *time.Time      `json:"failing_since"`
+	LastFailure  *LastAnswer     `json:"last_failure"`
+	Delivery     DeliveryOptions `json:"delivery"`
+	Request      RequestView     `json:"request"`
 	// Verification is none, secret or challenge.
 	Verification string `json:"verification"`
 	// VerificationStatus is null where there is nothing to verify.
@@ -77,6 +80,10 @@ func (s *Subscription) Shown(withSecret bool) View {
 		d := *s.Disabled
 		d.Since = d.Since.UTC()
 		v.DisabledReason = &d
+	}
+	if f := s.Failing.clone(); f != nil && s.State != Disabled {
+		since := f.Since.UTC()
+		v.FailingSince, v.LastFailure = &since, f.Last
 	}
 	if v.IgnoreSources = slices.Clone(s.IgnoreSources); v.IgnoreSources == nil {
 		v.IgnoreSources = []string{}

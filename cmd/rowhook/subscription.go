@@ -116,6 +116,8 @@ func (p *program) listCommand(r *remote) *cobra.Command {
 	cmd.Flags().StringVar(&f.State, "state", "", "only those in this state: active, shadow, pending, disabled or expired")
 	cmd.Flags().StringVar(&f.TargetHost, "target-host", "", "only those with a target at this host")
 	cmd.Flags().StringVar(&f.Name, "name", "", "only those with this in their name")
+	cmd.Flags().StringVar(&f.Account, "account", "", "only those of this customer; only with an admin's token")
+	cmd.Flags().BoolVar(&f.Failing, "failing", false, "only those whose targets take nothing now")
 	_ = cmd.RegisterFlagCompletionFunc("event", r.completeEvents(false))
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"active", "shadow", "pending", "disabled", "expired"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -134,6 +134,8 @@ var fields = map[string]apidoc.Field{
 	"VerificationStatus.confirmed_at":   {Text: "When it agreed; null before.", Example: `null`},
 	"Subscription.state":                {Text: "Only to active ones is sent.", Example: `"active"`, Enum: stateNames()},
 	"Subscription.disabled_reason":      {Text: "By whom, why and since when it is disabled or expired.", Example: `null`},
+	"Subscription.failing_since":        {Text: "Since when its target has taken nothing; null where it takes something, or nothing is sent. Some seconds old, and no part of the ETag.", Example: `null`},
+	"Subscription.last_failure":         {Text: "How the last attempt ended, while `failing_since` is there.", Example: `null`},
 	"Subscription.delivery":             {Text: "What differs from the config's `delivery`."},
 	"Subscription.name":                 {Text: "A name, for people: at most 200 characters.", Example: `"CRM sync"`},
 	"Subscription.description":          {Text: "More for people: at most 2000 characters.", Example: `""`},
@@ -261,6 +263,8 @@ var fields = map[string]apidoc.Field{
 	"FieldError":        {Text: "What is wrong with one field."},
 	"FieldError.field":  {Text: "Its path, such as `events[1]` or `delivery.timeout`; empty for the whole.", Example: `"events[0]"`},
 	"FieldError.detail": {Text: "What is wrong with it, and what to do.", Example: `"no event is called \"contact.craete\": did you mean \"contact.create\"?"`},
+
+	"DisabledReason.failing_since": {Text: "Since when the target had taken nothing, where rowhook has disabled it.", Example: timeExample, Rare: true},
 }
 
 func stateNames() []string {

@@ -10,7 +10,7 @@ import (
 )
 
 // listParameters are what a list of subscriptions takes.
-var listParameters = []string{"after", "event", "limit", "name", "state", "target_host"}
+var listParameters = []string{"account", "after", "event", "failing", "limit", "name", "state", "target_host"}
 
 // listQuery reads the parameters of a list.
 func listQuery(c call) (subscriptions.Query, error) {
@@ -26,8 +26,20 @@ func listQuery(c call) (subscriptions.Query, error) {
 		}
 		value := values[0]
 		switch name {
+		case "account":
+			if !c.scope.Admin {
+				return q, badQuery(name, "may be given by the admin only")
+			}
+			if value != "" {
+				q.Account = &value
+			}
 		case "after":
 			q.After = value
+		case "failing":
+			if value != "" && value != "true" {
+				return q, badQuery(name, "is "+strconv.Quote(value)+": give true, or leave it out")
+			}
+			q.Failing = value == "true"
 		case "event":
 			q.Event = value
 		case "name":

@@ -199,6 +199,8 @@ func listParametersTold() []*apidoc.Parameter {
 		{Name: "state", Description: "Those in this state.", Schema: state, Example: string(subscriptions.Active)},
 		{Name: "target_host", Description: "Those with a target at this host.", Schema: text, Example: "hooks.example.com"},
 		{Name: "name", Description: "Those with this in their name, in upper or lower case.", Schema: text, Example: "crm"},
+		{Name: "account", Description: "Those of this customer. The admin alone may give it.", Schema: text, Example: "42"},
+		{Name: "failing", Description: "`true`: those whose targets take nothing now.", Schema: &apidoc.Schema{Type: "boolean"}, Example: true},
 		afterTold("subscription"),
 	}
 }

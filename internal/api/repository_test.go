@@ -145,7 +145,10 @@ func (m *memory) List(_ context.Context, q subscriptions.Query) ([]*subscription
 		wants := func(s *subscriptions.Subscription) bool {
 			return (q.Event == "" || slices.ContainsFunc(s.Events, func(e string) bool { return slices.Contains(subscriptions.Wanting(q.Event), e) })) &&
 				(q.State == "" || s.State == q.State) && (q.TargetHost == "" || s.TargetHost() == strings.ToLower(q.TargetHost)) &&
-				strings.Contains(strings.ToLower(s.Name), strings.ToLower(q.Name))
+				strings.Contains(strings.ToLower(s.Name), strings.ToLower(q.Name)) &&
+				(!q.Failing || s.Failing != nil) && (q.Account == nil || !s.Admin && s.Account == *q.Account) && (!q.DisabledByRowhook || s.DisabledByRowhook()) &&
+				(q.DisabledAfter.IsZero() || s.Disabled != nil && !s.Disabled.Since.Before(q.DisabledAfter)) &&
+				(q.DisabledBefore.IsZero() || s.Disabled != nil && s.Disabled.Since.Before(q.DisabledBefore))
 		}
 		if s, err := m.find(q.Scope, id); err == nil && s.Key > after && wants(s) {
 			page = append(page, s.Clone())

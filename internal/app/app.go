@@ -322,6 +322,7 @@ func (a *App) run(ctx context.Context) error {
 	wg.Go(func() { _ = d.Run(work) })
 	wg.Go(func() { a.expireLoop(work, st, &h.unsettled) })
 	wg.Go(func() { a.leaseLoop(work, st) })
+	wg.Go(func() { a.noticeLoop(work, st) })
 	wg.Go(func() { muted.loop(work) })
 	wg.Go(func() { failing.loop(work, st) })
 	wg.Go(func() { h.chores.loop(ctx, work) })
@@ -455,7 +456,7 @@ func (a *App) senderConfig(cfg *config.Config) sender.Config {
 		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering,
 		Admin: admin, Accounts: accounts, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
 		Source: sender.SourceOf(a.cfg.Database.Name()), Location: a.locationOf,
-		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, DisableAfter: disableAfter, OnDead: a.dead, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },
+		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, DisableAfter: disableAfter, TellAfter: tellAfter, OnDead: a.dead, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },
 	}
 }
 
@@ -547,5 +548,5 @@ func catalogueOf(m *mapping.Mapper) subscriptions.Catalogue {
 		}
 		offers = append(offers, o)
 	}
-	return offers
+	return append(offers, noticeOffers()...)
 }

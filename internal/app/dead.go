@@ -13,6 +13,9 @@ import (
 // disableAfter is how long a target may take nothing.
 const disableAfter = 5 * 24 * time.Hour
 
+// tellAfter is how long a target may take nothing before the admin's subscriptions are told.
+const tellAfter = time.Hour
+
 // errChanged says that a subscription is not the one any more that was to be disabled.
 var errChanged = errors.New("the subscription was changed")
 

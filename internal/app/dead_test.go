@@ -1,14 +1,18 @@
 package app_test
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/hooktest"
 )
 
 // TestADeadTargetIsDisabled: after 5 days in which its target took nothing a subscription is disabled, says why, and gets all that
-// was committed meanwhile, in order, when it is enabled; also what was committed while rowhook was down.
+// was committed meanwhile, in order, when it is enabled; also what was committed while rowhook was down. The admin's subscriptions
+// that ask for it are told of each step, in order.
 func TestADeadTargetIsDisabled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, hooktest.Always(hooktest.Status(503)))
@@ -16,12 +20,29 @@ func TestADeadTargetIsDisabled(t *testing.T) {
 	sub := r.subscribe("/")
 	well := hooktest.New(t)
 	r.subscribeAt(well.URL("/"), 1)
+	// It wants to hear of itself too: that it is not told is what keeps the others' news from going round.
+	if _, err := r.admin().Update(t.Context(), sub.ID, client.Patch{"events": []string{"*", "rowhook.subscription.*"}}); err != nil {
+		t.Fatal(err)
+	}
+	ops := hooktest.New(t)
+	if _, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"rowhook.subscription.*"}, TargetURL: ops.URL("/"),
+		Filter: `data.target_host == "127.0.0.1" && data.account == null`}); err != nil {
+		t.Fatal(err)
+	}
 	r.insertContact(1, 1)
 	r.recv.Wait(t, 1, patience)
 	well.Wait(t, 1, patience)
 	stop()
+	// It has been so for an hour.
+	r.exec(`update rowhook.failing set since = now() - interval '61 minutes'`)
+	r.exec(`update rowhook.due set due_at = now() where due_at < 'infinity'`)
+	stop = r.start()
+	ops.Wait(t, 1, patience)
+	r.failing(sub.ID)
+	stop()
 	// It has been so for days.
 	r.exec(`update rowhook.failing set since = now() - interval '6 days'`)
+	r.exec(`update rowhook.told t set since = f.since from rowhook.failing f where f.subscription = t.subscription`)
 	r.exec(`update rowhook.due set due_at = now() where due_at < 'infinity'`)
 	stop = r.start()
 	eventually(t, "it is disabled", func() bool {
@@ -33,12 +54,16 @@ func TestADeadTargetIsDisabled(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := s.DisabledReason
+	if d.FailingSince == nil || time.Since(*d.FailingSince) < 6*24*time.Hour || s.FailingSince != nil {
+		t.Errorf("disabled: %+v, failing since %v", d, s.FailingSince)
+	}
 	if d.By != "rowhook" || d.LastAnswer == nil || d.LastAnswer.Status == nil || *d.LastAnswer.Status != 503 || d.LastAnswer.Reason != "http_status" || time.Since(d.Since) > time.Minute {
 		t.Errorf("disabled: %+v %+v", d, d.LastAnswer)
 	}
 	if got := r.sample("rowhook_subscriptions_disabled_total"); got != "1" {
 		t.Errorf("%s were counted", got)
 	}
+	ops.Wait(t, 2, patience)
 	n := len(r.recv.Requests())
 	for i := 2; i <= 20; i++ {
 		r.insertContact(i, 1)
@@ -68,5 +93,52 @@ func TestADeadTargetIsDisabled(t *testing.T) {
 	if err != nil || s.State != "active" || s.DisabledReason != nil {
 		t.Errorf("after it is enabled: %+v, %v", s, err)
 	}
+	ops.Wait(t, 3, patience)
 	stop()
+	if got := types(ops.Requests()); got != "rowhook.subscription.failing rowhook.subscription.disabled rowhook.subscription.recovered" {
+		t.Errorf("told: %s", got)
+	}
+	for _, q := range ops.Requests() {
+		var body struct {
+			Data struct {
+				Subscription string             `json:"subscription"`
+				TargetHost   string             `json:"target_host"`
+				Since        time.Time          `json:"since"`
+				LastAnswer   *client.LastAnswer `json:"last_answer"`
+				Pending      *int               `json:"pending"`
+			} `json:"data"`
+		}
+		if err := json.Unmarshal(q.Body, &body); err != nil {
+			t.Fatal(err)
+		}
+		b := body.Data
+		if b.Subscription != sub.ID || b.TargetHost != "127.0.0.1" || (q.Type == "rowhook.subscription.failing") == b.Since.Equal(*d.FailingSince) || b.Pending == nil ||
+			(b.LastAnswer == nil) != (q.Type == "rowhook.subscription.recovered") || b.LastAnswer != nil && *b.LastAnswer.Status != 503 {
+			t.Errorf("told: %s", q.Body)
+		}
+	}
+	if got := types(append(r.recv.Requests(), well.Requests()...)); strings.Contains(got, "rowhook.") {
+		t.Errorf("told others: %s", got)
+	}
+}
+
+// failing checks what is shown of a subscription whose target takes nothing.
+func (r *rig) failing(id string) {
+	r.t.Helper()
+	s, err := r.admin().Get(r.t.Context(), id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if s.FailingSince == nil || time.Since(*s.FailingSince) < time.Hour || s.LastFailure == nil || *s.LastFailure.Status != 503 {
+		r.t.Errorf("failing since %v: %+v", s.FailingSince, s.LastFailure)
+	}
+	n := 0
+	for s, err := range r.admin().Select(r.t.Context(), client.Filter{Failing: true}) {
+		if n++; err != nil || s.ID != id {
+			r.t.Fatalf("listed as failing: %+v, %v", s, err)
+		}
+	}
+	if n != 1 {
+		r.t.Errorf("%d are listed as failing, want 1", n)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -41,6 +42,9 @@ func (e eventTypes) shape(event string) (*mapping.Mapper, *mapping.Shape, error)
 	m := e.app.mapper.Load()
 	if m == nil {
 		return nil, nil, fmt.Errorf("rowhook is starting: %w", subscriptions.ErrUnavailable)
+	}
+	if strings.HasPrefix(event, mapping.SubscriptionResource+".") {
+		return m, mapping.SubscriptionNoticeShape(event), nil
 	}
 	var labels map[uint32][]string
 	if l := e.app.labels.Load(); l != nil {
@@ -80,7 +84,7 @@ func (e eventTypes) Samples(ctx context.Context, q api.SampleQuery) ([]json.RawM
 	switch {
 	case q.Synthetic:
 		events = []*mapping.Event{sample.Synthetic(s)}
-	case s.Truncates: // it is of no row
+	case s.Truncates, strings.HasPrefix(q.Event, mapping.SubscriptionResource+"."): // it is of no row
 	default:
 		if events, err = e.app.samples.Rows(ctx, m, q.Event, q.Account, q.Limit); err != nil {
 			return nil, fmt.Errorf("make a sample: %w (%w)", err, subscriptions.ErrUnavailable)

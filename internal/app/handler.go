@@ -271,6 +271,12 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 			if c.Prefix != subscriptions.MessagePrefix || h.replayAsked(c) {
 				continue
 			}
+			if told, err := h.tellNotices(ctx, epoch, c); told || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
 			if err := h.announced(ctx, c); err != nil {
 				return err
 			}

@@ -15,7 +15,7 @@ import (
 
 // Synthetic is an event of no row, the same each time: what the schema's values look like.
 func Synthetic(of *mapping.Shape) *mapping.Event {
-	resource, _, _ := strings.Cut(of.Type, ".")
+	resource := of.Type[:max(strings.LastIndexByte(of.Type, '.'), 0)]
 	e := &mapping.Event{Type: of.Type, Resource: resource, Instance: "1", Time: time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC),
 		Position: cdc.Position{Epoch: 1, Commit: 0x16B3748, Ordinal: 1}, Data: of.Data.Example(resource, false)}
 	if of.Truncates {

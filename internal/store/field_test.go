@@ -61,10 +61,10 @@ func TestEveryFieldIsKept(t *testing.T) {
 	s := open(t, pgtest.Database(t))
 	ctx := t.Context()
 	// Set by the store, or in the other of the two ways.
-	own := map[string]bool{"Key": true, "ID": true, "Version": true, "Since": true, "CreatedAt": true, "UpdatedAt": true, "FilterError": true,
+	own := map[string]bool{"Key": true, "ID": true, "Version": true, "Since": true, "CreatedAt": true, "UpdatedAt": true, "FilterError": true, "Failing": true,
 		"Account": true, "Admin": true, "VerificationStatus": true, "Secrets": true, "Delivery": true, "Request": true, "State": true}
 	// What only the owner reads.
-	unpacked := map[string]bool{"FilterError": true, "Disabled": true, "Verification": true, "VerificationStatus": true, "NotifyEnd": true, "Name": true,
+	unpacked := map[string]bool{"FilterError": true, "Failing": true, "Disabled": true, "Verification": true, "VerificationStatus": true, "NotifyEnd": true, "Name": true,
 		"Description": true, "Metadata": true, "CreatedAt": true, "UpdatedAt": true}
 	filled := func(id string) *subscriptions.Subscription {
 		x := &subscriptions.Subscription{ID: id, Account: "1", State: subscriptions.Shadow}

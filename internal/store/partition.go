@@ -120,6 +120,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) 
 	if _, err := s.pool.Exec(ctx, `DELETE FROM subscription WHERE deleted_at < $1`, before); err != nil {
 		return dropped, fmt.Errorf("remove deleted subscriptions: %w", err)
 	}
+	if err := s.expireNotices(ctx, before); err != nil {
+		return dropped, err
+	}
 	return dropped, s.expireLetters(ctx, before)
 }
 

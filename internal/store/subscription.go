@@ -18,7 +18,7 @@ import (
 
 const subscriptionColumns = `key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, delivery, state, disabled,
 	ignore_sources, name, description, metadata, since::text, created_at, updated_at, deleted_at,
-	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, ''), coalesce(verification, ''), notify_end, ` + verificationColumn + `, request`
+	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, ''), coalesce(verification, ''), notify_end, ` + verificationColumn + `, request, ` + failingColumn
 
 // scanSubscription reads subscriptionColumns; deleted says that only the row of a deleted one is left.
 func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, deleted bool, err error) {
@@ -31,10 +31,11 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 		deletedAt *time.Time
 		expiresAt *time.Time
 		request   []byte
+		failing   *failingRow
 	)
 	if err := row.Scan(&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &x.Delivery, &x.State, &x.Disabled,
 		&x.IgnoreSources, &x.Name, &x.Description, &x.Metadata, &since, &x.CreatedAt, &x.UpdatedAt, &deletedAt,
-		&x.Filter, &x.FilterError, &expiresAt, &x.Before, &x.Verification, &x.NotifyEnd, &x.VerificationStatus, &request); err != nil {
+		&x.Filter, &x.FilterError, &expiresAt, &x.Before, &x.Verification, &x.NotifyEnd, &x.VerificationStatus, &request, &failing); err != nil {
 		return nil, false, err
 	}
 	x.ExpiresAt = timeOf(expiresAt)
@@ -54,6 +55,7 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 	}
 	x.CreatedAt, x.UpdatedAt = x.CreatedAt.UTC(), x.UpdatedAt.UTC()
 	inUTC(x.VerificationStatus)
+	x.Failing = failing.shown()
 	x.Since, err = pglogrepl.ParseLSN(since)
 	return x, deletedAt != nil, err
 }
@@ -220,7 +222,12 @@ func (s *Store) List(ctx context.Context, q subscriptions.Query) ([]*subscriptio
 		WHERE `+scoped+` AND key > $3
 			AND ($5::text[] IS NULL OR events && $5) AND ($6 = '' OR state = $6) AND ($7 = '' OR target_host = lower($7))
 			AND ($8 = '' OR position(lower($8) IN lower(name)) > 0)
-		ORDER BY key LIMIT $4`, q.Scope.Admin, q.Scope.Account, after, q.Limit+1, subscriptions.Wanting(q.Event), string(q.State), q.TargetHost, q.Name)
+			AND (NOT $9 OR state <> 'disabled' AND EXISTS (SELECT FROM failing f WHERE f.subscription = subscription.key))
+			AND ($10::text IS NULL OR account = $10) AND (NOT $11 OR state = 'disabled' AND disabled->>'by' = 'rowhook')
+			AND ($12::timestamptz IS NULL OR (disabled->>'since')::timestamptz >= $12)
+			AND ($13::timestamptz IS NULL OR (disabled->>'since')::timestamptz < $13)
+		ORDER BY key LIMIT $4`, q.Scope.Admin, q.Scope.Account, after, q.Limit+1, subscriptions.Wanting(q.Event), string(q.State), q.TargetHost, q.Name,
+		q.Failing, q.Account, q.DisabledByRowhook, orNever(q.DisabledAfter), orNever(q.DisabledBefore))
 	if err != nil {
 		return nil, false, unavailable(fmt.Errorf("list subscriptions: %w", err))
 	}
@@ -315,6 +322,11 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 		}
 		if x.State == subscriptions.Expired && was.State != subscriptions.Expired {
 			if err := s.addEnding(ctx, tx, x); err != nil {
+				return err
+			}
+		}
+		if x.DisabledByRowhook() && !was.DisabledByRowhook() {
+			if err := noticeDisabled(ctx, tx, x); err != nil {
 				return err
 			}
 		}
