@@ -152,7 +152,7 @@ func (m *metrics) attempt(r sender.Report) {
 	switch r.Outcome.Verdict {
 	case sender.Delivered:
 		result = "delivered"
-		if r.Attempt == 1 {
+		if r.Attempt == 1 && !r.Replay {
 			m.latency.Observe(max(time.Since(r.Event.Time).Seconds(), 0))
 		}
 	case sender.Wait:
