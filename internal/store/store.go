@@ -44,6 +44,9 @@ type Store struct {
 	pool   *pgxpool.Pool
 	source *pgxpool.Pool
 	id     string
+	// logLook is taken by who looks into the delivery log; logBounds is how far he looks.
+	logLook   chan struct{}
+	logBounds logBounds
 
 	mu sync.Mutex
 	// days are those whose partitions are known to exist.
@@ -66,7 +69,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, days: map[string]bool{}}
+	s := &Store{cfg: cfg, days: map[string]bool{}, logLook: make(chan struct{}, 1), logBounds: defaultLogBounds()}
 	var err error
 	if s.pool, err = newPool(ctx, cfg.URL, cfg.Schema, cfg.Connections); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
