@@ -73,6 +73,22 @@ func TestListDeliveries(t *testing.T) {
 		write(t, s, part...)
 		from = to
 	}
+	// Some are sent again, and end otherwise.
+	var waits, ends []sender.Record
+	for _, d := range all {
+		if d.Status == 0 || random.IntN(8) > 0 {
+			continue
+		}
+		key, _ := sender.OrderingKeys(d.Event)
+		again := deferred(d.Event, d.sub, key, at)
+		again.InsertEvent, again.Replay, again.Attempts, again.Before = false, true, d.Attempts, d.Attempts
+		d.Attempts, d.Status = d.Attempts+1, sender.Status(1+random.IntN(3))
+		end := delivered(d.Event, d.sub, key, true)
+		end.Replay, end.Attempts, end.Status = true, d.Attempts, d.Status
+		waits, ends = append(waits, again), append(ends, end)
+	}
+	write(t, s, waits...)
+	write(t, s, ends...)
 	slices.Reverse(all)
 	small := logBounds{rows: 6, chunk: 2, events: 40, ahead: 5000, due: 1 << 20, page: 7}
 	many := small
@@ -175,10 +191,16 @@ func TestDelivery(t *testing.T) {
 		if !got.FinishedAt.IsZero() && time.Since(got.FinishedAt).Abs() < time.Hour {
 			got.FinishedAt = time.Time{}
 		}
+		if got.Replay && !got.NextAttempt.IsZero() {
+			got.NextAttempt = time.Time{} // at once
+		}
 		if !reflect.DeepEqual(got, want) || len(gotAttempts) != len(attempts) {
 			t.Errorf("got  %+v\nwant %+v, %d attempts", got, want, len(gotAttempts))
 		}
 		for i := range gotAttempts {
+			if gotAttempts[i].Delivered && time.Since(gotAttempts[i].Started).Abs() < time.Hour {
+				gotAttempts[i].Started = time.Time{}
+			}
 			if !reflect.DeepEqual(gotAttempts[i], attempts[i]) {
 				t.Errorf("got  %+v\nwant %+v", gotAttempts[i], attempts[i])
 			}
@@ -189,7 +211,29 @@ func TestDelivery(t *testing.T) {
 	done := delivered(ev, x.Key, key, true)
 	done.Attempts, done.Outcome.Timings = 2, timings
 	write(t, s, delivered(event(12, day), x.Key, 5, false), done)
-	read(x.Key, ev.Position, &Logged{Event: ev, Status: sender.StatusDelivered, Attempts: 2, HTTPStatus: 200, Duration: 1234 * time.Microsecond, Timings: timings}, wantAttempts)
+	read(x.Key, ev.Position, &Logged{Event: ev, Status: sender.StatusDelivered, Attempts: 2, HTTPStatus: 200, Duration: 1234 * time.Microsecond, Timings: timings},
+		append(slices.Clone(wantAttempts), LoggedAttempt{Number: 2, Delivered: true, Duration: 1234 * time.Microsecond, Timings: timings, Status: 200}))
+	// Sent again: how it ended first is seen by its attempt.
+	success := LoggedAttempt{Number: 2, Delivered: true, Duration: 1234 * time.Microsecond, Timings: timings, Status: 200}
+	wantAttempts = append(wantAttempts, success)
+	again := deferred(ev, x.Key, key, began.Add(time.Hour))
+	again.InsertEvent, again.Replay, again.Attempts, again.Before = false, true, 2, 2
+	write(t, s, again)
+	pending := &Logged{Event: ev, Attempts: 2, Replay: true}
+	read(x.Key, ev.Position, pending, wantAttempts)
+	for _, q := range []LogQuery{{}, {Pending: true}} {
+		q.Subscription, q.Limit, q.EventID = x.Key, 10, ev.ID
+		page, next, err := s.ListDeliveries(t.Context(), q)
+		if err != nil || len(page) != 1 || next != nil || page[0].Status != 0 || !page[0].Replay {
+			t.Errorf("%+v: %v %v", page, next, err)
+		}
+	}
+	over := delivered(ev, x.Key, key, true)
+	over.Replay, over.Status, over.Attempts = true, sender.StatusFailed, 3
+	over.Outcome = &sender.Outcome{Verdict: sender.Retry, Status: 500, Reason: sender.ReasonHTTPStatus, Started: began.Add(2 * time.Hour), Duration: time.Second}
+	write(t, s, over)
+	wantAttempts = append(wantAttempts, LoggedAttempt{Number: 3, Started: began.Add(2 * time.Hour), Duration: time.Second, Status: 500, Reason: sender.ReasonHTTPStatus})
+	read(x.Key, ev.Position, &Logged{Event: ev, Status: sender.StatusFailed, Attempts: 3, HTTPStatus: 500, Duration: time.Second}, wantAttempts)
 	large, _, err := s.Delivery(t.Context(), x.Key, ev.Position, 10)
 	if err != nil || large.Event.ID != ev.ID || large.Event.Data != nil || large.Event.Previous != nil {
 		t.Errorf("a large one: %+v, %v", large, err)
