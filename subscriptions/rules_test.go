@@ -415,7 +415,7 @@ func TestShownIsInAFixedOrderAndHidesSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"id":"sub_1","account":"42","events":["contact.create","deal.*"],"target_url":"https://***@example.com/h",` +
-		`"resource_id":"9","filter":null,"filter_error":null,"ignore_sources":[],"expires_at":null,"state":"active","disabled_reason":null,` +
+		`"resource_id":"9","filter":null,"filter_error":null,"ignore_sources":[],"expires_at":null,"state":"active","disabled_reason":null,"failing_since":null,"last_failure":null,` +
 		`"delivery":{"timeout":"5s","retries":["5s"],"ordering":"none","max_in_flight":3},"request":{},"verification":"none","verification_status":null,"notify_end":false,"name":"old","description":"d",` +
 		`"metadata":{"a":"1","b":"2"},"created_at":"2026-11-22T01:00:00.123456Z","updated_at":"2026-11-22T01:00:00.123456Z"}`
 	if string(got) != want {

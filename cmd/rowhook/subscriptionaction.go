@@ -10,7 +10,7 @@ import (
 	"github.com/rowhook/rowhook/client"
 )
 
-func (p *program) enableCommand(r *remote) *cobra.Command {
+func (p *program) enableOneCommand(r *remote) *cobra.Command {
 	return p.actionCommand(r, "enable ID", "Let a disabled subscription go on", func(cmd *cobra.Command, c *client.Client, id string) error {
 		s, err := c.Enable(cmd.Context(), id)
 		return p.acted(r, c, s, err, func() {

@@ -139,6 +139,8 @@ func TestBehindRoutes(t *testing.T) {
 		{"POST", "/api/v1/subscription/{own}/disable", "text/plain", "", [4]int{415, 415, 415, 415}},
 		{"POST", "/api/v1/subscription/{own}/disable", typeJSON, `{"reason":"x"}`, [4]int{401, 403, 200, 404}},
 		{"POST", "/api/v1/subscription/{own}/enable", typeJSON, "{}", [4]int{401, 403, 200, 404}},
+		{"POST", "/api/v1/subscription/enable", typeJSON, `{"all":true}`, [4]int{401, 403, 200, 200}},
+		{"POST", "/api/v1/subscription/enable", "text/plain", `{"all":true}`, [4]int{415, 415, 415, 415}},
 		{"POST", "/api/v1/subscription/{own}/ping", typeJSON, "", [4]int{401, 403, 200, 404}},
 		{"DELETE", "/api/v1/subscription/{own}/", "text/plain", "", [4]int{415, 415, 415, 415}},
 		{"DELETE", "/api/v1/subscription/{own}/", typeJSON, "", [4]int{401, 403, 204, 404}},

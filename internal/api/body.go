@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rowhook/rowhook/subscriptions"
 )
@@ -65,6 +66,9 @@ func decode(b []byte, into any, such string) error {
 	case unknown:
 		field = strings.Trim(field, `"`)
 		return refusal{fieldProblem(shorten(field), "is not a field: the body is such as "+such)}
+	}
+	if errors.As(err, new(*time.ParseError)) {
+		return refusal{fieldProblem("", "has a time that is not by RFC 3339: give one such as 2030-01-31T12:00:00Z")}
 	}
 	return refusal{problem(http.StatusBadRequest, "the body is not JSON: it is such as "+such)}
 }

@@ -39,6 +39,10 @@ var calls = map[string]func(context.Context, *client.Client) error{
 	"deleteSubscription":  func(ctx context.Context, c *client.Client) error { return c.Delete(ctx, "x") },
 	"disableSubscription": func(ctx context.Context, c *client.Client) error { _, err := c.Disable(ctx, "x", ""); return err },
 	"enableSubscription":  func(ctx context.Context, c *client.Client) error { _, err := c.Enable(ctx, "x"); return err },
+	"enableFailedSubscriptions": func(ctx context.Context, c *client.Client) error {
+		_, err := c.EnableFailed(ctx, client.EnableFailed{All: true})
+		return err
+	},
 	"pingSubscription":    func(ctx context.Context, c *client.Client) error { _, err := c.Ping(ctx, "x"); return err },
 	"confirmSubscription": func(ctx context.Context, c *client.Client) error { return c.Confirm(ctx, "x", "rhv_x") },
 	"rotateSecret": func(ctx context.Context, c *client.Client) error {

@@ -41,10 +41,12 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[health]():                           "Health",
 	reflect.TypeFor[client.Problem]():                   "Problem",
 	reflect.TypeFor[client.FieldError]():                "FieldError",
+	reflect.TypeFor[client.EnableFailed]():              "EnableFailed",
+	reflect.TypeFor[client.Enabled]():                   "Enabled",
 }
 
 // inputs are the names of what is read. See apidoc.Types.
-var inputs = []string{"DeliveryInput", "RequestInput", "AuthInput", "Rotation", "Disabling", "NewToken", "Resume", "DeadLetterReplay"}
+var inputs = []string{"DeliveryInput", "RequestInput", "AuthInput", "Rotation", "Disabling", "NewToken", "Resume", "DeadLetterReplay", "EnableFailed"}
 
 // likes are schemas whose fields mean what those of another one do, unless fields tells otherwise.
 var likes = map[string]string{
@@ -265,6 +267,24 @@ var fields = map[string]apidoc.Field{
 	"FieldError.detail": {Text: "What is wrong with it, and what to do.", Example: `"no event is called \"contact.craete\": did you mean \"contact.create\"?"`},
 
 	"DisabledReason.failing_since": {Text: "Since when the target had taken nothing, where rowhook has disabled it.", Example: timeExample, Rare: true},
+
+	"EnableFailed":                 {Text: "Which subscriptions are to be enabled, of those that rowhook has disabled."},
+	"EnableFailed.event":           {Text: "Those that get this event: also by `contact.*` and `*`.", Example: `"contact.create"`},
+	"EnableFailed.target_host":     {Text: "Those with a target at this host.", Example: `"hooks.example.com"`},
+	"EnableFailed.name":            {Text: "Those with this in their name, in upper or lower case.", Example: `"crm"`},
+	"EnableFailed.account":         {Text: "Those of this customer. The admin alone may give it.", Example: `"42"`},
+	"EnableFailed.disabled_after":  {Text: "Those that were disabled then or later.", Example: timeExample},
+	"EnableFailed.disabled_before": {Text: "Those that were disabled before.", Example: timeExample},
+	"EnableFailed.all":             {Text: "All of them, without a filter.", Example: `true`},
+	"EnableFailed.dry_run":         {Text: "Only count them.", Example: `true`},
+	"EnableFailed.after":           {Text: "That of the answer before, to go on.", Example: `"sub_s4gfrbe74abr2t6lqk6uias3i7"`},
+	"EnableFailed.limit":           {Text: "How many at most in one request: 1 to 1000, 1000 if it is not given.", Example: `1000`},
+	"Enabled":                      {Text: "How many subscriptions were enabled."},
+	"Enabled.enabled":              {Text: "How many were, or would be.", Example: `3`},
+	"Enabled.skipped":              {Text: "How many were not, because their leases are over.", Example: `0`},
+	"Enabled.dry_run":              {Text: "Whether they were only counted.", Example: `true`},
+	"Enabled.more":                 {Text: "Whether there may be more: the same body with `after` goes on.", Example: `false`},
+	"Enabled.after":                {Text: "Where to go on.", Example: `"sub_s4gfrbe74abr2t6lqk6uias3i7"`, Rare: true},
 }
 
 func stateNames() []string {

@@ -47,7 +47,7 @@ func foreignCases() map[string]foreignCase {
 	letter := foreignCase{ids: func(others) []string { return []string{letterAt(2).String(), letterAt(1).String()} },
 		unknown: func() string { return letterAt(1 << 40).String() }, bodies: []string{"", "{}"}}
 	return map[string]foreignCase{
-		"GET /subscription/": {lists: []string{"", "?limit=1", "?limit=1000", "?event=contact.create", "?event=*", "?state=disabled", "?target_host=secret.example.com", "?name=hidden",
+		"GET /subscription/": {lists: []string{"", "?limit=1", "?limit=1000", "?event=contact.create", "?event=*", "?state=disabled", "?target_host=secret.example.com", "?name=hidden", "?failing=true", "?account=1",
 			"?after={foreign}", "?after={foreign}&limit=1"}},
 		"POST /subscription/":                   {nothing: "TestAnAccountsCreationTellsNothing"},
 		"GET /subscription/{id}/":               subscription,
@@ -69,6 +69,8 @@ func foreignCases() map[string]foreignCase {
 		"DELETE /dead-letter/{id}/":     letter,
 		"POST /dead-letter/{id}/replay": letter,
 		"POST /dead-letter/replay":      {lists: []string{""}, bodies: []string{`{"all":true}`, `{"ids":["` + letterAt(2).String() + `"]}`, "{"}},
+		"POST /subscription/enable": {lists: []string{""}, bodies: []string{`{"all":true}`, `{"all":true,"dry_run":true}`, `{"target_host":"secret.example.com"}`, `{"name":"hidden","dry_run":true}`,
+			`{"event":"*"}`, `{"disabled_after":"2020-01-01T00:00:00Z"}`, `{"account":"1"}`, `{"all":true,"after":"{foreign}"}`, "{"}},
 		"POST /subscription/import":     {lists: []string{"", "?dry_run=true"}, bodies: []string{`{"id":"{foreign}","events":["*"],"target_url":"https://example.com/"}`, "{"}},
 		"GET /event-type/{name}/":       {nothing: "events are the config's, and no account's"},
 		"GET /event-type/{name}/schema": {nothing: "events are the config's, and no account's"},

@@ -82,6 +82,11 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 				{Status: http.StatusCreated, Text: "It is there now.", Schema: t.Named(client.Imported{}), Headers: []string{"Location", "ETag"}, Rare: []string{"secret"}},
 				{Status: http.StatusOK, Text: "It was there already, or it was a dry run.", Schema: t.Named(client.Imported{})},
 				conflict("Another subscription has the id: `errors` names what differs; or one had it that was deleted.")}},
+		{ID: "enableFailedSubscriptions", Method: http.MethodPost, Path: "/subscription/enable", Tag: "subscription", Summary: "Enable the subscriptions that rowhook has disabled",
+			Text: "Those of the caller that are disabled because their targets took nothing, by a filter, or `all`. Each is enabled on its own. While `more` is true, " +
+				"the same body with `after` goes on.",
+			Body:    &apidoc.Body{Schema: t.Named(client.EnableFailed{}), Example: `{"target_host":"hooks.example.com","dry_run":true}`},
+			Answers: of(http.StatusOK, "How many were enabled, or would be.", t.Named(client.Enabled{}))},
 		{ID: "getSubscription", Method: http.MethodGet, Path: "/subscription/{id}/", Tag: "subscription", Summary: "Show a subscription",
 			Headers: []*apidoc.Parameter{{Name: "If-None-Match", Description: "An ETag: the answer is 304 if the subscription is still as it was then.",
 				Schema: text, Example: `"1"`}},

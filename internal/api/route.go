@@ -64,6 +64,7 @@ func (s *Server) routes() []placed {
 		{path: "/subscription/", route: collection},
 		{path: "/subscription/{id}/", route: single},
 		{path: "/subscription/import", route: imports},
+		{path: "/subscription/enable", route: enableFailed},
 	}
 	if s.config.EventTypes != nil {
 		all = append(all, placed{path: "/event-type/{name}/", route: eventType}, placed{path: "/event-type/{name}/schema", route: eventTypeSchema},

@@ -151,7 +151,7 @@ func TestEventType(t *testing.T) {
 
 	t.Run("synthetic", func(t *testing.T) {
 		types, err := r.admin().EventTypes(t.Context())
-		if err != nil || len(types) != 18 {
+		if err != nil || len(types) != 21 {
 			t.Fatalf("%v %v", types, err)
 		}
 		for _, e := range types {
