@@ -129,7 +129,9 @@ func (d *Dispatcher) ask(ctx context.Context, s *subscriptions.Subscription, q q
 			out.Verdict = Interrupted
 			return out, r
 		case err != nil:
-			out.Duration = time.Since(out.Started)
+			if out.Duration = time.Since(out.Started); errors.Is(err, errProxy) {
+				return out.failed(ReasonProxy, err), r
+			}
 			return out.failed(ReasonOAuth2, tokenError(err)), r
 		}
 		fields = append(fields, http1.Field{Name: "Authorization", Value: "Bearer " + token})

@@ -1,11 +1,10 @@
 package sender
 
 import (
+	"errors"
 	"log/slog"
-	"strings"
+	"math/rand/v2"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Verdict is what an attempt means for its delivery.
@@ -19,7 +18,8 @@ const (
 	Retry
 	// Gone: the target answered 410, the subscription is to be deleted.
 	Gone
-	// Wait: the target answered 429 or 503 and said for how long. It does not count, and the whole subscription waits.
+	// Wait: the target answered 429 or 503 and said for how long, or the egress proxy cannot be used. It does not count, and the
+	// whole subscription waits.
 	Wait
 	// Drop: the target wants no more attempts of this delivery.
 	Drop
@@ -39,6 +39,8 @@ const (
 	ReasonInvalidResponse   = "invalid_response"
 	// ReasonConnection is what is none of the others: no route to the host.
 	ReasonConnection = "connection_error"
+	// ReasonProxy: the egress proxy failed or refused, not the target.
+	ReasonProxy = "proxy_error"
 	// ReasonOAuth2: the target's token endpoint gave no token.
 	ReasonOAuth2 = "oauth2_error"
 	// ReasonConfiguration: the subscription cannot be sent to as it is.
@@ -56,7 +58,7 @@ type Outcome struct {
 	Reason string
 	// Detail says more for people, without secrets and control characters; bounded.
 	Detail string
-	// After is how long the target asks to be left alone, with Wait.
+	// After is how long the subscription waits, with Wait.
 	After time.Duration
 	// Answer is the beginning of a failed attempt's answer, at most 4 KiB.
 	Answer []byte
@@ -68,31 +70,16 @@ type Outcome struct {
 	Timings *Timings
 }
 
-// detailMax bounds Outcome.Detail, in bytes.
-const detailMax = 300
-
 func (o Outcome) failed(reason string, err error) Outcome {
 	o.Verdict, o.Reason, o.Detail = Retry, reason, detail(err)
+	if errors.Is(err, errProxyDown) {
+		o.Verdict, o.After = Wait, proxyWait/2+rand.N(proxyWait)
+	}
 	return o
 }
 
-// detail is an error's text as it may be kept: the target has a say in it, through its certificate for one, and a NUL
-// would be refused by the store for ever.
-func detail(err error) string {
-	text := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(withoutURL(err).Error(), "?"))
-	if len(text) > detailMax {
-		text = text[:detailMax]
-		for !utf8.ValidString(text) {
-			text = text[:len(text)-1]
-		}
-	}
-	return text
-}
+// proxyWait is about how long a subscription waits for an egress proxy that cannot be used. Only tests change it.
+var proxyWait = 10 * time.Second
 
 // LogValue is one line's worth of an outcome.
 func (o Outcome) LogValue() slog.Value {

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -23,6 +22,8 @@ const (
 	// handshake bounds that of TLS; idleTime is how long a connection that nothing uses is kept.
 	handshake = 10 * time.Second
 	idleTime  = 90 * time.Second
+	// silence is how long nothing may come on a connection of HTTP/2 until it is asked whether it is still there.
+	silence = 30 * time.Second
 )
 
 // client makes requests. One for the admin's and one for the accounts' subscriptions: with one pool of connections,
@@ -34,15 +35,19 @@ type client struct {
 	transport *http.Transport
 	guard     Guard
 	userAgent string
+	// reach connects for both. onlyLarge leaves all requests to net/http.
+	reach     *reach
+	egress    Egress
+	onlyLarge bool
 }
 
 // newClient makes a client that keeps as many connections as there may be requests: many subscriptions have one host, and
 // those that are not kept are dialled anew for every request.
 func newClient(g Guard, userAgent string, connections int) *client {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: g.control}
+	reach := newReach(g)
 	secure := &tls.Config{MinVersion: tls.VersionTLS12}
 	small := &http1.Client{
-		Dial:                dialer.DialContext,
+		Dial:                reach.dial,
 		TLS:                 secure,
 		TLSHandshakeTimeout: handshake,
 		IdleMax:             connections,
@@ -52,7 +57,7 @@ func newClient(g Guard, userAgent string, connections int) *client {
 	t := &http.Transport{
 		// Not ProxyFromEnvironment: a proxy would connect for us, past the guard.
 		Proxy:                  nil,
-		DialContext:            dialer.DialContext,
+		DialContext:            reach.dial,
 		TLSClientConfig:        secure.Clone(),
 		TLSHandshakeTimeout:    handshake,
 		ForceAttemptHTTP2:      true,
@@ -64,6 +69,16 @@ func newClient(g Guard, userAgent string, connections int) *client {
 		// What they take is taken for each connection. A larger body is written past the buffer.
 		WriteBufferSize: 4 << 10,
 		ReadBufferSize:  2 << 10,
+		HTTP2: &http.HTTP2Config{
+			// What comes before it is read: by default 4 MiB for each request.
+			MaxReceiveBufferPerStream:     answerRead,
+			MaxReceiveBufferPerConnection: 1 << 20,
+			// A connection that takes nothing, or has gone without a word, would fail its requests one by one, for minutes; one
+			// whose writes hang would keep a goroutine of each.
+			WriteByteTimeout: handshake,
+			SendPingTimeout:  silence,
+			PingTimeout:      handshake,
+		},
 	}
 	c := &retryablehttp.Client{
 		HTTPClient: &http.Client{
@@ -75,7 +90,7 @@ func newClient(g Guard, userAgent string, connections int) *client {
 		Backoff:      func(time.Duration, time.Duration, int, *http.Response) time.Duration { return 0 },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	return &client{small: small, http: c, transport: t, guard: g, userAgent: userAgent}
+	return &client{small: small, http: c, transport: t, guard: g, userAgent: userAgent, reach: reach}
 }
 
 func (c *client) close() {

@@ -23,7 +23,9 @@ type Config struct {
 	Ordering string
 	// Admin and Accounts rule the targets of the admin's subscriptions and of all others.
 	Admin, Accounts Guard
-	UserAgent       string
+	// Egress is how all of their connections leave.
+	Egress    Egress
+	UserAgent string
 	// Source names the database in CloudEvents, see SourceOf. Location is the URL of an instance in the application's API, for
 	// thin bodies; empty where there is none. It may be nil, and is asked by several goroutines at once.
 	Source   string

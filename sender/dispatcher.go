@@ -80,8 +80,8 @@ func New(cfg Config, store Store) *Dispatcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Dispatcher{
 		cfg: cfg, store: store,
-		admin:    newClient(cfg.Admin, cfg.UserAgent, cfg.MaxInFlight),
-		accounts: newClient(cfg.Accounts, cfg.UserAgent, cfg.MaxInFlight),
+		admin:    newClient(cfg.Admin, cfg.UserAgent, cfg.MaxInFlight).through(cfg.Egress),
+		accounts: newClient(cfg.Accounts, cfg.UserAgent, cfg.MaxInFlight).through(cfg.Egress),
 		subs:     map[int64]*subscription{}, removed: map[int64]bool{}, stored: map[int64]*subscription{}, troubled: map[int64]*trouble{},
 		direct:       budget{limit: cfg.Memory, freed: make(chan struct{}, 1)},
 		read:         budget{limit: cfg.Memory / 4, freed: make(chan struct{}, 1)},

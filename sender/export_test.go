@@ -1,5 +1,10 @@
 package sender
 
+import "time"
+
+// SetProxyWait changes how long a subscription waits for a proxy, before any test runs.
+func SetProxyWait(d time.Duration) { proxyWait = d }
+
 // SetKeysMax changes how many keys with rows are remembered one by one.
 func (d *Dispatcher) SetKeysMax(n int) { d.keysMax = n }
 

@@ -3,8 +3,13 @@ package sender_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/rowhook/rowhook/internal/pgtest"
+	"github.com/rowhook/rowhook/sender"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
+func TestMain(m *testing.M) {
+	sender.SetProxyWait(20 * time.Millisecond)
+	os.Exit(pgtest.Run(m))
+}

@@ -158,6 +158,9 @@ func (t *target) withToken(ctx context.Context, rq outgoing, plain []http1.Field
 			if bounded.Err() != nil {
 				err = bounded.Err()
 			}
+			if errors.Is(err, errProxy) {
+				return out.failed(ReasonProxy, err), kept
+			}
 			return out.failed(ReasonOAuth2, tokenError(err)), kept
 		}
 		fields := append(plain[:len(plain):len(plain)], http1.Field{Name: "Authorization", Value: "Bearer " + token})

@@ -83,6 +83,8 @@ func attemptMessage(r *Report) string {
 		return "attempt cut short by our own stop"
 	case v == Drop:
 		return "delivery dropped: the target wants no more attempts of it"
+	case v == Wait && r.Outcome.Reason == ReasonProxy:
+		return "the egress proxy cannot be used: the subscription waits"
 	case v == Wait:
 		return "the target asks for time: its subscription waits"
 	case r.Dropped != 0:
@@ -143,6 +145,9 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 		next = now.Add(out.After)
 		d.postpone(dl, next, out)
 		d.pause(s, next)
+		if out.Reason == ReasonProxy {
+			return next, nil // the target has done nothing
+		}
 		return next, d.dies(s, d.fails(s.key, now, out), now, out)
 	case Drop:
 		dl.attempts++

@@ -16,15 +16,17 @@ func (d *Dispatcher) Reconfigure(c Config) {
 	d.cfg.Hold, d.cfg.Memory = c.Hold, c.Memory
 	d.cfg.Timeout, d.cfg.Retries, d.cfg.Ordering = c.Timeout, c.Retries, c.Ordering
 	d.cfg.Admin, d.cfg.Accounts = c.Admin, c.Accounts
+	d.cfg.Egress = c.Egress
 	d.cfg.Location = c.Location
 	d.direct.limit, d.read.limit = c.Memory, c.Memory/4
-	// A connection that an earlier guard allowed must not be used under another one: its pool goes with it.
+	// A connection that an earlier guard allowed must not be used under another one, nor one that left in another way: its pool
+	// goes with it.
 	renew := func(old *client, g Guard) *client {
-		if old.guard.same(g) && connections == c.MaxInFlight {
+		if old.guard.same(g) && old.egress == c.Egress && connections == c.MaxInFlight {
 			return old
 		}
 		defer old.close()
-		return newClient(g, d.cfg.UserAgent, c.MaxInFlight)
+		return newClient(g, d.cfg.UserAgent, c.MaxInFlight).through(c.Egress)
 	}
 	d.admin, d.accounts = renew(d.admin, c.Admin), renew(d.accounts, c.Accounts)
 	for _, s := range d.subs {

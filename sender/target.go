@@ -46,6 +46,9 @@ func newTarget(s *subscriptions.Subscription, c *client, around Envelope) (*targ
 	if u.Scheme != "https" && (u.Scheme != "http" || !c.guard.AllowHTTP) {
 		return nil, fmt.Errorf("target_url is %s, only https is allowed", u.Scheme)
 	}
+	if c.reach.broken != nil {
+		return nil, c.reach.broken
+	}
 	t := &target{url: u, client: c}
 	method := http.MethodPost
 	if s.Request == nil {
@@ -61,7 +64,9 @@ func newTarget(s *subscriptions.Subscription, c *client, around Envelope) (*targ
 			return nil, err
 		}
 	}
-	t.endpoint = http1.NewEndpoint(method, u, t.fields...)
+	if !c.onlyLarge {
+		t.endpoint = http1.NewEndpoint(method, u, t.fields...)
+	}
 	return t, nil
 }
 

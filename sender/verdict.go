@@ -53,6 +53,8 @@ func judgeError(err error) string {
 		netErr net.Error
 	)
 	switch {
+	case errors.Is(err, errProxy):
+		return ReasonProxy
 	case errors.Is(err, ErrBlocked):
 		return ReasonBlockedAddress
 	case errors.As(err, &dns):
@@ -61,6 +63,8 @@ func judgeError(err error) string {
 		return ReasonTimeout
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ReasonConnectionRefused
+	case quotesAnswer(err):
+		return ReasonInvalidResponse
 	case isTLS(err):
 		return ReasonTLS
 	case isBroken(err):
@@ -69,6 +73,20 @@ func judgeError(err error) string {
 		return ReasonInvalidResponse
 	}
 	return ReasonConnection
+}
+
+// quotesAnswer knows the errors of net/http whose texts repeat what the target has sent, which may be any other's text.
+func quotesAnswer(err error) bool {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	text := err.Error()
+	for _, begin := range []string{"malformed ", "unsupported transfer encoding", "bad Content-Length", "http: message cannot contain multiple Content-Length"} {
+		if strings.HasPrefix(text, begin) {
+			return true
+		}
+	}
+	return false
 }
 
 func isTLS(err error) bool {

@@ -156,7 +156,9 @@ func (m *metrics) attempt(r sender.Report) {
 			m.latency.Observe(max(time.Since(r.Event.Time).Seconds(), 0))
 		}
 	case sender.Wait:
-		result = "retry_after"
+		if result != sender.ReasonProxy {
+			result = "retry_after"
+		}
 	case sender.Drop:
 		result = "dropped"
 	case sender.Interrupted:
