@@ -8,6 +8,7 @@ import (
 	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
 )
 
 // Config is the whole file.
@@ -98,6 +99,8 @@ type Delivery struct {
 	// Targets rule which addresses subscriptions may name; the admin's, and those of accounts.
 	Targets  Targets
 	Accounts Targets
+	// Egress is how connections to all of them leave.
+	Egress sender.Egress
 }
 
 // Targets rule which addresses may be sent to, beside https ones in public networks.

@@ -10,6 +10,7 @@ import (
 	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
+	"github.com/rowhook/rowhook/sender"
 )
 
 // file describes the whole file: every key, what it takes, where it goes and what it means. The decoder and the schema
@@ -145,6 +146,10 @@ var deliveryObject = object[Delivery]{
 			"Networks that are not public, which the admin's subscriptions may have targets in."),
 		key("accounts", accountsObject, func(d *Delivery) *Targets { return &d.Accounts },
 			"The same for the subscriptions of customers. Never more than what the admin's may have."),
+		key("egress_proxy", egressProxy(), func(d *Delivery) *secret.String { return &d.Egress.Proxy },
+			"A proxy that all connections to targets leave through, by CONNECT: http or https, with user and password. Names are resolved and checked here; the proxy is asked for the address. Its own address is not checked. The value is secret. Default: none, also where the environment names one."),
+		key("tls", egressTLSObject, func(d *Delivery) *sender.Egress { return &d.Egress },
+			"What https targets are trusted by, and what they may ask for."),
 	},
 }
 

@@ -39,6 +39,7 @@ func TestWhatAReloadTakes(t *testing.T) {
 		{"a-token-of-some-length", "a-token-of-other-length", "api.tokens", ""},
 		{"timeout: 5s", "timeout: 6s", "delivery.timeout", ""},
 		{"retries: [1s]", "retries: [2s]", "delivery.retries", ""},
+		{"timeout: 5s", "timeout: 5s, egress_proxy: 'http://proxy:3128'", "delivery.egress_proxy", ""},
 		{"accounts: {allow_http: false}", "accounts: {allow_http: true}", "delivery.accounts.allow_http", ""},
 		{"7d", "8d", "retention.for", ""},
 		{"16MiB, hold: 5s", "17MiB, hold: 6s", "limits.memory limits.hold", ""},

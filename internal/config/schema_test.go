@@ -45,7 +45,7 @@ func TestExampleMentionsEveryKey(t *testing.T) {
 	}
 }
 
-// alternatives are the keys that the example has in comments, since they exclude others. What stands there is YAML too.
+// alternatives are the keys that the example has in comments, since they exclude others, or need what few have. What stands there is YAML too.
 func alternatives(t *testing.T, example string) map[string]bool {
 	t.Helper()
 	_, rest, ok := strings.Cut(example, "\n    # jwt:\n")
@@ -61,6 +61,20 @@ func alternatives(t *testing.T, example string) map[string]bool {
 		}
 		if !strings.HasPrefix(text, "Or ") {
 			b.WriteString("    " + text)
+		}
+	}
+	_, rest, ok = strings.Cut(example, "\n  # egress_proxy: ")
+	if !ok {
+		t.Fatal("the example has lost delivery.egress_proxy")
+	}
+	b.WriteString("delivery:\n")
+	for line := range strings.Lines("  # egress_proxy: " + rest) {
+		text, comment := strings.CutPrefix(line, "  # ")
+		if !comment {
+			break
+		}
+		if key := strings.TrimSpace(text); text[0] == ' ' || strings.HasPrefix(key, "egress_proxy: ") || strings.HasSuffix(key, ":") {
+			b.WriteString("  " + text)
 		}
 	}
 	var tree any
