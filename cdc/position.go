@@ -69,3 +69,18 @@ func (p Position) Compare(q Position) int {
 
 // IsZero says that the position is not set.
 func (p Position) IsZero() bool { return p == Position{} }
+
+// Before is the position just before p: what is not after it is before p. It is zero for the zero position.
+func (p Position) Before() Position {
+	if p.IsZero() {
+		return p
+	}
+	b := p.Bytes()
+	for i := len(b) - 1; ; i-- {
+		if b[i]--; b[i] != 0xff {
+			break
+		}
+	}
+	q, _ := PositionFromBytes(b[:]) // it has its length
+	return q
+}

@@ -47,6 +47,8 @@ type Status struct {
 	Since  time.Time
 	// Received and Acknowledged are positions of the current or last connection.
 	Received, Acknowledged LSN
+	// Epoch is that connection's: the first part of the positions of its changes. 0 before the first one.
+	Epoch uint32
 	// Degraded says what is not read though it streams, with the mend; usually empty.
 	Degraded string
 	// Incident is what has to be accepted to go on, nil when there is none.
@@ -265,7 +267,7 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	interrupted := make(chan struct{})
 	s.mu.Lock()
 	s.ledger = l
-	s.status.Connections = n
+	s.status.Connections, s.status.Epoch = n, max(cp.Epoch, 1)
 	s.interrupt = sync.OnceFunc(func() { close(interrupted) })
 	s.mu.Unlock()
 	defer func() {

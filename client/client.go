@@ -291,7 +291,7 @@ func readError(resp *http.Response) error {
 	}
 	var p Problem
 	if json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p) == nil {
-		e.Title, e.Detail, e.Fields, e.ID = p.Title, p.Detail, p.Errors, p.ID
+		e.Title, e.Detail, e.Fields, e.ID, e.Oldest = p.Title, p.Detail, p.Errors, p.ID, p.Oldest
 	}
 	return e
 }

@@ -14,6 +14,8 @@ type Error struct {
 	Fields []FieldError
 	// ID finds the log line of an internal error.
 	ID string
+	// Oldest is, of a cursor that is too old, where to go on from.
+	Oldest string
 }
 
 // Error tells everything that the answer did, a line for each field.

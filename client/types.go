@@ -199,6 +199,8 @@ type Problem struct {
 	Errors []FieldError `json:"errors,omitempty"`
 	// ID finds the log line of an internal error.
 	ID string `json:"id,omitempty"`
+	// Oldest is where to go on from when a cursor is too old: all that is behind it is there.
+	Oldest string `json:"oldest,omitempty"`
 }
 
 // FieldError is what is wrong with one field of a body: events[1], delivery.timeout; or with the whole, where Field is

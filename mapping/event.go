@@ -25,8 +25,7 @@ type Event struct {
 	// Source is who caused the transaction, as the application names it in its Context; empty where it does not. It is not
 	// stored.
 	Source string
-	// Audience says who of the account and the admin the event is for. It is not stored but with a dead letter: of a stored
-	// event only the account is known.
+	// Audience says who of the account and the admin the event is for.
 	Audience Audience
 	Position cdc.Position
 	// Time is the commit's, UTC.

@@ -26,11 +26,13 @@ type answer struct {
 	cause error
 	id    string
 	stack []byte
+	// stream writes the body, as long as it takes, where it is not known whole.
+	stream func(w http.ResponseWriter, r *http.Request)
 }
 
 func (a *answer) header(name, value string) { a.headers = append(a.headers, [2]string{name, value}) }
 
-func (a answer) write(w http.ResponseWriter) {
+func (a answer) write(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	for name, values := range a.given {
 		h[name] = slices.Clone(values)
@@ -39,6 +41,11 @@ func (a answer) write(w http.ResponseWriter) {
 		h.Set(kv[0], kv[1])
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
+	if a.stream != nil {
+		w.WriteHeader(a.status)
+		a.stream(w, r)
+		return
+	}
 	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}

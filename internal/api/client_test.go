@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/rowhook/rowhook/client"
 )
@@ -64,6 +65,14 @@ var calls = map[string]func(context.Context, *client.Client) error{
 	"replayDeadLetter":  func(ctx context.Context, c *client.Client) error { _, err := c.ReplayDeadLetter(ctx, "x"); return err },
 	"replayDeadLetters": func(ctx context.Context, c *client.Client) error {
 		_, err := c.ReplayDeadLetters(ctx, client.DeadLetterReplay{})
+		return err
+	},
+	"readFeed": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Feed(ctx, "x", client.FeedQuery{After: "oldest", Before: "x", Types: []string{"*"}, ResourceID: "1", Missed: true, Limit: 1, Wait: time.Second})
+		return err
+	},
+	"listEvents": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Events(ctx, client.EventQuery{After: "x", Before: "x", Types: []string{"*"}, ResourceID: "1", Limit: 1, Since: time.Now(), Until: time.Now(), Format: "thin"})
 		return err
 	},
 	"getOpenAPI":   func(ctx context.Context, c *client.Client) error { _, err := c.OpenAPI(ctx); return err },

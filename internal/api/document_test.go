@@ -42,6 +42,7 @@ func whole(c *api.Config) {
 	c.Made = &madeTokens{}
 	c.EventTypes = eventTypes{}
 	c.DeadLetters = &letters{n: 3, open: true}
+	c.Feed = newFeed()
 	c.Resume = func(_ context.Context, acceptGap bool) (*client.Resumed, error) {
 		if !acceptGap {
 			return nil, api.Conflict("there is nothing to accept")
@@ -370,6 +371,11 @@ func special(t *testing.T, operation, status string) (provocation, bool) {
 		"importSubscription 400": {query: "?dry_run=x"},
 		"importSubscription 409": {before: func(b *bench) {
 			b.do(t, "POST", "/api/v1/subscription/import", tokenAdmin, "application/json", `{"id":"hook-7","account":"42","events":["*"],"target_url":"https://example.com/"}`)
+		}},
+		"readFeed 410":   {query: "?after=" + feedAt(0).String()},
+		"listEvents 410": {query: "?after=" + feedAt(0).String()},
+		"readFeed 409": {headers: map[string]string{"Accept": "text/event-stream"}, before: func(b *bench) {
+			b.change(t, func(s *subscriptions.Subscription) { s.State = subscriptions.Disabled })
 		}},
 		"resume 409":            {body: `{}`, exactBody: true},
 		"discardDeadLetter 409": closed, "replayDeadLetter 409": closed,

@@ -1,6 +1,10 @@
 package api
 
-import "github.com/rowhook/rowhook/internal/apidoc"
+import (
+	"time"
+
+	"github.com/rowhook/rowhook/internal/apidoc"
+)
 
 // Missing are what the document does not tell of.
 func (s *Server) Missing() []string { return s.described().missing }
@@ -31,3 +35,6 @@ func Types() *apidoc.Types { return builder("").Types }
 
 // Fields are what is told of fields.
 func Fields() map[string]apidoc.Field { return fields }
+
+// SetPulse is how often streams say that they live.
+func (s *Server) SetPulse(d time.Duration) { s.pulse = d }

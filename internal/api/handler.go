@@ -48,7 +48,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, at entrance) {
 		a.header("Cache-Control", "no-store")
 	}
 	called := at.mark(&a)
-	a.write(w)
+	a.write(w, r)
 
 	level := slog.LevelDebug
 	if a.status >= 500 && path != "/readyz" {
@@ -112,7 +112,21 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, at entrance) (a 
 		return refused, ""
 	}
 	c := call{r: r, id: id, login: at.login}
-	ctx, cancel := context.WithTimeout(r.Context(), maxWork)
+	work := maxWork
+	if rt.waits {
+		work += maxWait
+		control := http.NewResponseController(w)
+		// What is not supported is not needed: only a test's recorder lacks it.
+		_, _ = control.SetReadDeadline(time.Time{}), control.SetWriteDeadline(time.Now().Add(work+streamTimeout))
+		c.again = func(r *http.Request) (answer, bool) {
+			l, refused, ok := at.enter(r)
+			if ok && l.scope != c.scope {
+				return unauthorized(r), false
+			}
+			return refused, ok
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), work)
 	defer cancel()
 	c.r = r.WithContext(ctx)
 	if !rt.public {

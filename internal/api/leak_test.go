@@ -59,6 +59,8 @@ func foreignCases() map[string]foreignCase {
 		"POST /subscription/{id}/ping":          action,
 		"POST /subscription/{id}/rotate-secret": action,
 		"POST /subscription/{id}/confirm":       {nothing: "TestConfirm: every id is one that is looked for by the same query, and limited alike"},
+		"GET /subscription/{id}/event/":         {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{""}},
+		"GET /event/":                           {nothing: "the tests of internal/store and internal/app: it is asked for the account of the login alone"},
 		"GET /token/":                           {lists: []string{"", "?limit=1", "?after=" + tokenMade}},
 		"POST /token/":                          {lists: []string{""}, bodies: []string{`{"account":"1"}`, "{"}},
 		"DELETE /token/{id}/": {ids: func(o others) []string { return []string{o.token.ID} }, unknown: func() string { return tokenMade },

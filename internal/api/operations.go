@@ -35,6 +35,8 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 		return apidoc.Answer{Status: http.StatusConflict, Text: text, Schema: t.Named(client.Problem{}), Type: problemType}
 	}
 	schema := &apidoc.Schema{Type: "object", Examples: []any{map[string]any{"type": "object"}}}
+	feedSchema := &apidoc.Schema{Type: "array", Items: &apidoc.Schema{Type: "object"}, Examples: []any{[]any{map[string]any{"id": "evt_4hdvrlrqkz6uphbnkrk5sd4rtu", "type": "contact.create"}}}}
+	gone := apidoc.Answer{Status: http.StatusGone, Text: "What comes behind the cursor is not there whole: `oldest` is where to go on from.", Schema: t.Named(client.Problem{}), Type: problemType}
 	closed := apidoc.Answer{Status: http.StatusConflict, Text: "The dead letter is closed.", Schema: t.Named(client.Problem{}), Type: problemType}
 	return []apidoc.Operation{
 		{ID: "listEventTypes", Method: http.MethodGet, Path: "/event-type/", Tag: "event-type", Summary: "List the events that can be subscribed to",
@@ -130,6 +132,29 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 			Headers: ifMatch,
 			Body:    &apidoc.Body{Schema: t.Named(client.Rotation{}), Optional: true},
 			Answers: []apidoc.Answer{{Status: http.StatusOK, Text: "The subscription, with its new secret.", Schema: subscription, Headers: []string{"ETag"}, Rare: []string{"secret"}}}},
+
+		{ID: "readFeed", Method: http.MethodGet, Path: "/subscription/{id}/event/", Tag: "subscription", Summary: "Read what a subscription has matched",
+			Text: "A JSON array of the bodies that its target gets. Newest first; with `after` in the order of the commits, and then the header `" + cursorHeader + "` " +
+				"is where to go on. With `Accept: text/event-stream` the answer is server-sent events, from `Last-Event-ID`, `after` or now on; 409 where the subscription is disabled or expired.",
+			Query: append([]*apidoc.Parameter{
+				{Name: "after", Description: "What was committed behind this position; `oldest` is all that is kept, `latest` what is to come.", Schema: text, Example: letterExample},
+				{Name: "before", Description: "Newest first, what was committed before this position.", Schema: text, Example: letterExample},
+				{Name: "missed", Description: "Only what was not delivered: failed, waiting, or of a shadow or a feed.", Schema: &apidoc.Schema{Type: "boolean"}, Example: true},
+				{Name: "wait", Description: "With `after`: how long to wait when there is nothing, at most 60s.", Schema: text, Example: "30s"},
+			}, eventParametersTold()...),
+			Headers: []*apidoc.Parameter{{Name: "Last-Event-ID", Description: "Of a stream: goes on behind this position.", Schema: text, Example: letterExample}},
+			Answers: append(of(http.StatusOK, "A part of the feed.", feedSchema, cursorHeader, "Link?"), gone, conflict("A stream of a subscription that is disabled or expired."))},
+		{ID: "listEvents", Method: http.MethodGet, Path: "/event/", Tag: "event", Summary: "List what has happened",
+			Text: "Events that are stored: those that a subscription has matched, of anybody's, or all, with `retention.events`. A customer sees its own. Newest first, " +
+				"or, with `after`, in the order of the commits.",
+			Query: append([]*apidoc.Parameter{
+				{Name: "after", Description: "What was committed behind this position; `oldest` is all that is kept, `latest` what is to come.", Schema: text, Example: letterExample},
+				{Name: "before", Description: "Newest first, what was committed before this position.", Schema: text, Example: letterExample},
+				{Name: "format", Description: "The form of the events.", Schema: &apidoc.Schema{Type: "string"}, Example: "standard"},
+				{Name: "since", Description: "Committed at this time or later.", Schema: &apidoc.Schema{Type: "string", Format: "date-time"}, Example: "2026-11-22T04:54:02Z"},
+				{Name: "until", Description: "Committed at this time or earlier.", Schema: &apidoc.Schema{Type: "string", Format: "date-time"}, Example: "2030-11-22T04:54:02Z"},
+			}, eventParametersTold()...),
+			Answers: append(of(http.StatusOK, "A part of the list.", feedSchema, cursorHeader, "Link?"), gone)},
 
 		{ID: "listTokens", Method: http.MethodGet, Path: "/token/", Tag: "token", Summary: "List the tokens that were made and have not ended",
 			Query:   []*apidoc.Parameter{afterTold("token"), limitTold()},
@@ -267,4 +292,14 @@ func subscriptionInput(t *apidoc.Types, name string) *apidoc.Schema {
 		}
 	}
 	return t.Add(name, s)
+}
+
+// eventParametersTold are those that lists of events have in common.
+func eventParametersTold() []*apidoc.Parameter {
+	text := &apidoc.Schema{Type: "string"}
+	return []*apidoc.Parameter{
+		{Name: "resource_id", Description: "Only those of this instance.", Schema: text, Example: "42"},
+		{Name: "type", Description: "Only those of this type; `contact.*` is all of a resource. Several are given several times.", Schema: text, Example: "contact.create"},
+		limitTold(),
+	}
 }

@@ -19,6 +19,8 @@ type call struct {
 	caller string
 	// login finds who calls a public route, where that may be the admin. It is false where nobody has logged in.
 	login func(*http.Request) (login, bool, error)
+	// again looks whether the caller is still let in, where the route waits. It is false with the answer.
+	again func(*http.Request) (answer, bool)
 }
 
 // action answers a call. An error is answered by failure.
@@ -28,7 +30,9 @@ type action func(*Server, call) (answer, error)
 type route struct {
 	// public needs no login, admin that of the admin.
 	public, admin bool
-	methods       map[string]action
+	// waits says that an answer may take up to maxWait longer, or be a stream.
+	waits   bool
+	methods map[string]action
 }
 
 var (
@@ -72,6 +76,9 @@ func (s *Server) routes() []placed {
 	}
 	for _, what := range slices.Sorted(maps.Keys(actions)) {
 		all = append(all, placed{path: "/subscription/{id}/" + what, route: actions[what]})
+	}
+	if s.config.Feed != nil {
+		all = append(all, placed{path: "/subscription/{id}/event/", route: feed}, placed{path: "/event/", route: events})
 	}
 	if s.config.Made != nil {
 		all = append(all, placed{path: "/token/", route: tokens}, placed{path: "/token/{id}/", route: oneToken})

@@ -40,6 +40,8 @@ type Config struct {
 	Ready func() client.Readiness
 	// Resume lets replication go on, with the loss of changes if acceptGap is set. Nil is no such route.
 	Resume func(ctx context.Context, acceptGap bool) (*client.Resumed, error)
+	// Feed tells what subscriptions have matched. Nil is no such routes.
+	Feed Feed
 	// DeadLetters keeps what could not be mapped. Nil is no such routes.
 	DeadLetters DeadLetters
 	// Ping sends a message to the subscription's target at once, and tells how that ended. Nil is no such route.
@@ -79,6 +81,11 @@ type Server struct {
 	described func() *description
 	// lookups are those of tokens that are under way.
 	lookups chan struct{}
+	// retired is closed when those who wait are to come again.
+	retired chan struct{}
+	retire  sync.Once
+	// pulse is how often a stream says that it lives.
+	pulse time.Duration
 }
 
 // lookupsAtOnce bounds how many connections of the store whoever is not known may take: deliveries are written by the same.
@@ -87,7 +94,8 @@ const lookupsAtOnce = 2
 // New makes a server of the config.
 func New(c Config) *Server {
 	s := &Server{config: c, base: "/" + strings.Trim(c.BasePath, "/"), logins: logins(c.Tokens), log: c.Log,
-		limiter: newLimiter(c.AccountRate), confirmClients: newConfirmLimiter(confirmsOfClient), confirmIDs: newConfirmLimiter(confirmsOfSubscription), lookups: make(chan struct{}, lookupsAtOnce)}
+		limiter: newLimiter(c.AccountRate), confirmClients: newConfirmLimiter(confirmsOfClient), confirmIDs: newConfirmLimiter(confirmsOfSubscription), lookups: make(chan struct{}, lookupsAtOnce),
+		retired: make(chan struct{}), pulse: streamPulse}
 	if s.base == "/" {
 		s.base = ""
 	}
@@ -98,6 +106,9 @@ func New(c Config) *Server {
 	}
 	return s
 }
+
+// Retire ends what waits for events, and streams of them: another server answers from now on, or none.
+func (s *Server) Retire() { s.retire.Do(func() { close(s.retired) }) }
 
 // HTTPServer returns a server of Handler for the address, with bounds on time and size that keep slow and large requests
 // from holding connections. The caller starts and stops it.

@@ -79,7 +79,10 @@ type App struct {
 	samples *sample.Reader
 	// location tells the URL of an instance.
 	location atomic.Pointer[func(resource, instance string) string]
-	// server answers the API's requests.
+	// feeds show what subscriptions have matched.
+	feeds *feeds
+	// served answers the API's requests, by server.
+	served atomic.Pointer[api.Server]
 	server atomic.Pointer[http.Handler]
 	// behind answers those of the proxy's listener.
 	behind atomic.Pointer[http.Handler]
@@ -117,6 +120,7 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 	}
 	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text(), started: make(chan struct{}), proxyDrain: proxyDrain}
 	a.live.Store(cfg)
+	a.feeds = newFeeds(a)
 	a.rows = cdc.NewRowReader(cfg.Database.URL, cfg.Limits.MaxRow, opts.Log)
 	a.reads = a.rows
 	if cfg.Database.ReadURL != cfg.Database.URL {
@@ -160,6 +164,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer front()
 	srv := a.serve()
 	defer srv()
+	defer context.AfterFunc(ctx, func() { a.served.Load().Retire() })()
 	run := a.run
 	if a.opts.ProxyAlone {
 		run = a.runProxy
@@ -196,6 +201,9 @@ func (a *App) useAPI(s *api.Server) {
 	h, behind := s.Handler(), a.behindProxy(s)
 	a.server.Store(&h)
 	a.behind.Store(&behind)
+	if before := a.served.Swap(s); before != nil {
+		before.Retire() // who waits is let in by another config now
+	}
 }
 
 func (a *App) api(cfg *config.Config) *api.Server {
@@ -226,6 +234,7 @@ func (a *App) api(cfg *config.Config) *api.Server {
 		Ping:          a.ping,
 		Confirm:       a.confirm,
 		DeadLetters:   deadLetters{a},
+		Feed:          a.feeds,
 		Metrics:       a.metrics.handler(),
 		Log:           a.log,
 		Version:       a.opts.Version,
@@ -309,6 +318,7 @@ func (a *App) run(ctx context.Context) error {
 			d.Remove(key)
 		}
 	})
+	st.OnWritten(a.feeds.written)
 	a.dispatcher.Store(d)
 	offers := catalogueOf(mapper)
 	a.catalogue.Store(&offers)

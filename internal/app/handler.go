@@ -100,6 +100,7 @@ func (h *handler) Begin(ctx context.Context) error {
 		return err
 	}
 	h.begun = true
+	h.app.feeds.begun(h.horizon)
 	h.dropHeld()
 	h.toucher.sessions++
 	h.unsettled.reset()

@@ -19,8 +19,8 @@ import (
 func document() *apidoc.Document {
 	return api.New(api.Config{
 		BasePath: "/api/v1", Made: struct{ subscriptions.Tokens }{}, DeadLetters: struct{ api.DeadLetters }{}, Metrics: http.NotFoundHandler(),
-		EventTypes: struct{ api.EventTypes }{},
-		Resume:     func(context.Context, bool) (*client.Resumed, error) { return nil, nil },
+		EventTypes: struct{ api.EventTypes }{}, Feed: struct{ api.Feed }{},
+		Resume: func(context.Context, bool) (*client.Resumed, error) { return nil, nil },
 	}).Document()
 }
 

@@ -177,6 +177,9 @@ func (s *Store) dropDay(ctx context.Context, day time.Time, names []string) (dro
 		if err != nil || needed {
 			return err
 		}
+		if err := noteDropped(ctx, tx, names); err != nil {
+			return err
+		}
 		quoted := make([]string, len(names))
 		for i, name := range names {
 			quoted[i] = cdc.QuoteIdent(name)

@@ -20,6 +20,7 @@ import (
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
+	"github.com/rowhook/rowhook/sender"
 )
 
 // Config says where the store is.
@@ -55,6 +56,8 @@ type Store struct {
 	slot, owner string
 	// onChange is told of changes of subscriptions made through this process.
 	onChange func(id string, version int64, deleted bool, key int64)
+	// onWritten is told of records that are durable.
+	onWritten func([]sender.Record)
 }
 
 // errURL stands for an error that could show a connection string.

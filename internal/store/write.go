@@ -106,8 +106,15 @@ func (s *Store) Write(ctx context.Context, records []sender.Record) error {
 		}
 		return fmt.Errorf("write outcomes: %w", err)
 	}
+	if s.onWritten != nil {
+		s.onWritten(records)
+	}
 	return nil
 }
+
+// OnWritten lets f be told of the records of each Write, once they are durable and before it returns. It must not block, and
+// is to be called before anything is written.
+func (s *Store) OnWritten(f func([]sender.Record)) { s.onWritten = f }
 
 // refusal says why the server refuses what was to be written for its content: trying again would not help. It is empty
 // for any other error. The server's own words may quote the content.

@@ -12,7 +12,7 @@ import (
 )
 
 // beginCopy begins the transaction in the same round trip.
-const beginCopy = `BEGIN; COPY event (position, committed_at, id, type, resource, instance, account, data, partial, previous, context) FROM STDIN (FORMAT binary)`
+const beginCopy = `BEGIN; COPY event (position, committed_at, id, type, resource, instance, account, data, partial, previous, context, audience) FROM STDIN (FORMAT binary)`
 
 const (
 	// pgEpoch is 2000-01-01, from which Postgres counts, in microseconds since 1970.
@@ -72,7 +72,7 @@ func (c *copied) write() {
 
 // appendEvent writes a row.
 func appendEvent(dst []byte, ev *mapping.Event) []byte {
-	dst = binary.BigEndian.AppendUint16(dst, 11)
+	dst = binary.BigEndian.AppendUint16(dst, 12)
 	position := ev.Position.Bytes()
 	dst = appendField(dst, position[:])
 	dst = binary.BigEndian.AppendUint32(dst, 8)
@@ -89,7 +89,19 @@ func appendEvent(dst []byte, ev *mapping.Event) []byte {
 	dst = appendField(dst, ev.Data)
 	dst = appendTexts(dst, ev.Partial)
 	dst = appendBytes(dst, ev.Previous)
-	return appendBytes(dst, ev.Context)
+	dst = appendBytes(dst, ev.Context)
+	if ev.Audience == mapping.ToAll {
+		return appendNull(dst)
+	}
+	return appendField(dst, ev.Audience.String())
+}
+
+// audienceOrNull is what the column holds: null where the event is for everybody who may see its account.
+func audienceOrNull(a mapping.Audience) any {
+	if a == mapping.ToAll {
+		return nil
+	}
+	return a.String()
 }
 
 // appendBytes writes a bytea, null when it is nil.
@@ -136,8 +148,8 @@ func (r *rows) queueEvents(b *pgx.Batch) {
 		if ev.Accounted {
 			account = ev.Account
 		}
-		b.Queue(`INSERT INTO event (position, committed_at, id, type, resource, instance, account, data, partial, previous, context)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
-			bytesOf(ev.Position), ev.Time, ev.ID, ev.Type, ev.Resource, ev.Instance, account, ev.Data, ev.Partial, ev.Previous, ev.Context)
+		b.Queue(`INSERT INTO event (position, committed_at, id, type, resource, instance, account, data, partial, previous, context, audience)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
+			bytesOf(ev.Position), ev.Time, ev.ID, ev.Type, ev.Resource, ev.Instance, account, ev.Data, ev.Partial, ev.Previous, ev.Context, audienceOrNull(ev.Audience))
 	}
 }
