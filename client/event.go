@@ -92,6 +92,9 @@ func (c *Client) Events(ctx context.Context, q EventQuery) (*EventPage, error) {
 // followWait is how long one request of FollowFeed waits: less than the timeout of a Client without HTTP.
 const followWait = 20 * time.Second
 
+// followPause is how soon FollowFeed asks again where nothing is waited for: nothing comes any more to a subscription that is disabled.
+const followPause = time.Second
+
 // FollowFeed goes through a subscription's feed from q.After on, and waits for what comes, until ctx is done. Each page has
 // events in it, or only a new Cursor. After an error it ends; it can be begun again with the Cursor of the last page.
 func (c *Client) FollowFeed(ctx context.Context, id string, q FeedQuery) iter.Seq2[*EventPage, error] {
@@ -100,6 +103,7 @@ func (c *Client) FollowFeed(ctx context.Context, id string, q FeedQuery) iter.Se
 			q.Wait = followWait
 		}
 		for {
+			began := time.Now()
 			page, err := c.Feed(ctx, id, q)
 			if err != nil {
 				yield(nil, err)
@@ -107,6 +111,13 @@ func (c *Client) FollowFeed(ctx context.Context, id string, q FeedQuery) iter.Se
 			}
 			if q.After = page.Cursor; !yield(page, nil) {
 				return
+			}
+			if len(page.Events) > 0 {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(followPause - time.Since(began)):
 			}
 		}
 	}

@@ -84,6 +84,9 @@ type Job struct {
 	Replay bool
 	// Attempts is how many were made before a Replay: its own are numbered from there on, and have the whole schedule.
 	Attempts int
+	// Keep lets the event be stored though it goes to nobody: that settles one part of the receipt. Where To has somebody it says
+	// nothing.
+	Keep bool
 }
 
 // Counts are numbers for metrics and status.

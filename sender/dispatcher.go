@@ -103,8 +103,8 @@ func (d *Dispatcher) Counts() Counts {
 	return c
 }
 
-// Submit takes the jobs, in order, each when there is room for it in memory. Each delivery settles one part of the
-// receipt, which must have as many outstanding. An error, of ctx only, means that nothing was taken. It is not to be
+// Submit takes the jobs, in order, each when there is room for it in memory. Each delivery, and each event that goes to nobody and
+// is kept, settles one part of the receipt, which must have as many outstanding. An error, of ctx only, means that nothing was taken. It is not to be
 // called by two at a time.
 func (d *Dispatcher) Submit(ctx context.Context, jobs []Job, receipt *cdc.Receipt) error {
 	d.mu.Lock()
@@ -112,7 +112,7 @@ func (d *Dispatcher) Submit(ctx context.Context, jobs []Job, receipt *cdc.Receip
 	taken := false
 	for i := range jobs {
 		j := &jobs[i]
-		if len(j.To) == 0 {
+		if len(j.To) == 0 && !j.Keep {
 			continue
 		}
 		price := priceOf(j)
@@ -122,6 +122,10 @@ func (d *Dispatcher) Submit(ctx context.Context, jobs []Job, receipt *cdc.Receip
 		// Once begun, it is taken whole: when ctx ends in between, the rest goes beyond the budget.
 		taken = true
 		d.direct.take(price + int64(len(j.To))*deliveryOverhead)
+		if len(j.To) == 0 {
+			d.keepEvent(j, price, receipt)
+			continue
+		}
 		now := time.Now()
 		b := &body{price: price, deliveries: len(j.To), shared: len(j.To) > 1, stored: j.Stored}
 		for _, to := range j.To {

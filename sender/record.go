@@ -132,7 +132,7 @@ func (d *Dispatcher) write(ctx context.Context, batch []Record, refusals bool) e
 	inserted := map[*body]struct{}{}
 	for i := range batch {
 		r := &batch[i]
-		r.InsertEvent = false
+		r.InsertEvent = r.Op == Keep
 		if r.delivery == nil || r.delivery.body == nil || r.delivery.body.stored {
 			continue
 		}

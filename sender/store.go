@@ -49,6 +49,8 @@ const (
 	Amend
 	// Mark writes what is known of a subscription's target that takes nothing, and what others are to be told of it.
 	Mark
+	// Keep writes the event alone.
+	Keep
 	// Pass writes nothing. When it is settled, all records before it are durable.
 	Pass
 )

@@ -152,8 +152,9 @@ func (h *handler) endReplay(ctx context.Context, fates []*fate, told *tally) (du
 		default:
 			told.replayed++
 		}
-		if len(j.To) > 0 {
-			receipt.Add(len(j.To))
+		j.Keep = len(j.To) == 0 && h.keepsAll && f.event != nil && closed == store.Replayed
+		if n := partsOf(&j.Job); n > 0 {
+			receipt.Add(n)
 			if err := h.dispatcher.Submit(ctx, []sender.Job{j.Job}, receipt); err != nil {
 				return false, err
 			}

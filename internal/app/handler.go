@@ -9,6 +9,7 @@ import (
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/coalesce"
+	"github.com/rowhook/rowhook/internal/config"
 	"github.com/rowhook/rowhook/internal/store"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
@@ -70,6 +71,8 @@ type handler struct {
 	lateLook time.Time
 	// superseded are subscriptions that match as before a change of them, until its announcement is read, by Key.
 	superseded map[int64]store.Former
+	// keepsAll says that events are stored though nobody has matched them.
+	keepsAll bool
 	// replaying says that a message of the batch asks for the replay of dead letters.
 	replaying bool
 }
@@ -186,6 +189,7 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 		return nil, err
 	}
 	h.fresh = h.app.mapper.Load()
+	h.keepsAll = h.app.live.Load().Retention.Events == config.KeepAll
 	h.app.metrics.changes(b)
 	if time.Since(h.sized) > sizeEvery {
 		h.tellSize()
@@ -253,7 +257,7 @@ func (h *handler) mapperOf(c *cdc.Change) *mapping.Mapper {
 
 // anybody says whether there may be a subscription: else nothing needs to be read.
 func (h *handler) anybody(b *cdc.Batch) bool {
-	return h.index.Len() > 0 || slices.ContainsFunc(b.Changes, func(c cdc.Change) bool { return c.Prefix == subscriptions.MessagePrefix })
+	return h.index.Len() > 0 || h.keepsAll || slices.ContainsFunc(b.Changes, func(c cdc.Change) bool { return c.Prefix == subscriptions.MessagePrefix })
 }
 
 // take takes a part of a batch, with the receipt of the parts before it; ends says that the last change's block ends with
@@ -316,7 +320,7 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 	return nil
 }
 
-// match makes the job of an event, if somebody wants it.
+// match makes the job of an event, if somebody wants it, or all are kept.
 func (h *handler) match(ev *mapping.Event) bool {
 	from := len(h.matched)
 	h.matched = h.index.Match(h.matched, ev)
@@ -324,10 +328,11 @@ func (h *handler) match(ev *mapping.Event) bool {
 		h.matched = h.matched[:from+len(h.filters.keep(h.matched[from:], ev))]
 	}
 	to := len(h.matched)
-	if to > from {
-		h.jobs = append(h.jobs, sender.Job{Event: ev, To: h.matched[from:to:to]})
+	if to == from && !h.keepsAll {
+		return false
 	}
-	return to > from
+	h.jobs = append(h.jobs, sender.Job{Event: ev, To: h.matched[from:to:to], Keep: to == from})
+	return true
 }
 
 // flush hands on what came of the changes so far.
@@ -336,8 +341,8 @@ func (h *handler) flush(ctx context.Context, changes []cdc.Change, to *taken, la
 		return err
 	}
 	n := len(h.letters)
-	for _, j := range h.jobs {
-		n += len(j.To)
+	for i := range h.jobs {
+		n += partsOf(&h.jobs[i])
 	}
 	if h.replaying {
 		n++
@@ -369,6 +374,14 @@ func (h *handler) flush(ctx context.Context, changes []cdc.Change, to *taken, la
 	clear(h.events[:cap(h.events)])
 	h.letters, h.matched, h.jobs = h.letters[:0], h.matched[:0], h.jobs[:0]
 	return nil
+}
+
+// partsOf is how many parts of a receipt a job settles.
+func partsOf(j *sender.Job) int {
+	if j.Keep {
+		return len(j.To) + 1
+	}
+	return len(j.To)
 }
 
 // mapPlaced maps a change. Changes of one message come one after another, and their events stand behind each other.
@@ -403,6 +416,9 @@ func (h *handler) leaveOutRecorded(ctx context.Context) error {
 		for _, to := range j.To {
 			asked = append(asked, store.Delivery{Subscription: to.Key, Event: j.Event})
 		}
+		if j.Keep {
+			asked = append(asked, store.Delivery{Event: j.Event}) // of nobody: whether the event is there
+		}
 	}
 	deliveries, events, err := retry(ctx, h, "look for what was recorded", func() (d map[store.Pair]bool, e map[cdc.Position]bool, err error) {
 		return h.store.Recorded(ctx, asked)
@@ -419,7 +435,8 @@ func (h *handler) leaveOutRecorded(ctx context.Context) error {
 				to = append(to, s)
 			}
 		}
-		if j.To = to; len(to) > 0 {
+		j.Keep = j.Keep && !j.Stored
+		if j.To = to; partsOf(&j) > 0 {
 			kept = append(kept, j)
 		}
 	}

@@ -91,14 +91,14 @@ func (h *handler) submitCompleted(ctx context.Context, jobs []sender.Job, txs []
 		j := &jobs[i]
 		if letter, dead := c.Complete(j.Event); dead {
 			receipt.Add(1)
-			for range j.To {
+			for range partsOf(j) {
 				receipt.Done()
 			}
-			h.letters, j.To = append(h.letters, letter), nil
+			h.letters, j.To, j.Keep = append(h.letters, letter), nil, false
 			continue
 		}
 		// They were matched as they were: that none has a filter by now says nothing.
-		h.filters.decide(j, receipt)
+		h.decide(j, receipt)
 		if size += j.Event.Size(); size > relatedBytes {
 			if err := h.dispatcher.Submit(ctx, jobs[from:i+1], receipt); err != nil {
 				return 0, err
@@ -107,6 +107,19 @@ func (h *handler) submitCompleted(ctx context.Context, jobs []sender.Job, txs []
 		}
 	}
 	return n, h.dispatcher.Submit(ctx, jobs[from:n], receipt)
+}
+
+// decide asks the filters of a job whose event is complete. Where all events are kept, so is one that none lets through.
+func (h *handler) decide(j *sender.Job, receipt *cdc.Receipt) {
+	if !h.keepsAll || j.Keep {
+		h.filters.decide(j, receipt)
+		return
+	}
+	receipt.Add(1) // before others are done, which may be all
+	h.filters.decide(j, receipt)
+	if j.Keep = len(j.To) == 0; !j.Keep {
+		receipt.Done()
+	}
 }
 
 // completionOf has what the first of the jobs' events wait for, and returns how many they are. The error is the context's.

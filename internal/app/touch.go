@@ -141,7 +141,7 @@ func (t *toucher) find(h *handler, epoch uint32, c *cdc.Change, place coalesce.P
 	}
 	t.found = m.Touched(t.found[:0], c, place)
 	for _, touch := range t.found {
-		if !anybody && !h.index.Wants(touch.Target.Event(), touch.Target.Resource()) {
+		if !anybody && !h.keepsAll && !h.index.Wants(touch.Target.Event(), touch.Target.Resource()) {
 			continue
 		}
 		if t.open == nil {

@@ -109,10 +109,18 @@ type Targets struct {
 	AllowNetworks []netip.Prefix
 }
 
+// Which events are kept: those that a subscription has matched, or all.
+const (
+	KeepMatched = "matched"
+	KeepAll     = "all"
+)
+
 // Retention says how long events and their deliveries are kept.
 type Retention struct {
 	// For defaults to 7 days.
 	For time.Duration
+	// Events is KeepMatched, the default, or KeepAll.
+	Events string
 }
 
 // Limits bound what rowhook uses.

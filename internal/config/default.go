@@ -26,7 +26,7 @@ func Default() Config {
 			MaxInFlight: 512,
 		},
 		Mapping:   mapping.Config{Previous: true},
-		Retention: Retention{For: 7 * day},
+		Retention: Retention{For: 7 * day, Events: KeepMatched},
 		Limits:    Limits{Memory: 16 << 20, Hold: 5 * time.Second, MaxRow: 64 << 20},
 	}
 }

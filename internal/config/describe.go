@@ -163,10 +163,11 @@ var accountsObject = object[Targets]{
 }
 
 var retentionObject = object[Retention]{
-	later: []string{"events"},
 	members: []member[Retention]{
 		key("for", duration(time.Hour, 3650*day), func(r *Retention) *time.Duration { return &r.For },
 			"How long events and finished deliveries are kept: at least 1h."),
+		key("events", choice(KeepMatched, KeepAll), func(r *Retention) *string { return &r.Events },
+			"Which events are kept: those that a subscription has matched, or all. With all, the list of events has everything that happened to what is mapped, at the cost of a stored event for each."),
 	},
 }
 
