@@ -71,6 +71,10 @@ func TestAMissingSlotIsAGap(t *testing.T) {
 	if _, err := acme.Create(t.Context(), &client.Subscription{Events: []string{"contact.*"}, TargetURL: r.recv.URL("/acme")}); err != nil {
 		t.Fatal(err)
 	}
+	feed, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"contact.*"}, FeedOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.insertContact(1, 1)
 	r.insertContact(2, 9) // its first attempt fails: it is due
 	r.recv.WaitFor(t, func(q []hooktest.Request) bool {
@@ -92,7 +96,7 @@ func TestAMissingSlotIsAGap(t *testing.T) {
 	if _, err := acme.Resume(t.Context(), true); err == nil {
 		t.Error("an account may resume")
 	}
-	r.accept("slot_missing", 2)
+	r.accept("slot_missing", 3)
 	r.isGreen()
 	r.insertContact(4, 1)
 	all := r.recv.WaitFor(t, func(q []hooktest.Request) bool {
@@ -113,6 +117,10 @@ func TestAMissingSlotIsAGap(t *testing.T) {
 	byInstance := hooktest.ByInstance(hooktest.ByPath(all)["/"])
 	if first, last := byInstance["contact/1"][0].Position, byInstance["contact/4"][0].Position; told.Position <= first || told.Position >= last {
 		t.Errorf("position %s is not between %s and %s", told.Position, first, last)
+	}
+	shown := feedEvents(t, r.feedOf(r.admin(), feed.ID, client.FeedQuery{After: "oldest"}, 4))
+	if len(shown) == 4 && (shown[2].Type != "rowhook.gap" || shown[3].Data.ID != 4) {
+		t.Errorf("the feed has %+v", shown)
 	}
 	if _, err := r.admin().Resume(t.Context(), true); err == nil {
 		t.Error("there was still something to accept")

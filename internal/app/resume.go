@@ -109,7 +109,7 @@ func (a *App) gapNotices(next cdc.Checkpoint, in *cdc.Incident, all []*subscript
 	var admin, accounts []int64
 	for _, s := range all {
 		switch {
-		case s.TargetURL == "", s.Unverified():
+		case s.Unverified():
 		case s.State == subscriptions.Expired && !s.ExpiresAt.After(in.FromTime): // what is missing was not for it
 		case s.Admin && wantsOne(s, resources):
 			admin = append(admin, s.Key)
