@@ -15,6 +15,8 @@ type Request struct {
 	// Headers are sent too. Their values are *** when they are received; sent back, that keeps what is stored.
 	Headers map[string]string `json:"headers,omitzero"`
 	Auth    *Auth             `json:"auth,omitzero"`
+	// Compression is none or gzip.
+	Compression string `json:"compression,omitzero"`
 	// CustomData is a JSON object whose members stand in every body.
 	CustomData json.RawMessage `json:"custom_data,omitzero"`
 }

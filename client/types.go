@@ -110,6 +110,18 @@ type Delivery struct {
 	// Ordering is resource or none.
 	Ordering    string `json:"ordering,omitzero"`
 	MaxInFlight int    `json:"max_in_flight,omitzero"`
+	// Batch lets several events come in one request; nil for one in each.
+	Batch *Batch `json:"batch,omitzero"`
+	// MaxBody is a size such as 256KiB.
+	MaxBody string `json:"max_body,omitzero"`
+}
+
+// Batch is how several events come in one request. What is zero is rowhook's default.
+type Batch struct {
+	// Max is the most events of a request, Bytes a size such as 256KiB, Wait a duration such as 1s.
+	Max   int    `json:"max,omitzero"`
+	Bytes string `json:"bytes,omitzero"`
+	Wait  string `json:"wait,omitzero"`
 }
 
 // Retries is a schedule: the waits before each retry as durations such as 5m, or, where Waits is nil, how many of

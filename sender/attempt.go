@@ -25,6 +25,8 @@ const (
 	Drop
 	// Interrupted: we stopped the attempt ourselves. It does not count.
 	Interrupted
+	// Split: the target answered 413 to a batch, which is sent again in smaller ones. It does not count.
+	Split
 )
 
 // The typed reasons why an attempt failed.

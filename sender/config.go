@@ -21,6 +21,8 @@ type Config struct {
 	Timeout  time.Duration
 	Retries  []time.Duration
 	Ordering string
+	// MaxBody is how large a message may be, in bytes, before its data is left out; 0 for any size.
+	MaxBody int64
 	// Admin and Accounts rule the targets of the admin's subscriptions and of all others.
 	Admin, Accounts Guard
 	// Egress is how all of their connections leave.
@@ -55,11 +57,15 @@ type Config struct {
 	OnGone func(ctx context.Context, s *subscriptions.Subscription)
 }
 
-func (c Config) envelope() Envelope { return Envelope{Source: c.Source, Location: c.Location} }
+func (c Config) envelope() Envelope {
+	return Envelope{Source: c.Source, Location: c.Location, maxBody: c.MaxBody}
+}
 
 // Report tells of an attempt.
 type Report struct {
+	// Event is the one that was sent; of a batch, one that stands for all of its Messages, which are nil elsewhere.
 	Event        *mapping.Event
+	Messages     []*mapping.Event
 	Subscription *subscriptions.Subscription
 	Attempt      int
 	// Replay says that it was sent again.

@@ -295,6 +295,49 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 				b.Errorf("got %+v", due)
 			}
 		},
+		"WhatWaitsBehindComesWithIt": func(b *bench) {
+			var a, other []*mapping.Event
+			for i := range 4 {
+				a, other = append(a, newEvent(10+i, "a")), append(other, newEvent(20+i, "b"))
+				b.write(b.deferred(a[i], 1, b.now), b.deferred(other[i], 2, b.now.Add(-second)))
+			}
+			look := func(perKey, rows int, bytes int64, want ...string) {
+				b.Helper()
+				due, next := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: rows, Bytes: bytes, PerKey: perKey})
+				got := []string{}
+				for _, d := range due {
+					got = append(got, d.Event.ID)
+				}
+				if !slices.Equal(got, want) || next.Equal(b.now.Add(second)) != (rows == len(want) || bytes == 1) {
+					b.Errorf("%d of a key, %d rows, %d bytes: got %v and %v, want %v", perKey, rows, bytes, got, next, want)
+				}
+			}
+			look(1, 100, 1<<20, "evt_20", "evt_10")
+			look(3, 100, 1<<20, "evt_20", "evt_21", "evt_22", "evt_10", "evt_11", "evt_12")
+			look(3, 4, 1<<20, "evt_20", "evt_21", "evt_22", "evt_10")
+			look(9, 100, 1, "evt_20")
+			// They fail together: the oldest has a time, the others wait behind it, whatever is asked for them.
+			at := b.now.Add(time.Minute)
+			late := make([]sender.Record, 4)
+			for i := range late {
+				late[i] = b.rescheduled(other[i], 2, at, 2)
+				late[i].Behind = i > 0
+			}
+			b.write(late...)
+			b.write(b.finished(a[0], 1, true), b.finished(a[1], 1, true), b.finished(a[2], 1, true), b.finished(a[3], 1, true))
+			look(9, 100, 1<<20)
+			due, _ := b.lookAt(sender.Look{Now: at, Rows: 100, Bytes: 1 << 20, PerKey: 9})
+			if len(due) != 4 || due[3].Attempts != 2 || due[3].RetryReason != "timeout" {
+				b.Errorf("got %+v", due)
+			}
+			// The first is over: the one behind it has a time of its own.
+			next := b.rescheduled(other[1], 2, at, 3)
+			third := b.rescheduled(other[2], 2, at, 3)
+			third.Behind = true
+			b.write(b.finished(other[0], 2, true), next, third)
+			b.want(time.Second)
+			b.want(time.Minute, "evt_21")
+		},
 		"SameBatchTwice": func(b *bench) {
 			one, two, three, four := newEvent(1, "a"), newEvent(2, "a"), newEvent(3, "b"), newEvent(4, "c")
 			insert := b.finished(four, 3, false)

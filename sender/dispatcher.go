@@ -229,6 +229,7 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 	}
 	if dl.deferred || s.held || s.whole || l.rows > 0 || l.current == nil && d.halted() {
 		d.deferred(dl, now, nil)
+		d.arrives(s, dl, true)
 		d.shed()
 		return
 	}
@@ -239,6 +240,10 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 		d.enqueue(s, &s.fresh, dl)
 	} else {
 		l.queue = append(l.queue, dl)
+		if s.batch != nil && !l.current.running {
+			d.arrives(s, dl, false)
+			d.makeReady(s)
+		}
 	}
 }
 

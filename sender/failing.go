@@ -30,6 +30,9 @@ func (s *subscription) wanted() int {
 	if s.failing {
 		return 1
 	}
+	if s.batch != nil {
+		return max(s.slots, s.batch.Max)
+	}
 	return s.slots
 }
 
@@ -42,6 +45,9 @@ func (s *subscription) lookAt() time.Time {
 	}
 	if at.Before(s.pausedUntil) {
 		at = s.pausedUntil
+	}
+	if begin := s.gathersUntil(); at.Before(begin) {
+		at = begin
 	}
 	return at
 }

@@ -58,6 +58,10 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 	defer d.mu.Unlock()
 	wait := fetchIdle
 	room := d.read.limit - d.read.used
+	if room <= 0 {
+		d.hurry()
+		d.launch(d.schedule())
+	}
 	if d.halted() || room <= 0 {
 		return nil, Look{}, wait
 	}
@@ -74,6 +78,13 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 	}
 	if best.failing {
 		look.Rows = probeRows
+	}
+	if g := best.batch; g != nil && !best.silent() {
+		look.PerKey = g.Max
+		look.Rows = max(look.Rows, g.Max)
+		if !best.failing {
+			look.Rows = max(look.Rows, 2*g.Max-best.due.len())
+		}
 	}
 	if best.silent() {
 		look.Now = farFuture
@@ -108,8 +119,15 @@ func (d *Dispatcher) fetched(s *subscription, look Look, due []Due, next time.Ti
 		}
 		return
 	}
+	now := time.Now()
+	var last *delivery
 	for i := range due {
 		x := &due[i]
+		if i > 0 && due[i-1].Key == x.Key {
+			last = d.readBehind(last, x)
+			continue
+		}
+		last = nil
 		l := s.lanes[x.Key]
 		if _, busy := s.busy[x.Key]; busy || l != nil && l.current != nil {
 			continue // not skipped as it should be; the record of its end has the fetcher look again
@@ -118,7 +136,7 @@ func (d *Dispatcher) fetched(s *subscription, look Look, due []Due, next time.Ti
 			l = &lane{sub: s, key: x.Key}
 			s.keep(l)
 		}
-		dl := &delivery{event: x.Event, lane: l, attempts: x.Attempts, retryReason: x.RetryReason, stored: true, replay: x.Replay, before: x.Before,
+		dl := &delivery{event: x.Event, lane: l, attempts: x.Attempts, retryReason: x.RetryReason, stored: true, replay: x.Replay, before: x.Before, submitted: now,
 			price: int64(x.Event.Size()) + eventOverhead + deliveryOverhead}
 		s.markBusy(x.Key)
 		s.replays = s.replays || x.Replay
@@ -134,9 +152,29 @@ func (d *Dispatcher) fetched(s *subscription, look Look, due []Due, next time.Ti
 		}
 		l.current = dl
 		d.enqueue(s, &s.due, dl)
+		last = dl
+	}
+	if s.batch != nil {
+		s.batch.short = 0
+		d.makeReady(s)
 	}
 	d.enter(s) // it may have enough now
 	d.launch(d.schedule())
+}
+
+// readBehind lets a row wait behind the one of its key that was read before it, for the same request. Where that is not sent, or
+// the event is gone, it is read again when it is the oldest; nil is returned then.
+func (d *Dispatcher) readBehind(before *delivery, x *Due) *delivery {
+	if before == nil || x.Lost {
+		return nil
+	}
+	dl := &delivery{event: x.Event, lane: before.lane, attempts: x.Attempts, retryReason: x.RetryReason, stored: true, replay: x.Replay,
+		before: x.Before, submitted: before.submitted,
+		price: int64(x.Event.Size()) + eventOverhead + deliveryOverhead}
+	dl.lane.sub.replays = dl.lane.sub.replays || x.Replay
+	d.read.take(dl.price)
+	before.with = dl
+	return dl
 }
 
 // lost ends a delivery whose event is not in the store any more.

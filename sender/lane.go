@@ -55,6 +55,11 @@ type delivery struct {
 	waits bool
 	// rendered is what its body is charged for while it runs.
 	rendered int64
+	// with is the next delivery of the same request, those of a key one after another; of what was read from the store and does
+	// not run yet, the next of its key. rides says that it is not the first of them, batched that they are an array, and trails
+	// that there is an older row of its key.
+	with                   *delivery
+	rides, batched, trails bool
 	// prev and next are the neighbours in the order of submission, while it can still expire.
 	prev, next *delivery
 	listed     bool

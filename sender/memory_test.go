@@ -128,15 +128,6 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 	}
 	for i := range records {
 		r := &records[i]
-		if r.Op != sender.Reschedule {
-			continue
-		}
-		if d := s.find(pair{r.Subscription, r.Event.Position}); d != nil {
-			d.at, d.never, d.attempts, d.reason = r.DueAt, s.head(r.Subscription, r.Key) != d, r.Attempts, r.RetryReason
-		}
-	}
-	for i := range records {
-		r := &records[i]
 		if r.Op != sender.Finish {
 			continue
 		}
@@ -152,6 +143,15 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 			if h := s.head(r.Subscription, r.Key); h != nil && h.never {
 				h.at, h.never = now, false
 			}
+		}
+	}
+	for i := range records {
+		r := &records[i]
+		if r.Op != sender.Reschedule {
+			continue
+		}
+		if d := s.find(pair{r.Subscription, r.Event.Position}); d != nil {
+			d.at, d.never, d.attempts, d.reason = r.DueAt, r.Behind || s.head(r.Subscription, r.Key) != d, r.Attempts, r.RetryReason
 		}
 	}
 	return nil
@@ -201,6 +201,9 @@ func (s *memoryStore) Due(_ context.Context, subscription int64, look sender.Loo
 		}
 	}
 	slices.SortFunc(rows, func(a, b *dueRow) int { return cmp.Or(a.at.Compare(b.at), a.position.Compare(b.position)) })
+	if look.PerKey > 1 {
+		rows = s.withBehind(rows, look.PerKey)
+	}
 	if len(rows) >= look.Rows {
 		rows, next = rows[:look.Rows], look.Now
 	}
@@ -219,6 +222,22 @@ func (s *memoryStore) Due(_ context.Context, subscription int64, look sender.Loo
 		out = append(out, sender.Due{Event: ev, Key: d.key, Attempts: d.attempts, RetryReason: d.reason, Replay: d.replay, Before: d.before})
 	}
 	return out, next, nil
+}
+
+// withBehind puts behind each row what waits behind it.
+func (s *memoryStore) withBehind(heads []*dueRow, most int) []*dueRow {
+	var all []*dueRow
+	for _, h := range heads {
+		var of []*dueRow
+		for _, d := range s.due {
+			if d.subscription == h.subscription && d.key == h.key {
+				of = append(of, d)
+			}
+		}
+		slices.SortFunc(of, func(a, b *dueRow) int { return a.position.Compare(b.position) })
+		all = append(all, of[:min(len(of), most)]...)
+	}
+	return all
 }
 
 func (s *memoryStore) Backlogs(_ context.Context, maxKeys int) ([]sender.Backlog, error) {

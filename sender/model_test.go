@@ -92,8 +92,11 @@ func newModel(t *testing.T, k keepers, seed uint64) *model {
 	m := &model{t: t, rng: rand.New(rand.NewPCG(seed, seed)), keepers: k, removed: map[int64]int{}, shadowed: map[int64]bool{}, resent: map[pair]int{}, uncertain: map[string]int{}}
 	chance := rand.New(rand.NewPCG(seed, 1))
 	m.receiver = hooktest.New(t, func(r hooktest.Request) hooktest.Answer {
-		if unwanted(r.ID) {
+		if unwanted(r.ID) && !gathers(r.Path) {
 			return dropped()
+		}
+		if m, _ := r.Messages(); len(m) > 4 && chance.IntN(8) == 0 {
+			return hooktest.Status(413)
 		}
 		switch p := chance.IntN(100); {
 		case p >= 98:
@@ -115,10 +118,23 @@ func newModel(t *testing.T, k keepers, seed uint64) *model {
 			s.Delivery.Ordering = subscriptions.OrderingNone
 		}
 		s.Delivery.MaxInFlight = 1 + 2*i
+		if i%2 == 1 {
+			s.Delivery.Batch = m.batch()
+		}
 		m.subs = append(m.subs, s)
 	}
 	m.start()
 	return m
+}
+
+// gathers says whether the subscription at a path gets batches, mostly.
+func gathers(path string) bool { return path == "/1" || path == "/3" }
+
+// batch is one of some sizes, that waits not at all, or shorter or longer than Hold.
+func (m *model) batch() *subscriptions.Batch {
+	waits := []time.Duration{0, 10 * time.Millisecond, 40 * time.Millisecond, 150 * time.Millisecond}
+	return &subscriptions.Batch{Max: 1 + m.rng.IntN(12), Bytes: subscriptions.Size(1+m.rng.IntN(8)) << 10,
+		Wait: subscriptions.Duration(waits[m.rng.IntN(len(waits))])}
 }
 
 // unwanted says of some events that their targets never want them.
@@ -138,7 +154,13 @@ func (m *model) config() sender.Config {
 	cfg.OnAttempt = func(r sender.Report) {
 		if v := r.Outcome.Verdict; !r.Replay && (v == sender.Interrupted || v == sender.Retry && r.Outcome.Status == 0) {
 			m.mu.Lock()
-			m.uncertain[deliveryName(r.Subscription.TargetURL.Reveal(), r.Event.ID)]++
+			messages := r.Messages
+			if messages == nil {
+				messages = []*mapping.Event{r.Event}
+			}
+			for _, ev := range messages {
+				m.uncertain[deliveryName(r.Subscription.TargetURL.Reveal(), ev.ID)]++
+			}
 			m.mu.Unlock()
 		}
 	}
@@ -351,6 +373,10 @@ func (m *model) update() {
 	s := m.subs[i].Clone()
 	s.Version++
 	switch {
+	case i%2 == 1 && m.rng.IntN(3) == 0:
+		if s.Delivery.Batch = nil; m.rng.IntN(3) > 0 {
+			s.Delivery.Batch = m.batch()
+		}
 	case m.rng.IntN(2) == 0:
 		s.Delivery.MaxInFlight = 1 + m.rng.IntN(8)
 	case s.State != subscriptions.Active:
@@ -445,7 +471,7 @@ func (m *model) allowUnwritten() {
 // finish lets all trouble end, and waits until everything is done.
 func (m *model) finish() {
 	m.receiver.HandleAll(func(r hooktest.Request) hooktest.Answer {
-		if unwanted(r.ID) {
+		if unwanted(r.ID) && !gathers(r.Path) {
 			return dropped()
 		}
 		return hooktest.OK()
@@ -481,13 +507,14 @@ func (m *model) receipts(p *process) {
 func (m *model) check() {
 	for i, s := range m.subs {
 		requests := m.requests(i)
+		odd := func(id string) bool { return unwanted(id) && i%2 == 0 }
 		if before, gone := m.removed[s.Key]; gone {
 			if len(requests) > before {
 				m.t.Errorf("%s: %d requests after it was removed", s.ID, len(requests)-before)
 			}
 			continue
 		}
-		replays, first := partReplays(requests)
+		replays, first := partReplays(hooktest.Split(requests))
 		m.checkReplays(s, replays)
 		delivered := hooktest.Delivered(first)
 		times := hooktest.ByID(delivered)
@@ -504,9 +531,9 @@ func (m *model) check() {
 				switch {
 				case !ok:
 					m.t.Errorf("%s %s: not recorded", s.ID, j.Event.ID)
-				case got.status == sender.StatusDropped && !m.shadowed[s.Key] && !unwanted(j.Event.ID):
+				case got.status == sender.StatusDropped && !m.shadowed[s.Key] && !odd(j.Event.ID):
 					m.t.Errorf("%s %s: dropped, and never was it a shadow", s.ID, j.Event.ID)
-				case unwanted(j.Event.ID) && got.status != sender.StatusDropped:
+				case odd(j.Event.ID) && got.status != sender.StatusDropped:
 					m.t.Errorf("%s %s: its target does not want it, and it ended as %s", s.ID, j.Event.ID, got.status)
 				case got.status == sender.StatusFailed, got.status == sender.StatusDropped:
 					failed[j.Event.ID] = true

@@ -12,6 +12,9 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	d.prepare(s)
 	t, broken, sub, ctx := s.target, s.broken, s.sub, s.ctx
 	a := attempt{event: dl.event, number: dl.attempts + 1, retryReason: dl.retryReason, timeout: s.timeout, replay: dl.replay}
+	if dl.batched && (broken != nil || t.batch) {
+		a.join(dl)
+	}
 	if dl.rendered > 0 {
 		a.composed = func(size int) { d.composed(dl, size) }
 	}
@@ -21,17 +24,19 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	switch {
 	case ctx.Err() != nil:
 		out = Outcome{Started: time.Now(), Verdict: Interrupted}
+	case broken == nil && dl.with != nil && !t.batch:
+		out = Outcome{Started: time.Now(), Verdict: Interrupted} // changed since they were taken: each has a request of its own now
 	case broken != nil:
 		out = Outcome{Started: time.Now()}.failed(ReasonConfiguration, broken)
 	default:
-		if dl.body != nil && dl.body.shared && t.shape == nil {
+		if dl.body != nil && dl.body.shared && t.shape == nil && !t.mayOmit(dl.event) {
 			out, _ = t.send(ctx, a, dl.body.textOf(dl.event))
 		} else {
 			out = t.deliver(ctx, a)
 		}
 	}
 
-	report := Report{Event: dl.event, Subscription: sub, Attempt: a.number, Replay: a.replay, Outcome: out}
+	report := Report{Event: a.event, Messages: a.messages, Subscription: sub, Attempt: a.number, Replay: a.replay, Outcome: out}
 	d.mu.Lock()
 	d.charge(dl, 0)
 	next, tell := d.ended(dl, &out)
@@ -66,6 +71,9 @@ func (d *Dispatcher) tell(r Report, failures int) {
 		if failures > 1 {
 			attrs = append(attrs, "and_others", failures-1)
 		}
+		if r.Messages != nil {
+			attrs = append(attrs, "messages", len(r.Messages))
+		}
 		d.cfg.Log.Log(ctx, level, attemptMessage(&r), attrs...)
 	}
 	if d.cfg.OnAttempt != nil {
@@ -83,6 +91,8 @@ func attemptMessage(r *Report) string {
 		return "attempt cut short by our own stop"
 	case v == Drop:
 		return "delivery dropped: the target wants no more attempts of it"
+	case v == Split:
+		return "the target takes no batch of this size: it is sent again in smaller ones"
 	case v == Wait && r.Outcome.Reason == ReasonProxy:
 		return "the egress proxy cannot be used: the subscription waits"
 	case v == Wait:
@@ -98,13 +108,17 @@ func attemptMessage(r *Report) string {
 // ended lets an outcome take effect, and returns when the next attempt is due, and how to tell the owner of what it means for the
 // subscription, nil when there is nothing to tell. It is called with the mutex held.
 func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell func(context.Context)) {
-	l, s := dl.lane, dl.lane.sub
-	dl.running = false
+	s := dl.lane.sub
+	for m := dl; m != nil; m = m.with {
+		m.running = false
+	}
 	s.inFlight--
 	d.inFlight--
 	if s.removed {
-		l.current = nil
-		d.settle(dl)
+		for m := dl; m != nil; m = m.with {
+			m.lane.current = nil
+			d.settle(m)
+		}
 		d.dropRemoved(s)
 		return time.Time{}, nil
 	}
@@ -122,11 +136,14 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 	if out.Verdict == Wait && s.silent() {
 		out.Verdict = Retry // nobody is asked again: it was the last one
 	}
-	if out.Verdict == Wait && now.Sub(dl.event.Time) > patience {
+	if out.Verdict == Wait && now.Sub(dl.oldest()) > patience {
 		out.Verdict = Retry // it has been asked to wait for days: the schedule goes on, and ends
 		if at := now.Add(out.After); at.After(s.pausedUntil) {
 			defer d.pause(s, at)
 		}
+	}
+	if s.tooLarge(dl, out) {
+		out.Verdict = Split
 	}
 	switch out.Verdict {
 	case Delivered:
@@ -134,29 +151,40 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 		d.takes(s.key)
 		s.widen()
 		d.succeeds(s)
-		dl.attempts++
+		s.batch.took()
 		d.succeeded++
-		d.finish(dl, StatusDelivered, out)
+		for m := dl; m != nil; m = m.with {
+			m.attempts++
+			d.finish(m, StatusDelivered, out)
+		}
 		return time.Time{}, nil
-	case Interrupted:
-		d.postpone(dl, now, nil)
+	case Interrupted, Split:
+		for m := dl; m != nil; m = m.with {
+			d.postpone(m, now, nil)
+		}
 		return time.Time{}, nil
 	case Wait:
 		next = now.Add(out.After)
-		d.postpone(dl, next, out)
+		for m := dl; m != nil; m = m.with {
+			d.postpone(m, next, out.of(m))
+		}
 		d.pause(s, next)
 		if out.Reason == ReasonProxy {
 			return next, nil // the target has done nothing
 		}
 		return next, d.dies(s, d.fails(s.key, now, out), now, out)
 	case Drop:
-		dl.attempts++
-		d.finish(dl, StatusDropped, out)
+		for m := dl; m != nil; m = m.with {
+			m.attempts++
+			d.finish(m, StatusDropped, out.of(m))
+		}
 		return time.Time{}, nil
 	case Gone:
 		// Nothing is settled before the subscription is deleted: if we die before, all of it is still there.
 		first := !s.held
-		d.postpone(dl, now, nil)
+		for m := dl; m != nil; m = m.with {
+			d.postpone(m, now, nil)
+		}
 		d.hold(s)
 		switch {
 		case !first:
@@ -173,18 +201,28 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 	if out.Duration > slowFailure || out.Reason == ReasonTimeout {
 		s.narrow()
 	}
-	dl.attempts++
-	dl.retryReason = out.Reason
-	if s.silent() {
-		d.tellDropped(s.dropped)
-		d.finish(dl, StatusDropped, out)
-		return time.Time{}, nil
+	var again schedule
+	silent := s.silent()
+	for m := dl; m != nil; m = m.with {
+		m.attempts++
+		m.retryReason = out.Reason
+		if silent {
+			d.tellDropped(s.dropped)
+			d.finish(m, StatusDropped, out.of(m))
+			continue
+		}
+		delay, more := again.after(s.retries, m.attempts-m.before)
+		if more {
+			d.postpone(m, now.Add(delay), out.of(m))
+		} else {
+			d.finish(m, StatusFailed, out.of(m))
+		}
+		if at := now.Add(delay); more && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
 	}
-	if delay, more := nextDelay(s.retries, dl.attempts-dl.before); more {
-		next = now.Add(delay)
-		d.postpone(dl, next, out)
-	} else {
-		d.finish(dl, StatusFailed, out)
+	if silent {
+		return time.Time{}, nil
 	}
 	return next, d.dies(s, d.fails(s.key, now, out), now, out)
 }
@@ -199,10 +237,12 @@ func (d *Dispatcher) finish(dl *delivery, status Status, out *Outcome) {
 	}
 	d.record(r)
 	l.current = nil
-	switch {
+	switch f := dl.follower(); {
+	case f != nil:
+		l.current, f.trails = f, dl.trails
 	case len(l.queue) == 0:
 		d.forget(l)
-	case d.halted():
+	case d.halted(), l.rows > 0:
 		d.storeQueue(l)
 	default:
 		l.current = l.queue[0]
@@ -216,12 +256,17 @@ func (d *Dispatcher) finish(dl *delivery, status Status, out *Outcome) {
 func (d *Dispatcher) postpone(dl *delivery, at time.Time, out *Outcome) {
 	l := dl.lane
 	l.current = nil
+	if f := dl.follower(); f != nil {
+		l.current, f.trails = f, true
+	}
 	if dl.stored {
-		d.record(Record{Op: Reschedule, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: true,
+		d.record(Record{Op: Reschedule, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: true, Behind: dl.trails,
 			Attempts: dl.attempts, DueAt: at, RetryReason: dl.retryReason, Outcome: out, Replay: dl.replay, delivery: dl})
 		d.forget(l)
 		return
 	}
 	d.deferred(dl, at, out)
-	d.storeQueue(l)
+	if l.current == nil {
+		d.storeQueue(l)
+	}
 }

@@ -14,14 +14,14 @@ import (
 const hidden = "***"
 
 // Rebuilt is what the attempts of a delivery have in common, as they would be made now, for people to look at. Values that are the
-// subscriber's own, logins and signatures are hidden, and left out of form and query.
+// subscriber's own, logins and signatures are hidden, and left out of form and query. Of a batch it has this delivery's message alone.
 type Rebuilt struct {
 	Method string
 	// URL is without credentials.
 	URL string
 	// Headers are those of every attempt: its own ones, such as webhook-timestamp, are not among them.
 	Headers []Header
-	// Body is empty for a GET, whose query has it.
+	// Body is empty for a GET, whose query has it. It is what was there before any compression.
 	Body []byte
 }
 
@@ -40,18 +40,24 @@ func (d *Dispatcher) Rebuild(s *subscriptions.Subscription, ev *mapping.Event) (
 	if err != nil {
 		return nil, err
 	}
+	if t.mayOmit(ev) {
+		t = t.omitting
+	}
 	r := &Rebuilt{Method: http.MethodPost, URL: s.ShownTarget()}
 	var content []byte
+	omitted := false
 	if x := t.shape; x == nil {
 		content = AppendStandard(nil, ev)
 	} else {
 		r.Method = x.method
-		content = x.format.Append(nil, ev, x.in)
-		if x.form {
-			if content, err = appendForm(nil, content); err != nil {
-				return nil, err
-			}
+		a := attempt{event: ev}
+		if t.batch {
+			a.gather([]*mapping.Event{ev})
 		}
+		if content, omitted, err = x.content(&a, new([]byte)); err != nil {
+			return nil, err
+		}
+		ev = a.event
 	}
 	plain := 2 // content type and user agent
 	if r.Method == http.MethodGet {
@@ -79,6 +85,12 @@ func (d *Dispatcher) Rebuild(s *subscriptions.Subscription, ev *mapping.Event) (
 	}
 	for _, f := range t.shape.signedBy(content) {
 		r.Headers = append(r.Headers, Header{f.Name, hidden})
+	}
+	if omitted {
+		r.Headers = append(r.Headers, Header(omittedHeader))
+	}
+	if x := t.shape; x != nil && x.gzip && len(r.Body) >= compressFrom {
+		r.Headers = append(r.Headers, Header(gzipHeader))
 	}
 	return r, nil
 }

@@ -19,15 +19,20 @@ func TestRebuiltIsWhatIsSent(t *testing.T) {
 	d := run(t, testConfig(), newMemory().open())
 	mine := []subscriptions.RequestHeader{{Name: "x-tenant", Value: "hunter2"}}
 	for name, request := range map[string]*subscriptions.Request{
-		"Default":  nil,
-		"Plain":    {Headers: mine},
-		"Put":      {Method: http.MethodPut, Format: subscriptions.FormatThin, CustomData: []byte(`{"tenant":"acme"}`)},
-		"Form":     {Encoding: "form", Signature: subscriptions.SignatureTwilio},
-		"Get":      {Method: http.MethodGet, Signature: subscriptions.SignatureRESTHooks},
-		"Stripe":   {Signature: subscriptions.SignatureStripe, Format: subscriptions.FormatCloudEvents},
-		"Ed25519":  {Signature: subscriptions.SignatureEd25519},
-		"Unsigned": {Signature: subscriptions.SignatureNone, Auth: &subscriptions.Auth{Type: subscriptions.AuthBearer, Token: "hunter2"}},
-		"Slack":    {Signature: subscriptions.SignatureSlack, Auth: &subscriptions.Auth{Type: subscriptions.AuthHeader, Name: "x-api-key", Value: "hunter2"}},
+		"Default":    nil,
+		"Plain":      {Headers: mine},
+		"Put":        {Method: http.MethodPut, Format: subscriptions.FormatThin, CustomData: []byte(`{"tenant":"acme"}`)},
+		"Form":       {Encoding: "form", Signature: subscriptions.SignatureTwilio},
+		"Get":        {Method: http.MethodGet, Signature: subscriptions.SignatureRESTHooks},
+		"Stripe":     {Signature: subscriptions.SignatureStripe, Format: subscriptions.FormatCloudEvents},
+		"Ed25519":    {Signature: subscriptions.SignatureEd25519},
+		"Unsigned":   {Signature: subscriptions.SignatureNone, Auth: &subscriptions.Auth{Type: subscriptions.AuthBearer, Token: "hunter2"}},
+		"Large":      {Format: subscriptions.FormatRESTHooks},
+		"LargeForm":  {Encoding: "form"},
+		"LargePlain": nil,
+		"Batch":      {Format: subscriptions.FormatThin},
+		"Gzip":       {Compression: subscriptions.CompressionGzip},
+		"Slack":      {Signature: subscriptions.SignatureSlack, Auth: &subscriptions.Auth{Type: subscriptions.AuthHeader, Name: "x-api-key", Value: "hunter2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -37,14 +42,27 @@ func TestRebuiltIsWhatIsSent(t *testing.T) {
 				s.TargetURL = secret.String(r.URL("/hook?a=b"))
 			}
 			s.ID, s.Request = "sub_"+name, request
-			s.Key = int64(slices.Index([]string{"Default", "Plain", "Put", "Form", "Get", "Stripe", "Ed25519", "Unsigned", "Slack"}, name) + 1)
+			keys := []string{"Default", "Plain", "Put", "Form", "Get", "Stripe", "Ed25519", "Unsigned", "Slack", "Large", "LargeForm", "LargePlain", "Batch", "Gzip"}
+			s.Key = int64(slices.Index(keys, name) + 1)
 			ev := newEvent(1, "a")
+			if strings.HasPrefix(name, "Large") || name == "Gzip" {
+				ev.Data = fmt.Appendf(nil, `{"id":"a","pad":%q}`, strings.Repeat("x", 3000))
+			}
+			if strings.HasPrefix(name, "Large") {
+				s.Delivery.MaxBody = 2 << 10
+			}
+			if name == "Batch" {
+				batches(s, 10, 0)
+			}
 			shown, err := d.Rebuild(s, ev)
 			if err != nil {
 				t.Fatal(err)
 			}
 			settled(t, d.submit(t, ev, s))
 			got := r.Wait(t, 1, 20*time.Second)[0]
+			if name == "Gzip" {
+				got.Body = inflated(t, got.Body)
+			}
 			if shown.Method != got.Method || string(shown.Body) != string(got.Body) {
 				t.Errorf("shown %s %s\narrived %s %s", shown.Method, shown.Body, got.Method, got.Body)
 			}

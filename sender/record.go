@@ -246,14 +246,14 @@ func (d *Dispatcher) takeEffect(batch []Record) {
 			continue
 		}
 		s := dl.lane.sub
-		if r.Op == Finish && r.Status == StatusDelivered {
+		if r.Op == Finish && r.Status == StatusDelivered && dl.with == nil {
 			d.succeeded--
 		}
 		d.settle(dl)
 		if s.removed {
 			continue
 		}
-		if r.Stored || dl.refused {
+		if (r.Stored || dl.refused) && dl.follower() == nil {
 			delete(s.busy, r.Key)
 		}
 		if dl.refused && s.rows > 0 {
@@ -267,6 +267,9 @@ func (d *Dispatcher) takeEffect(batch []Record) {
 			}
 			d.lookSoon(s, at)
 		case Defer:
+			if s.batch != nil {
+				d.readAgain(s, dl, now)
+			}
 			d.lookSoon(s, r.DueAt)
 		case Finish:
 			if r.Stored && !dl.refused {
@@ -304,6 +307,8 @@ func (d *Dispatcher) rowGone(s *subscription, l *lane, now time.Time) {
 func (d *Dispatcher) lookSoon(s *subscription, at time.Time) {
 	if s.nextDue.IsZero() || at.Before(s.nextDue) {
 		s.nextDue = at
+		d.enter(s)
+	} else if s.batch != nil {
 		d.enter(s)
 	}
 	wake(d.wakeFetcher)

@@ -150,7 +150,7 @@ func (d *Dispatcher) buried(r *Record) {
 	dl.stored, dl.refused = false, true
 	d.settle(dl)
 	if s := dl.lane.sub; !s.removed {
-		if over {
+		if over && dl.follower() == nil {
 			delete(s.busy, r.Key)
 		}
 		d.rowGone(s, dl.lane, time.Now()) // counted when the record was made

@@ -21,6 +21,7 @@ func (d *Dispatcher) relieve() {
 		return // it is asked often, and there may be many
 	}
 	d.relieved = now
+	d.hurry()
 	var front *subscription
 	var least time.Duration
 	for _, s := range d.subs {

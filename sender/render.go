@@ -26,6 +26,9 @@ func bodySize(format string, ev *mapping.Event) int {
 // renders is what a body is charged for that is made for its attempt; 0 for a small one. What a form comes to is known when it
 // is made: until then it is the most that it may be.
 func (s *subscription) renders(ev *mapping.Event) int64 {
+	if s.batch != nil {
+		return chargeOf(s.batch.size)
+	}
 	r := s.sub.Request
 	if r == nil {
 		return 0
@@ -47,7 +50,7 @@ func chargeOf(size int) int64 {
 // roomToRender says whether the body of what is next may be made: it is shared as slots are, so that a target that hangs does not
 // have all of it. One that is larger than all is made alone.
 func (d *Dispatcher) roomToRender(s *subscription) bool {
-	if s.sub.Request == nil {
+	if s.sub.Request == nil && s.batch == nil {
 		return true
 	}
 	q := &s.fresh

@@ -46,8 +46,10 @@ func (d *Dispatcher) Overtaken(to *subscriptions.Subscription, ev *mapping.Event
 		e := dl.event
 		return e.Resource == ev.Resource && e.Instance == ev.Instance && e.Position.Compare(ev.Position) > 0
 	}
-	if l.current != nil && later(l.current) {
-		return true
+	for dl := l.current; dl != nil; dl = dl.follower() {
+		if later(dl) {
+			return true
+		}
 	}
 	for _, dl := range l.queue {
 		if later(dl) {

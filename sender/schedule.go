@@ -22,6 +22,7 @@ func (d *Dispatcher) halted() bool { return d.stopping || d.suspended }
 // enqueue says that a delivery may start.
 func (d *Dispatcher) enqueue(s *subscription, q *fifo[*delivery], dl *delivery) {
 	q.push(dl)
+	d.arrives(s, dl, false)
 	d.makeReady(s)
 }
 
@@ -44,8 +45,12 @@ func (d *Dispatcher) schedule() []*delivery {
 	for n := d.ready.len(); n > 0 && d.free() > 0; n-- {
 		s := d.ready.pop()
 		s.ready = false
+		gathers := false
 		for s.fresh.len()+s.due.len() > 0 && d.free() > 0 {
 			if !s.mayBegin() || s.inFlight > 0 && s.inFlight >= d.free() {
+				break
+			}
+			if gathers = s.batch != nil && !d.ripe(s, time.Now()); gathers {
 				break
 			}
 			if !d.roomToRender(s) {
@@ -57,7 +62,12 @@ func (d *Dispatcher) schedule() []*delivery {
 				continue
 			}
 			dl.running = true
-			d.charge(dl, s.renders(dl.event))
+			if s.batch != nil {
+				d.fill(s, dl)
+			} else {
+				d.unread(dl)
+				d.charge(dl, s.renders(dl.event))
+			}
 			if s.failing {
 				s.probeAt = time.Now().Add(s.timeout) // the end of the attempt says when the next one is made
 				d.enter(s)
@@ -67,7 +77,7 @@ func (d *Dispatcher) schedule() []*delivery {
 			d.attempts.Add(1)
 			start = append(start, dl)
 		}
-		if s.mayBegin() {
+		if s.mayBegin() && !gathers {
 			d.makeReady(s)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,6 +28,9 @@ type shape struct {
 	address string
 	// bodyInURL says that the hash of the body is in the URL, because the signature is over that alone.
 	bodyInURL bool
+	// maxBody bounds messages, in bytes; 0 does not. gzip says that bodies are compressed.
+	maxBody int
+	gzip    bool
 	// tokens are those of OAuth 2.0; nil for another login, or none.
 	tokens *tokens
 }
@@ -36,12 +40,24 @@ const formType = "application/x-www-form-urlencoded"
 // newShape is that of a subscription with a request block. The fields are those that all its requests have.
 func newShape(s *subscriptions.Subscription, u *url.URL, c *client, around Envelope) (*shape, []http1.Field, error) {
 	r := s.Request
+	if r == nil {
+		r = &subscriptions.Request{}
+	}
 	x := &shape{format: formatOf(r.Format), in: around, form: r.IsForm(), method: r.Method, scheme: schemes[s.RequestSignature()]}
 	if x.method == "" {
 		x.method = http.MethodPost
 	}
 	x.in.Subscription, x.in.Target = s.ID, s.ShownTarget()
-	x.in.custom = x.format.customMembers(r.CustomData)
+	x.in.batch = s.Delivery.Batch != nil
+	x.maxBody, x.gzip = maxBodyOf(s, around.maxBody), r.Compression == subscriptions.CompressionGzip
+	var taken []string
+	if x.in.batch {
+		taken = x.format.inBatch
+	}
+	if x.maxBody > 0 {
+		taken = slices.Concat(taken, omittedMembers)
+	}
+	x.in.custom = x.format.customMembers(r.CustomData, taken...)
 	var err error
 	if x.keys, err = x.scheme.keysOf(s.Secrets); err != nil {
 		return nil, nil, err
@@ -53,6 +69,9 @@ func newShape(s *subscriptions.Subscription, u *url.URL, c *client, around Envel
 	x.address = u.Scheme + "://" + u.Host + path
 	x.bodyInURL = s.RequestSignature() == subscriptions.SignatureTwilio && !x.form
 	contentType := x.format.ContentType
+	if x.in.batch {
+		contentType = x.format.BatchType
+	}
 	if x.form {
 		contentType = formType
 	}
@@ -87,12 +106,12 @@ func (t *target) shaped(ctx context.Context, a attempt) Outcome {
 	deadline := started.Add(a.timeout)
 	out := Outcome{Started: started}
 	buf := bodies.Get().(*[]byte)
-	*buf = slices.Grow((*buf)[:0], bodySize(t.shape.format.Name, a.event)+len(t.shape.in.custom))
+	*buf = slices.Grow((*buf)[:0], t.shape.size(&a))
 	rq, fields, err := t.compose(a, started, buf)
 	if err != nil {
 		return out.failed(ReasonConfiguration, err)
 	}
-	if t.shape.form && cap(*buf) > bodyKept {
+	if (t.shape.form || rq.compressed) && cap(*buf) > bodyKept {
 		*buf = nil // the JSON is not needed any more
 	}
 	if a.composed != nil {
@@ -110,15 +129,24 @@ func (t *target) shaped(ctx context.Context, a attempt) Outcome {
 	return out
 }
 
+// size is about how large the JSON of an attempt is.
+func (x *shape) size(a *attempt) int {
+	if a.messages == nil {
+		return bodySize(x.format.Name, a.event) + len(x.in.custom)
+	}
+	n := 0
+	for _, ev := range a.messages {
+		n += bodySize(x.format.Name, ev) + len(x.in.custom) + messageOverhead
+	}
+	return n
+}
+
 // compose makes the request. The body of its JSON is written into buf.
 func (t *target) compose(a attempt, at time.Time, buf *[]byte) (rq outgoing, fields []http1.Field, err error) {
 	x := t.shape
-	*buf = x.format.Append(*buf, a.event, x.in)
-	content := *buf
-	if x.form {
-		if content, err = appendForm(nil, content); err != nil {
-			return rq, nil, err
-		}
+	content, omitted, err := x.content(&a, buf)
+	if err != nil {
+		return rq, nil, err
 	}
 	var keys [][]byte
 	if x.scheme.key != nil {
@@ -161,7 +189,34 @@ func (t *target) compose(a attempt, at time.Time, buf *[]byte) (rq outgoing, fie
 		}
 		fields = append(fields, x.scheme.headers(keys, m)...)
 	}
+	if omitted {
+		fields = append(fields, omittedHeader)
+	}
+	if x.gzip && len(rq.body) >= compressFrom {
+		// What was signed is what a receiver's framework hands on.
+		rq.body, rq.compressed = compressed(rq.body), true
+		fields = append(fields, gzipHeader)
+	}
 	return rq, fields, nil
+}
+
+// content is the JSON of an attempt, written into buf, or the form that is made of it. Omitted says that its data was left out.
+func (x *shape) content(a *attempt, buf *[]byte) (content []byte, omitted bool, err error) {
+	if a.messages != nil {
+		*buf = x.appendBatch(*buf, a.messages)
+		return *buf, false, nil
+	}
+	*buf, omitted = x.append(*buf, a.event)
+	if !x.form {
+		return *buf, omitted, nil
+	}
+	content, err = appendForm(nil, *buf)
+	if !omitted && (errors.Is(err, errFormTooLarge) && x.omits(a.event, x.maxBody+1) || x.omits(a.event, len(content))) {
+		*buf = x.appendWithout((*buf)[:0], a.event)
+		content, err = appendForm(nil, *buf)
+		omitted = true
+	}
+	return content, omitted, err
 }
 
 // joinQuery adds to a target's own query.

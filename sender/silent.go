@@ -54,6 +54,7 @@ func (d *Dispatcher) dropWaiting(s *subscription) {
 		l.queue = nil
 		if c := l.current; c != nil && !c.running {
 			l.current = nil
+			d.unread(c)
 			d.drop(c, s.dropped)
 		}
 		for _, dl := range queue {

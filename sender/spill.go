@@ -49,6 +49,11 @@ func (d *Dispatcher) storeLane(l *lane) {
 			l.current = nil
 		}
 		d.deferred(c, time.Now(), nil)
+		for f := c.follower(); f != nil; f = f.follower() {
+			if !f.stored {
+				d.deferred(f, time.Now(), nil)
+			}
+		}
 	}
 	d.storeQueue(l)
 }
@@ -106,6 +111,7 @@ func (d *Dispatcher) dropRead(s *subscription) {
 		if c := l.current; c != nil && c.stored && !c.running {
 			l.current = nil
 			delete(s.busy, key)
+			d.unread(c)
 			d.settle(c)
 			d.lookSoon(s, time.Now())
 			d.forget(l)
@@ -141,13 +147,17 @@ func (d *Dispatcher) shed() {
 func (d *Dispatcher) expire(now time.Time) {
 	for dl := d.ages.first; dl != nil && now.Sub(dl.submitted) > d.cfg.Hold; dl = d.ages.first {
 		l := dl.lane
-		if dl.running {
+		if dl.running && !dl.rides {
 			l.sub.narrow()
 		}
-		if l.current == dl && !dl.running {
+		g := l.sub.batch
+		if l.current == dl && !dl.running && (g == nil || !g.waits(now)) {
 			d.storeWhole(l.sub)
 		} else {
 			d.storeLane(l)
+			if g != nil {
+				d.countAgain(l.sub)
+			}
 		}
 		d.ages.remove(dl)
 	}

@@ -77,6 +77,8 @@ type Record struct {
 	// Replay says that the delivery is sent again. Before is for Defer: how many of Attempts were made before that.
 	Replay bool
 	Before int
+	// Behind says of a Reschedule that there is an older row of its key, which alone has a time.
+	Behind bool
 	// Outcome is that of the attempt that led to the record, nil when none did.
 	Outcome *Outcome
 	// Trouble and Tell are for Mark. With TellRecovered, Trouble has what is over, and nothing is kept of the target.
@@ -110,6 +112,9 @@ type Look struct {
 	// Rows and Bytes, of the events' Size, are the most to return; one is returned whatever its size.
 	Rows  int
 	Bytes int64
+	// PerKey is how many rows of a key are wanted with the one that is due, one after another in the order of their positions; 0
+	// and 1 are that one alone. Rows counts all of them.
+	PerKey int
 	// Skip are ordering keys that are under way: nothing of them is wanted.
 	Skip []int64
 }
@@ -141,7 +146,7 @@ type Store interface {
 	// Replay is kept apart from that of the delivery's first time, and each of them. The same records may be written again after an error: it
 	// may not have been known that they were.
 	Write(ctx context.Context, records []Record) error
-	// Due returns deliveries of the subscription that are due, at most one of each ordering key, the longest due first;
+	// Due returns deliveries of the subscription that are due, one of each ordering key, or as many as the look wants, the longest due first;
 	// and when to look again: look.Now when there is more, else when the next one is due, zero for never.
 	Due(ctx context.Context, subscription int64, look Look) ([]Due, time.Time, error)
 	// Backlogs returns what is stored, for subscriptions that have something, with at most maxKeys keys in all.

@@ -26,6 +26,9 @@ type subscription struct {
 	// dropped is why nothing is sent to it, 0 where it is sent to.
 	dropped DropReason
 
+	// batch is nil where each delivery has a request of its own.
+	batch *gathering
+
 	// ctx is that of its requests, made with the first one: cancel ends it.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -143,6 +146,10 @@ func (d *Dispatcher) configure(s *subscription) {
 		s.window = windowBegin
 	}
 	s.window = min(s.window, s.slots)
+	if s.batch != nil || to.Delivery.Batch != nil {
+		s.batch = gatheringOf(s)
+		d.makeReady(s)
+	}
 }
 
 // retriesOf is the schedule of a subscription, where that of the config is all.
@@ -258,6 +265,7 @@ func (d *Dispatcher) remove(s *subscription) {
 		}
 		l.queue = nil
 		if c := l.current; c != nil && !c.running {
+			d.unread(c)
 			d.settle(c)
 			l.current = nil
 		}

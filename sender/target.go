@@ -33,8 +33,11 @@ type target struct {
 	// signer makes webhook-signature with v1; nil where there is none.
 	signer *signer
 	client *client
-	// shape is nil for the defaults.
+	// shape is nil for the defaults. batch says that every body is an array of messages.
 	shape *shape
+	batch bool
+	// omitting is the same with a shape, for messages that may be too large; nil where there is no bound, or a shape anyway.
+	omitting *target
 }
 
 // newTarget makes the target of a subscription. What is around its events is the same for all.
@@ -49,9 +52,9 @@ func newTarget(s *subscriptions.Subscription, c *client, around Envelope) (*targ
 	if c.reach.broken != nil {
 		return nil, c.reach.broken
 	}
-	t := &target{url: u, client: c}
+	t := &target{url: u, client: c, batch: s.Delivery.Batch != nil}
 	method := http.MethodPost
-	if s.Request == nil {
+	if s.Request == nil && !t.batch {
 		t.fields = commonFields(jsonType, c.userAgent)
 	} else {
 		if t.shape, t.fields, err = newShape(s, u, c, around); err != nil {
@@ -67,6 +70,13 @@ func newTarget(s *subscriptions.Subscription, c *client, around Envelope) (*targ
 	if !c.onlyLarge {
 		t.endpoint = http1.NewEndpoint(method, u, t.fields...)
 	}
+	if t.shape == nil && maxBodyOf(s, around.maxBody) > 0 {
+		other := *t
+		if other.shape, _, err = newShape(s, u, c, around); err != nil {
+			return nil, err
+		}
+		t.omitting = &other
+	}
 	return t, nil
 }
 
@@ -79,6 +89,8 @@ type attempt struct {
 	timeout     time.Duration
 	// replay says that the event is sent again.
 	replay bool
+	// messages are those of a batch; event stands for all of them then.
+	messages []*mapping.Event
 	// composed, when set, is told how large the body is that was made for it.
 	composed func(size int)
 }
@@ -96,12 +108,20 @@ type outgoing struct {
 	// query, where it is not empty, takes the place of the URL's.
 	query string
 	body  []byte
+	// compressed says that the body has memory of its own.
+	compressed bool
 }
 
 // deliver makes the attempt.
 func (t *target) deliver(ctx context.Context, a attempt) Outcome {
 	if t.shape != nil {
+		if t.batch && a.messages == nil {
+			a.gather([]*mapping.Event{a.event}) // a notice of ours
+		}
 		return t.shaped(ctx, a)
+	}
+	if t.mayOmit(a.event) {
+		return t.omitting.shaped(ctx, a)
 	}
 	buf := bodies.Get().(*[]byte)
 	*buf = slices.Grow((*buf)[:0], a.event.Size()+standardOverhead)

@@ -112,6 +112,7 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 	}
 	v, _ := o.get("request")
 	r.readRequest(s, old, v, m)
+	s.checkBodies(m)
 }
 
 // readOther handles the members that set nothing.

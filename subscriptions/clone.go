@@ -49,5 +49,9 @@ func (o DeliveryOptions) clone() DeliveryOptions {
 		r.Waits = slices.Clone(r.Waits)
 		o.Retries = &r
 	}
+	if o.Batch != nil {
+		b := *o.Batch
+		o.Batch = &b
+	}
 	return o
 }

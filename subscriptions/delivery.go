@@ -17,11 +17,11 @@ const (
 	maxMaxInFlight = 1000
 )
 
-var deliveryMembers = []string{"timeout", "retries", "ordering", "max_in_flight"}
+var deliveryMembers = []string{"timeout", "retries", "ordering", "max_in_flight", "batch", "max_body"}
 
 // laterDelivery are delivery's members of later versions.
 var laterDelivery = map[string]bool{
-	"rate_limit": true, "batch": true, "debounce": true, "max_body": true, "fallback_url": true,
+	"rate_limit": true, "debounce": true, "fallback_url": true,
 }
 
 func (r Rules) readDelivery(s, old *Subscription, v any, m *mistakes) {
@@ -76,6 +76,10 @@ func (r Rules) readDelivery(s, old *Subscription, v any, m *mistakes) {
 			} else {
 				m.add(at, "is not a whole number from 1 to %d", maxMaxInFlight)
 			}
+		case "batch":
+			s.Delivery.Batch = readBatch(member.value, m)
+		case "max_body":
+			s.Delivery.MaxBody = readSize(m, at, member.value, minMaxBody, maxMaxBody)
 		default:
 			unknown(m, "delivery", member.name, deliveryMembers)
 		}
@@ -140,6 +144,12 @@ func writableDelivery(d DeliveryOptions) object {
 	}
 	if d.MaxInFlight != 0 {
 		o = append(o, member{"max_in_flight", json.Number(strconv.Itoa(d.MaxInFlight))})
+	}
+	if d.Batch != nil {
+		o = append(o, member{"batch", writableBatch(d.Batch)})
+	}
+	if d.MaxBody != 0 {
+		o = append(o, member{"max_body", d.MaxBody.String()})
 	}
 	return o
 }

@@ -21,6 +21,8 @@ type Request struct {
 	Encoding string
 	// Method is PUT or GET. Empty is POST.
 	Method string
+	// Compression is CompressionGzip. Empty is none.
+	Compression string
 	// Headers are sent beside rowhook's own, in the order of their names.
 	Headers []RequestHeader
 	// Auth is how rowhook logs in to the target; nil for not at all.
@@ -65,6 +67,15 @@ const (
 	EncodingJSON = "json"
 	EncodingForm = "form"
 )
+
+// The compressions of bodies.
+const (
+	CompressionNone = "none"
+	CompressionGzip = "gzip"
+)
+
+// Compressions are all of them, the default first.
+var Compressions = []string{CompressionNone, CompressionGzip}
 
 // The ways of logging in.
 const (
@@ -144,7 +155,7 @@ func (r *Request) clone() *Request {
 
 // isDefault says that it asks for nothing but what is done anyway.
 func (r *Request) isDefault() bool {
-	return r.Format == "" && r.Signature == "" && r.Encoding == "" && r.Method == "" && len(r.Headers) == 0 && r.Auth == nil && r.CustomData == nil
+	return r.Format == "" && r.Signature == "" && r.Encoding == "" && r.Method == "" && r.Compression == "" && len(r.Headers) == 0 && r.Auth == nil && r.CustomData == nil
 }
 
 // revealedRequest is a Request as it is stored. What the store may not put into another order is a list, or a text.
@@ -156,6 +167,8 @@ type revealedRequest struct {
 	Headers    [][2]string       `json:"headers,omitempty"`
 	Auth       map[string]string `json:"auth,omitempty"`
 	CustomData string            `json:"custom_data,omitempty"`
+
+	Compression string `json:"compression,omitempty"`
 }
 
 // EncodeRequest writes a request block as JSON for the store, with its secrets. Nil is nil.
@@ -163,7 +176,7 @@ func EncodeRequest(r *Request) ([]byte, error) {
 	if r == nil {
 		return nil, nil
 	}
-	out := revealedRequest{Format: r.Format, Signature: r.Signature, Encoding: r.Encoding, Method: r.Method, CustomData: string(r.CustomData)}
+	out := revealedRequest{Format: r.Format, Signature: r.Signature, Encoding: r.Encoding, Method: r.Method, Compression: r.Compression, CustomData: string(r.CustomData)}
 	for _, h := range r.Headers {
 		out.Headers = append(out.Headers, [2]string{h.Name, h.Value.Reveal()})
 	}
@@ -188,7 +201,7 @@ func DecodeRequest(b []byte) (*Request, error) {
 		// The error of encoding/json can quote what it read.
 		return nil, errors.New("decode request block: not the JSON that EncodeRequest writes")
 	}
-	r := &Request{Format: in.Format, Signature: in.Signature, Encoding: in.Encoding, Method: in.Method}
+	r := &Request{Format: in.Format, Signature: in.Signature, Encoding: in.Encoding, Method: in.Method, Compression: in.Compression}
 	for _, h := range in.Headers {
 		r.Headers = append(r.Headers, RequestHeader{h[0], secret.String(h[1])})
 	}
@@ -213,6 +226,8 @@ type RequestView struct {
 	Headers    map[string]string `json:"headers,omitempty"`
 	Auth       *AuthView         `json:"auth,omitempty"`
 	CustomData json.RawMessage   `json:"custom_data,omitempty"`
+
+	Compression string `json:"compression,omitempty"`
 }
 
 // AuthView is a login as its owner sees it.
@@ -234,7 +249,7 @@ func (r *Request) shown() RequestView {
 	if r == nil {
 		return RequestView{}
 	}
-	v := RequestView{Format: r.Format, Signature: r.Signature, Encoding: r.Encoding, Method: r.Method, CustomData: bytes.Clone(r.CustomData)}
+	v := RequestView{Format: r.Format, Signature: r.Signature, Encoding: r.Encoding, Method: r.Method, Compression: r.Compression, CustomData: bytes.Clone(r.CustomData)}
 	for _, h := range r.Headers {
 		if v.Headers == nil {
 			v.Headers = map[string]string{}

@@ -23,7 +23,7 @@ const (
 	maxCustomBytes = 4000
 )
 
-var requestMembers = []string{"format", "signature", "encoding", "method", "headers", "auth", "custom_data"}
+var requestMembers = []string{"format", "signature", "encoding", "method", "compression", "headers", "auth", "custom_data"}
 
 // ownHeaders are those that requests have anyway, or that say how a request is transferred. Those of webhook-… and proxy-…
 // are rowhook's too.
@@ -116,6 +116,8 @@ func (r Rules) readRequest(s, old *Subscription, v any, m *mistakes) {
 			asJSON = x.Encoding == EncodingJSON
 		case "method":
 			x.Method = choice(m, at, member.value, Methods)
+		case "compression":
+			x.Compression = choice(m, at, member.value, Compressions)
 		case "headers":
 			x.Headers = readHeaders(member.value, before, kept, m)
 		case "auth":
@@ -136,6 +138,7 @@ func (r Rules) readRequest(s, old *Subscription, v any, m *mistakes) {
 	drop(&x.Format, FormatStandard)
 	drop(&x.Encoding, EncodingJSON)
 	drop(&x.Method, http.MethodPost)
+	drop(&x.Compression, CompressionNone)
 	if !x.isDefault() {
 		s.Request = x
 	}
@@ -145,6 +148,9 @@ func (r Rules) readRequest(s, old *Subscription, v any, m *mistakes) {
 func (r *Request) checkTogether(asJSON bool, m *mistakes) {
 	if asJSON && r.Method == http.MethodGet {
 		m.add("request.encoding", `is "json", and a GET has no body: leave it out, or choose another method`)
+	}
+	if r.Compression == CompressionGzip && r.Method == http.MethodGet {
+		m.add("request.compression", `is "gzip", and a GET has no body: leave it out, or choose another method`)
 	}
 	if r.Signature == SignatureVonage && !r.IsForm() {
 		m.add("request.signature", `is "vonage", which signs the fields of a form: add "encoding": "form"`)

@@ -109,6 +109,10 @@ type DeliveryOptions struct {
 	// Ordering is OrderingResource or OrderingNone.
 	Ordering    string `json:"ordering,omitempty"`
 	MaxInFlight int    `json:"max_in_flight,omitempty"`
+	// Batch is nil for one event in each request.
+	Batch *Batch `json:"batch,omitempty"`
+	// MaxBody is how large a message may be before its data is left out; 0 for the config's.
+	MaxBody Size `json:"max_body,omitempty"`
 }
 
 // The orderings.

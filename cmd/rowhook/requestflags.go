@@ -15,6 +15,7 @@ import (
 // requestFlags say how requests are made. What is secret may be in a file, so that it is in no list of processes.
 type requestFlags struct {
 	format, signature, encoding, method string
+	compression                         string
 	headers                             []string
 	bearer, basic, customData           string
 }
@@ -24,19 +25,20 @@ func (f *requestFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.signature, "signature", "", "how requests are signed: "+strings.Join(subscriptions.Signatures, ", "))
 	cmd.Flags().StringVar(&f.encoding, "encoding", "", strings.Join(subscriptions.Encodings, " or "))
 	cmd.Flags().StringVar(&f.method, "method", "", strings.Join(subscriptions.Methods, ", "))
+	cmd.Flags().StringVar(&f.compression, "compression", "", strings.Join(subscriptions.Compressions, " or "))
 	cmd.Flags().StringArrayVar(&f.headers, "header", nil, "a header that is sent too: name=value, or name=@file; may be given several times")
 	cmd.Flags().StringVar(&f.bearer, "auth-bearer", "", "a token for the target, or @file with one")
 	cmd.Flags().StringVar(&f.basic, "auth-basic", "", "user:password for the target, or @file with them")
 	cmd.Flags().StringVar(&f.customData, "custom-data", "", `members for every body: '{"tenant": "acme"}'`)
 	for name, values := range map[string][]string{"format": subscriptions.Formats, "signature": subscriptions.Signatures,
-		"encoding": subscriptions.Encodings, "method": subscriptions.Methods} {
+		"encoding": subscriptions.Encodings, "method": subscriptions.Methods, "compression": subscriptions.Compressions} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 }
 
 // request is what the flags ask for.
 func (f *requestFlags) request() (client.Request, error) {
-	r := client.Request{Format: f.format, Signature: f.signature, Encoding: f.encoding, Method: strings.ToUpper(f.method)}
+	r := client.Request{Format: f.format, Signature: f.signature, Encoding: f.encoding, Method: strings.ToUpper(f.method), Compression: f.compression}
 	for _, h := range f.headers {
 		name, value, ok := strings.Cut(h, "=")
 		if !ok {
@@ -81,7 +83,7 @@ func (f *requestFlags) request() (client.Request, error) {
 }
 
 // requestMembers are the members that the flags give.
-var requestMembers = map[string]string{"format": "format", "signature": "signature", "encoding": "encoding", "method": "method", "header": "headers",
+var requestMembers = map[string]string{"format": "format", "signature": "signature", "encoding": "encoding", "method": "method", "compression": "compression", "header": "headers",
 	"auth-bearer": "auth", "auth-basic": "auth", "custom-data": "custom_data"}
 
 // into puts what was given into the body's request block. A flag that says nothing ("") gives null: the member's default.

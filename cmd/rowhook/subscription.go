@@ -300,6 +300,12 @@ func printDelivery(w io.Writer, d client.Delivery) {
 	if d.MaxInFlight != 0 {
 		fmt.Fprintf(w, "delivery.max_in_flight\t%d\n", d.MaxInFlight)
 	}
+	if d.Batch != nil {
+		fmt.Fprintf(w, "delivery.batch\t%s\n", batching{&d.Batch})
+	}
+	if d.MaxBody != "" {
+		fmt.Fprintf(w, "delivery.max_body\t%s\n", d.MaxBody)
+	}
 }
 
 func account(s *client.Subscription) string {

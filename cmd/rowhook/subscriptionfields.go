@@ -32,6 +32,7 @@ type fieldFlags struct {
 var memberOf = map[string]string{
 	"ignore-source": "ignore_sources", "expires-in": "expires_at", "shadow": "state", "no-target": "target_url",
 	"timeout": "delivery.timeout", "retries": "delivery.retries", "ordering": "delivery.ordering", "max-in-flight": "delivery.max_in_flight",
+	"batch": "delivery.batch", "max-body": "delivery.max_body",
 }
 
 func (f *fieldFlags) register(cmd *cobra.Command, r *remote) {
@@ -51,6 +52,8 @@ func (f *fieldFlags) register(cmd *cobra.Command, r *remote) {
 	flags.Var(schedule{&s.Delivery.Retries}, "retries", "the waits before each retry: 5s,5m,2h; or how many of the config's: 3, or 0 for none")
 	flags.StringVar(&s.Delivery.Ordering, "ordering", "", "resource, for the events of an instance in order, or none")
 	flags.IntVar(&s.Delivery.MaxInFlight, "max-in-flight", 0, "how many requests at once the target gets")
+	flags.Var(batching{&s.Delivery.Batch}, "batch", "several events in one request: max=100,bytes=256KiB,wait=1s; what is left out is the default, as is all of: default")
+	flags.StringVar(&s.Delivery.MaxBody, "max-body", "", "leave out the data of a message that would be larger: 256KiB")
 	flags.StringVar(&s.Name, "name", "", "a name, for people")
 	flags.StringVar(&s.Description, "description", "", "more, for people")
 	flags.StringToStringVar(&s.Metadata, "metadata", nil, "texts of your own: plan=pro; several with commas")
@@ -186,6 +189,47 @@ func (s schedule) String() string {
 		return strings.Join(r.Waits, ",")
 	}
 	return strconv.Itoa((*s.retries).Count)
+}
+
+// batching is a flag's batch: its members, or the word default.
+type batching struct{ batch **client.Batch }
+
+func (b batching) Set(text string) error {
+	*b.batch = nil
+	if text == "" {
+		return nil
+	}
+	given := &client.Batch{}
+	for part := range strings.SplitSeq(text, ",") {
+		if text == "default" {
+			break
+		}
+		name, value, _ := strings.Cut(part, "=")
+		switch name {
+		case "max":
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				return fmt.Errorf("max is %q: give a whole number such as max=100", value)
+			}
+			given.Max = n
+		case "bytes":
+			given.Bytes = value
+		case "wait":
+			given.Wait = value
+		default:
+			return fmt.Errorf("%q is none of max, bytes and wait: write max=100,bytes=256KiB,wait=1s, or default", name)
+		}
+	}
+	*b.batch = given
+	return nil
+}
+func (b batching) Type() string { return "bounds" }
+func (b batching) String() string {
+	if b.batch == nil || *b.batch == nil {
+		return ""
+	}
+	x := *b.batch
+	return fmt.Sprintf("max=%d,bytes=%s,wait=%s", x.Max, x.Bytes, x.Wait)
 }
 
 func (p *program) updateCommand(r *remote) *cobra.Command {

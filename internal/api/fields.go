@@ -14,6 +14,8 @@ import (
 var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[subscriptions.View]():               "Subscription",
 	reflect.TypeFor[subscriptions.DeliveryOptions]():    "Delivery",
+	reflect.TypeFor[subscriptions.Batch]():              "Batch",
+	reflect.TypeFor[client.Batch]():                     "BatchInput",
 	reflect.TypeFor[subscriptions.DisabledReason]():     "DisabledReason",
 	reflect.TypeFor[subscriptions.LastAnswer]():         "LastAnswer",
 	reflect.TypeFor[subscriptions.Missed]():             "Missed",
@@ -46,13 +48,13 @@ var schemaNames = map[reflect.Type]string{
 }
 
 // inputs are the names of what is read. See apidoc.Types.
-var inputs = []string{"DeliveryInput", "RequestInput", "AuthInput", "Rotation", "Disabling", "NewToken", "Resume", "DeadLetterReplay", "EnableFailed"}
+var inputs = []string{"DeliveryInput", "BatchInput", "RequestInput", "AuthInput", "Rotation", "Disabling", "NewToken", "Resume", "DeadLetterReplay", "EnableFailed"}
 
 // likes are schemas whose fields mean what those of another one do, unless fields tells otherwise.
 var likes = map[string]string{
 	"NewSubscription": "Subscription", "SubscriptionReplacement": "NewSubscription", "SubscriptionPatch": "NewSubscription",
 	"SubscriptionImport": "NewSubscription",
-	"DeliveryInput":      "Delivery", "RequestInput": "Request", "AuthInput": "Auth", "NewToken": "Token",
+	"DeliveryInput":      "Delivery", "BatchInput": "Batch", "RequestInput": "Request", "AuthInput": "Auth", "NewToken": "Token",
 }
 
 // ownSchemas are those of types that write their JSON themselves.
@@ -61,6 +63,7 @@ func ownSchemas() map[reflect.Type]*apidoc.Schema {
 	retries := &apidoc.Schema{AnyOf: []*apidoc.Schema{{Type: "array", Items: duration}, {Type: "integer"}}}
 	return map[reflect.Type]*apidoc.Schema{
 		reflect.TypeFor[subscriptions.Duration](): duration,
+		reflect.TypeFor[subscriptions.Size]():     {Type: "string"},
 		reflect.TypeFor[subscriptions.Retries]():  retries,
 		reflect.TypeFor[client.Retries]():         retries,
 		reflect.TypeFor[json.RawMessage]():        {Type: "object"},
@@ -109,6 +112,7 @@ var fields = map[string]apidoc.Field{
 	"Request.signature":                 {Text: "The headers that sign.", Example: `"standard"`, Enum: subscriptions.Signatures},
 	"Request.encoding":                  {Text: "How bodies are written.", Example: `"json"`, Enum: subscriptions.Encodings},
 	"Request.method":                    {Text: "GET has the form in the query.", Example: `"POST"`, Enum: subscriptions.Methods},
+	"Request.compression":               {Text: "How bodies above 1 KiB are compressed. What is signed is the body before.", Example: `"none"`, Enum: subscriptions.Compressions},
 	"Request.headers":                   {Text: "Headers that are sent too: at most 20. Their values are shown as `***`, which stands for the stored one when it is sent back.", Example: `{"x-tenant": "***"}`},
 	"RequestInput.headers":              {Text: "Headers that are sent too: at most 20. `***` stands for the stored value.", Example: `{"x-tenant": "acme"}`},
 	"Request.auth":                      {Text: "How rowhook logs in to the target."},
@@ -163,6 +167,14 @@ var fields = map[string]apidoc.Field{
 	"Delivery.retries":       {Text: "The waits before each retry, each `1s` to `168h`, at most 100; or how many of the config's, 0 for none.", Example: `["5s", "5m", "2h"]`},
 	"Delivery.ordering":      {Text: "Whether the events of an instance come in order.", Example: `"resource"`, Enum: []string{subscriptions.OrderingResource, subscriptions.OrderingNone}},
 	"Delivery.max_in_flight": {Text: "How many requests at once the target gets; 64 if it is not given.", Example: `16`, Min: 1, Max: 1000},
+
+	"Delivery.batch":    {Text: "Several events in one request, as an array of messages: what is not given is the default; null for one event in each.", Example: `null`},
+	"Delivery.max_body": {Text: "The data of a message that would be larger is left out, which it says: `1KiB` to `1GiB`.", Example: `"256KiB"`},
+	"Batch":             {Text: "When a request begins: as soon as one of the bounds is reached."},
+	"BatchInput":        {Text: "When a request is to begin: as soon as one of the bounds is reached."},
+	"Batch.max":         {Text: "How many events.", Example: `100`, Min: 1, Max: 1000},
+	"Batch.bytes":       {Text: "How large the array may be: `1KiB` to `1MiB`. A larger message comes alone.", Example: `"256KiB"`},
+	"Batch.wait":        {Text: "How long an event waits for others: `0s` to `1m`.", Example: `"1s"`},
 
 	"DisabledReason":             {Text: "Why a subscription is disabled or expired."},
 	"DisabledReason.by":          {Text: "`admin`, `account`, `rowhook`, `lease` or `import`.", Example: `"account"`},

@@ -463,7 +463,7 @@ func (a *App) senderConfig(cfg *config.Config) sender.Config {
 	return sender.Config{
 		MaxInFlight: cfg.Delivery.MaxInFlight, PerSubscription: perSubscription,
 		Hold: cfg.Limits.Hold, Memory: cfg.Limits.Memory,
-		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering,
+		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering, MaxBody: cfg.Delivery.MaxBody,
 		Admin: admin, Accounts: accounts, Egress: cfg.Delivery.Egress, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
 		Source: sender.SourceOf(a.cfg.Database.Name()), Location: a.locationOf,
 		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, DisableAfter: disableAfter, TellAfter: tellAfter, OnDead: a.dead, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },

@@ -154,6 +154,9 @@ func (m *metrics) attempt(r sender.Report) {
 		result = "delivered"
 		if r.Attempt == 1 && !r.Replay {
 			m.latency.Observe(max(time.Since(r.Event.Time).Seconds(), 0))
+			for _, ev := range r.Messages[:max(len(r.Messages)-1, 0)] { // the last one's time is that of all
+				m.latency.Observe(max(time.Since(ev.Time).Seconds(), 0))
+			}
 		}
 	case sender.Wait:
 		if result != sender.ReasonProxy {

@@ -42,7 +42,13 @@ func checkTokens(d *decoder, v value, tokens []Token) {
 }
 
 // checkDelivery keeps what customers may reach within what the admin may.
+// minMaxBody is the least bound of a message.
+const minMaxBody = 1 << 10
+
 func checkDelivery(d *decoder, v value, c *Delivery) {
+	if n, known := d.notes[v.path+".max_body"]; known && 0 < c.MaxBody && c.MaxBody < minMaxBody {
+		d.add(n.at, "use at least 1KiB, or 0 for any size", "%s.max_body: %s has no room for what is left of a message", v.path, n.shown)
+	}
 	if c.Accounts.AllowHTTP && !c.Targets.AllowHTTP && !d.bad[v.path+".allow_http"] {
 		d.add(d.notes[v.path+".accounts.allow_http"].at, "set delivery.allow_http to true too, or leave this out",
 			"%s.accounts.allow_http allows customers what %s.allow_http refuses the admin", v.path, v.path)

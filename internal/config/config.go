@@ -96,6 +96,8 @@ type Delivery struct {
 	Ordering string
 	// MaxInFlight bounds the requests under way, in all. Defaults to 512.
 	MaxInFlight int
+	// MaxBody is how large a message may be, in bytes, before its data is left out. Defaults to 0, any size.
+	MaxBody int64
 	// Targets rule which addresses subscriptions may name; the admin's, and those of accounts.
 	Targets  Targets
 	Accounts Targets

@@ -10,7 +10,8 @@ import (
 // A Message is the body of a webhook in the standard or the thin format, or one of a batch. Fields that are not there
 // are zero.
 type Message struct {
-	ID        string          `json:"id"` // in a batch: the event's; thin: the instance's; else empty, see Request.ID
+	ID        string          `json:"id"`          // in a batch: the event's; thin: the instance's; else empty, see Request.ID
+	Resource  string          `json:"resource_id"` // thin, in a batch: the instance's
 	Type      string          `json:"type"`
 	Timestamp string          `json:"timestamp"` // of the commit, as sent
 	Position  string          `json:"position"`
@@ -35,6 +36,30 @@ func (r Request) Messages() ([]Message, error) {
 		return nil, fmt.Errorf("decode the body of request %d: %w", r.Number, err)
 	}
 	return []Message{one}, nil
+}
+
+// Split are the messages of batches as if each had come alone, with the id and the position of its event. Requests that are no
+// batch stay as they are, and so does the order.
+func Split(requests []Request) []Request {
+	var all []Request
+	for _, r := range requests {
+		body := bytes.TrimSpace(r.Body)
+		var raw []json.RawMessage
+		if len(body) == 0 || body[0] != '[' || json.Unmarshal(body, &raw) != nil {
+			all = append(all, r)
+			continue
+		}
+		for _, one := range raw {
+			x := r
+			x.Body = one
+			var m Message
+			if json.Unmarshal(one, &m) == nil {
+				x.ID, x.Type, x.Position = m.ID, m.Type, m.Position
+			}
+			all = append(all, x)
+		}
+	}
+	return all
 }
 
 // Message is the only message in the body. It is the zero Message if there is none, or a batch.
@@ -66,6 +91,9 @@ func (m Message) Instance() string {
 		return ""
 	}
 	id := m.ID
+	if m.Resource != "" {
+		id = m.Resource
+	}
 	if len(m.Data) > 0 {
 		var data struct {
 			ID json.RawMessage `json:"id"`

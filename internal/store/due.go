@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,7 +19,11 @@ func (s *Store) Due(ctx context.Context, subscription int64, look sender.Look) (
 	if skip == nil {
 		skip = []int64{}
 	}
-	rows, err := s.pool.Query(ctx, dueSQL, subscription, look.Now.UTC(), look.Rows, skip, look.Bytes)
+	sql, args := dueSQL, []any{subscription, look.Now.UTC(), look.Rows, skip, look.Bytes}
+	if look.PerKey > 1 {
+		sql, args = dueBehindSQL, append(args, look.PerKey)
+	}
+	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("read due deliveries: %w", err)
 	}
@@ -59,6 +64,28 @@ const dueSQL = `
 			WHERE position = d.position AND committed_at = d.committed_at OFFSET 0) e ON true) x
 	WHERE before < $5 OR before = 0
 	ORDER BY due_at, position`
+
+// dueBehindSQL reads with each that is due what waits behind it: the oldest rows of its key, in their order, which the one that
+// is due is most often the first of. It counts as many keys as rows are wanted, and takes what there is room for.
+var dueBehindSQL = strings.NewReplacer(
+	`(
+			SELECT key, attempts, retry_reason, replay, attempts_before, due_at, position, committed_at FROM due
+			WHERE subscription = $1 AND due_at <= $2 AND due_at < 'infinity' AND key <> ALL ($4::bigint[])
+			ORDER BY due_at LIMIT $3) d`,
+	`(
+			SELECT b.key, b.attempts, b.retry_reason, b.replay, b.attempts_before, h.due_at, h.position AS head, b.position, b.committed_at
+			FROM (
+				SELECT key, due_at, position FROM due
+				WHERE subscription = $1 AND due_at <= $2 AND due_at < 'infinity' AND key <> ALL ($4::bigint[])
+				ORDER BY due_at LIMIT $3) h
+			CROSS JOIN LATERAL (
+				SELECT key, attempts, retry_reason, replay, attempts_before, position, committed_at FROM due
+				WHERE subscription = $1 AND key = h.key
+				ORDER BY position LIMIT $6) b
+			ORDER BY h.due_at, h.position, b.position LIMIT $3) d`,
+	`ORDER BY d.due_at, d.position`, `ORDER BY d.due_at, d.head, d.position`,
+	`ORDER BY due_at, position`, `ORDER BY due_at, head, position`,
+).Replace(dueSQL)
 
 const nextSQL = `SELECT min(due_at) FROM due WHERE subscription = $1 AND due_at > $2 AND due_at < 'infinity'`
 

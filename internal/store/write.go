@@ -162,9 +162,9 @@ func (s *Store) writeRows(ctx context.Context, r *rows, again bool) error {
 		b.Queue(indexesOnly)
 	}
 	r.queueDefers(b)
-	r.queueReschedules(b)
 	r.queueResent(b)
 	r.queueFinished(b, r.now)
+	r.queueReschedules(b)
 	r.queueLetters(b)
 	r.queueMarks(b)
 	b.Queue(`COMMIT`)

@@ -75,24 +75,25 @@ func (r *rows) queueDefers(b *pgx.Batch) {
 	}
 }
 
-// queueReschedules changes due rows. One before which an older one has been put meanwhile waits for that.
+// queueReschedules changes due rows. One before which an older one has been put meanwhile waits for that. What has ended is gone by
+// then: the one behind it may have been tried in the same request.
 func (r *rows) queueReschedules(b *pgx.Batch) {
 	if len(r.reschedules) == 0 {
 		return
 	}
 	var c dueColumns
 	for _, x := range r.reschedules {
-		c.add(x, true)
+		c.add(x, !x.Behind)
 	}
 	b.Queue(`
 		UPDATE due d SET attempts = w.attempts, retry_reason = w.retry_reason,
-			due_at = CASE WHEN EXISTS (SELECT FROM due o
+			due_at = CASE WHEN NOT w.first OR EXISTS (SELECT FROM due o
 				WHERE o.subscription = w.subscription AND o.key = w.key AND o.position < w.position AND o.due_at < 'infinity')
 				THEN 'infinity' ELSE w.due_at END
-		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::smallint[], $6::text[])
-			AS w(subscription, key, position, due_at, attempts, retry_reason)
+		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::smallint[], $6::text[], $7::boolean[])
+			AS w(subscription, key, position, due_at, attempts, retry_reason, first)
 		WHERE d.subscription = w.subscription AND d.key = w.key AND d.position = w.position`,
-		c.subscriptions, c.keys, c.positions, c.due, c.attempts, c.reasons)
+		c.subscriptions, c.keys, c.positions, c.due, c.attempts, c.reasons, c.first)
 }
 
 // queueFinished removes the due rows of finished deliveries, and makes the next of each key due at once.

@@ -272,13 +272,14 @@ func TestLargeTablesAreNotScanned(t *testing.T) {
 	}
 	r.defers, r.reschedules = r.finished, r.finished
 	r.queueDefers(b)
-	r.queueReschedules(b)
 	r.queueFinished(b, day)
+	r.queueReschedules(b)
 	type query struct {
 		sql  string
 		args []any
 	}
-	queries := []query{{dueSQL, []any{x.Key, day, 128, []int64{1, 2}, int64(1 << 20)}}, {nextSQL, []any{x.Key, day}}}
+	queries := []query{{dueSQL, []any{x.Key, day, 128, []int64{1, 2}, int64(1 << 20)}},
+		{dueBehindSQL, []any{x.Key, day, 128, []int64{1, 2}, int64(1 << 20), 100}}, {nextSQL, []any{x.Key, day}}}
 	reads := len(queries)
 	queries = append(queries, query{finishedSQL, []any{[]int64{x.Key}, [][]byte{bytesOf(event(1, day).Position)}, [][]byte{bytesOf(event(9, day).Position)}}})
 	for _, q := range b.QueuedQueries {
