@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 			"arrives":  arrives,
 			"ready":    ready,
 			"get":      get,
+			"until":    until,
 		},
 	})
 }

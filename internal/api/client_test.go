@@ -75,6 +75,11 @@ var calls = map[string]func(context.Context, *client.Client) error{
 		_, err := c.Events(ctx, client.EventQuery{After: "x", Before: "x", Types: []string{"*"}, ResourceID: "1", Limit: 1, Since: time.Now(), Until: time.Now(), Format: "thin"})
 		return err
 	},
+	"listDeliveries": func(ctx context.Context, c *client.Client) error {
+		return firstOf(c.Deliveries(ctx, "x", client.DeliveryFilter{Status: client.DeliveryFailed, Event: "x", ResourceID: "1", EventID: "y", From: time.Now()}))
+	},
+	"getDelivery":  func(ctx context.Context, c *client.Client) error { _, err := c.GetDelivery(ctx, "x"); return err },
+	"redeliver":    func(ctx context.Context, c *client.Client) error { _, err := c.Redeliver(ctx, "x"); return err },
 	"getOpenAPI":   func(ctx context.Context, c *client.Client) error { _, err := c.OpenAPI(ctx); return err },
 	"getHealth":    func(ctx context.Context, c *client.Client) error { _, err := c.Alive(ctx); return err },
 	"getReadiness": func(ctx context.Context, c *client.Client) error { _, err := c.Ready(ctx); return err },

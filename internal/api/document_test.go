@@ -43,6 +43,7 @@ func whole(c *api.Config) {
 	c.EventTypes = eventTypes{}
 	c.DeadLetters = &letters{n: 3, open: true}
 	c.Feed = newFeed()
+	c.Deliveries = &deliveryLog{n: 3}
 	c.Resume = func(_ context.Context, acceptGap bool) (*client.Resumed, error) {
 		if !acceptGap {
 			return nil, api.Conflict("there is nothing to accept")
@@ -379,6 +380,7 @@ func special(t *testing.T, operation, status string) (provocation, bool) {
 		}},
 		"resume 409":            {body: `{}`, exactBody: true},
 		"discardDeadLetter 409": closed, "replayDeadLetter 409": closed,
+		"redeliver 409":         {config: func(c *api.Config) { c.Deliveries = &deliveryLog{n: 3, pending: true} }},
 		"replayDeadLetters 202": {body: `{"all":true}`, exactBody: true},
 	}[operation+" "+status]
 	return p, ok
@@ -404,7 +406,7 @@ func provoke(t *testing.T, path string, item *apidoc.PathItem, method string, op
 		path = p.path
 	}
 	if p.inexistent {
-		path = regexp.MustCompile(`(sub_|tok_|00000001|contact.)\w+`).ReplaceAllString(path, "${1}00000000ffffffff0000000100000000")
+		path = regexp.MustCompile(`(sub_|dlv_|tok_|00000001|contact.)\w+`).ReplaceAllString(path, "${1}00000000ffffffff0000000100000000")
 	}
 	if p.token != "" {
 		token = strings.TrimPrefix(p.token, "none")
@@ -504,6 +506,9 @@ func (b *bench) concrete(t *testing.T, path string, item *apidoc.PathItem) (conc
 			t.Fatal(err)
 		}
 		concrete = strings.ReplaceAll(concrete, "{id}", s.ID)
+	case strings.HasPrefix(path, "/delivery/"):
+		sub, _ := b.concrete(t, "/subscription/{id}", item)
+		concrete = strings.ReplaceAll(concrete, "{id}", api.DeliveryID(sub[strings.LastIndexByte(sub, '/')+1:], letterAt(2)))
 	case strings.HasPrefix(path, "/event-type/"):
 		concrete = strings.ReplaceAll(concrete, "{name}", "contact.create")
 	case strings.HasPrefix(path, "/token/"):

@@ -27,6 +27,9 @@ func Operations() (all []string) {
 	return all
 }
 
+// ParseDeliveryID is the reverse of DeliveryID.
+var ParseDeliveryID = parseDeliveryID
+
 // ListParameters are what the list of subscriptions takes.
 var ListParameters = listParameters
 

@@ -36,6 +36,12 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[client.Resume]():                    "Resume",
 	reflect.TypeFor[client.Resumed]():                   "Resumed",
 	reflect.TypeFor[client.DeadLetter]():                "DeadLetter",
+	reflect.TypeFor[client.LoggedDelivery]():            "LoggedDelivery",
+	reflect.TypeFor[client.LoggedEvent]():               "LoggedEvent",
+	reflect.TypeFor[client.LoggedRequest]():             "LoggedRequest",
+	reflect.TypeFor[client.LoggedAttempt]():             "LoggedAttempt",
+	reflect.TypeFor[client.LoggedAnswer]():              "LoggedAnswer",
+	reflect.TypeFor[client.LoggedTimings]():             "LoggedTimings",
 	reflect.TypeFor[client.DeadLetterReplay]():          "DeadLetterReplay",
 	reflect.TypeFor[client.DeadLettersReplayed]():       "DeadLettersReplayed",
 	reflect.TypeFor[client.Readiness]():                 "Readiness",
@@ -72,7 +78,9 @@ func ownSchemas() map[reflect.Type]*apidoc.Schema {
 
 const (
 	letterExample = "0000000100000000016b3a400000000100000000"
-	timeExample   = `"2026-11-22T04:54:02.344859Z"`
+	// deliveryExample is that of the same event.
+	deliveryExample = "dlv_s4gfrbe74abr2t6lqk6uias3i7_" + letterExample
+	timeExample     = `"2026-11-22T04:54:02.344859Z"`
 )
 
 // fields tell what each field of each body means, with an example. The key of a schema alone tells of the whole.
@@ -207,6 +215,55 @@ var fields = map[string]apidoc.Field{
 	"EventType.admin_only": {Text: "Whether customers cannot have it.", Example: `false`},
 	"EventType.reason":     {Text: "Why they cannot.", Example: `"it belongs to no account"`, Rare: true},
 
+	"LoggedDelivery":                {Text: "An event for a subscription, and what has become of it."},
+	"LoggedDelivery.id":             {Text: "`dlv_`, the subscription's id without `sub_`, and the event's position.", Example: `"` + deliveryExample + `"`},
+	"LoggedDelivery.subscription":   {Text: "The subscription's id.", Example: `"sub_s4gfrbe74abr2t6lqk6uias3i7"`},
+	"LoggedDelivery.event":          {Text: "The event."},
+	"LoggedDelivery.status":         {Text: "What has become of it.", Example: `"failed"`, Enum: deliveryStatuses},
+	"LoggedDelivery.dropped_reason": {Text: "Why it was dropped: `shadow`, or `feed`. Not there where the target asked for it.", Example: `"shadow"`, Rare: true},
+	"LoggedDelivery.replay":         {Text: "Whether it has ended before, and is to be sent again.", Example: `false`},
+	"LoggedDelivery.attempt_count":  {Text: "How many attempts have ended, without those by whose answer the target asked for time.", Example: `1`},
+	"LoggedDelivery.next_attempt":   {Text: "When a pending one is sent; null where it waits for an earlier event of its instance, and of one that has ended.", Example: `null`},
+	"LoggedDelivery.retry_reason":   {Text: "Why the last attempt of a pending one failed.", Example: `"timeout"`, Rare: true},
+	"LoggedDelivery.finished_at":    {Text: "When its end was written; null while it is pending.", Example: timeExample},
+	"LoggedDelivery.http_status":    {Text: "That of the answer by which it ended; null where there was none.", Example: `503`},
+	"LoggedDelivery.duration_ms":    {Text: "How long the attempt took by which it ended, in milliseconds; null where there was none.", Example: `41.7`},
+	"LoggedDelivery.request":        {Text: "What its attempts have in common. A list does not have it.", Rare: true},
+	"LoggedDelivery.attempts":       {Text: "The attempts that have ended. A list does not have them.", Rare: true},
+	"LoggedEvent":                   {Text: "The event of a delivery."},
+	"LoggedEvent.id":                {Text: "Its `webhook-id`. Empty where the event could not be stored.", Example: `"evt_4hdvrlrqkz6uphbnkrk5sd4rtu"`},
+	"LoggedEvent.type":              {Text: "Its type.", Example: `"contact.update"`},
+	"LoggedEvent.resource":          {Text: "Of which resource.", Example: `"contact"`},
+	"LoggedEvent.instance":          {Text: "Of which instance.", Example: `"42"`},
+	"LoggedEvent.position":          {Text: "Its `webhook-position`.", Example: `"` + letterExample + `"`},
+	"LoggedEvent.timestamp":         {Text: "When it was committed.", Example: timeExample},
+	"LoggedRequest":                 {Text: "A request, made again as the subscription is now. What is secret is `***`; a form is without its signature."},
+	"LoggedRequest.method":          {Text: "Its method.", Example: `"POST"`},
+	"LoggedRequest.url":             {Text: "Its URL, as `target_url` is shown.", Example: `"https://example.com/hooks"`},
+	"LoggedRequest.headers":         {Text: "Its headers, but for those of each attempt.", Example: `{"content-type": "application/json", "webhook-signature": "***"}`},
+	"LoggedRequest.body":            {Text: "The first 64 KiB of its body. Empty for a GET, and where the event is larger than 1 MiB.", Example: `"{\"type\":\"contact.update\"}"`},
+	"LoggedRequest.body_bytes":      {Text: "How long the whole body is; 0 where it was not made.", Example: `25`},
+	"LoggedRequest.truncated":       {Text: "Whether `body` is not all of it.", Example: `false`},
+	"LoggedAttempt":                 {Text: "An attempt that has ended."},
+	"LoggedAttempt.number":          {Text: "Its `webhook-attempt`, from 1.", Example: `1`},
+	"LoggedAttempt.counts":          {Text: "False where the target asked for time: the next attempt has the same number. Only the first of several such is kept.", Example: `true`},
+	"LoggedAttempt.delivered":       {Text: "Whether the target took it.", Example: `false`},
+	"LoggedAttempt.started_at":      {Text: "When it began; of a delivered one to within some milliseconds.", Example: timeExample},
+	"LoggedAttempt.headers":         {Text: "The headers that are this attempt's own.", Example: `{"webhook-attempt": "1", "webhook-timestamp": "1795323242"}`},
+	"LoggedAttempt.answer":          {Text: "What the target answered; null where it did not."},
+	"LoggedAttempt.reason":          {Text: "The typed reason of a failure.", Example: `"http_status"`},
+	"LoggedAttempt.detail":          {Text: "More of it, for people.", Example: `"connection refused"`, Rare: true},
+	"LoggedAttempt.timings":         {Text: "What its parts took."},
+	"LoggedAnswer":                  {Text: "What a target answered."},
+	"LoggedAnswer.status":           {Text: "The status.", Example: `503`},
+	"LoggedAnswer.body":             {Text: "The first 4 KiB of a failure's body; null where there is none, or it is not for the caller.", Example: `"try later"`},
+	"LoggedTimings":                 {Text: "What the parts of an attempt took, in milliseconds. DNS, connect and TLS are missing where the connection was kept from an earlier attempt."},
+	"LoggedTimings.dns_ms":          {Text: "The lookup of the name.", Example: `1.2`},
+	"LoggedTimings.connect_ms":      {Text: "The connection.", Example: `11.4`},
+	"LoggedTimings.tls_ms":          {Text: "The handshake.", Example: `24.1`},
+	"LoggedTimings.first_byte_ms":   {Text: "From the beginning to the first byte of the answer. Missing where there was no answer.", Example: `78.3`},
+	"LoggedTimings.total_ms":        {Text: "From the beginning to the end of the answer's headers, or the failure.", Example: `78.9`},
+
 	"Token":               {Text: "What lets a caller in, made by the admin."},
 	"Token.id":            {Text: "Begins with `tok_`.", Example: `"tok_4hdvrlrqkz6uphbnkrk5sd4rtu"`},
 	"Token.name":          {Text: "What the log calls the caller.", Example: `"acme"`},
@@ -318,6 +375,7 @@ func builder(version string) apidoc.Builder {
 		Tags: []apidoc.Tag{
 			{Name: "event-type", Description: "The events that can be subscribed to."},
 			{Name: "subscription", Description: "Who gets what, and where."},
+			{Name: "delivery", Description: "What was sent, and what became of it."},
 			{Name: "token", Description: "What lets customers in."},
 			{Name: "event", Description: "What has happened."},
 			{Name: "dead-letter", Description: "Changes that could not be made into events."},
@@ -330,6 +388,7 @@ func builder(version string) apidoc.Builder {
 		Problem: types.Named(client.Problem{}),
 		Params: map[string]*apidoc.Parameter{
 			"subscription": {Description: "The id of the subscription.", Schema: &apidoc.Schema{Type: "string"}, Example: "sub_s4gfrbe74abr2t6lqk6uias3i7"},
+			"delivery":     {Description: "The id of the delivery.", Schema: &apidoc.Schema{Type: "string"}, Example: deliveryExample},
 			"event-type":   {Description: "The name of the event.", Schema: &apidoc.Schema{Type: "string"}, Example: "contact.create"},
 			"token":        {Description: "The id of the token.", Schema: &apidoc.Schema{Type: "string"}, Example: "tok_4hdvrlrqkz6uphbnkrk5sd4rtu"},
 			"dead-letter":  {Description: "The id of the dead letter.", Schema: &apidoc.Schema{Type: "string"}, Example: letterExample},

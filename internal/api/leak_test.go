@@ -46,6 +46,9 @@ func foreignCases() map[string]foreignCase {
 	action := foreignCase{ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{"", "{}", "{", `{"reason":"x"}`, `{"secret":"short"}`, `{"nonsense":1}`}}
 	letter := foreignCase{ids: func(others) []string { return []string{letterAt(2).String(), letterAt(1).String()} },
 		unknown: func() string { return letterAt(1 << 40).String() }, bodies: []string{"", "{}"}}
+	logged := foreignCase{ids: func(o others) []string {
+		return []string{api.DeliveryID(o.account.ID, letterAt(1)), api.DeliveryID(o.admin.ID, letterAt(1)), api.DeliveryID(o.deleted.ID, letterAt(1)), api.DeliveryID(o.account.ID, letterAt(1<<40))}
+	}, unknown: func() string { return api.DeliveryID(subscriptions.NewID(), letterAt(1)) }, bodies: []string{"", "{}", "{"}}
 	return map[string]foreignCase{
 		"GET /subscription/": {lists: []string{"", "?limit=1", "?limit=1000", "?event=contact.create", "?event=*", "?state=disabled", "?target_host=secret.example.com", "?name=hidden", "?failing=true", "?account=1",
 			"?after={foreign}", "?after={foreign}&limit=1"}},
@@ -61,6 +64,9 @@ func foreignCases() map[string]foreignCase {
 		"POST /subscription/{id}/confirm":       {nothing: "TestConfirm: every id is one that is looked for by the same query, and limited alike"},
 		"GET /subscription/{id}/event/":         {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{""}},
 		"GET /event/":                           {nothing: "the tests of internal/store and internal/app: it is asked for the account of the login alone"},
+		"GET /subscription/{id}/delivery/":      {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{""}},
+		"GET /delivery/{id}/":                   logged,
+		"POST /delivery/{id}/redeliver":         logged,
 		"GET /token/":                           {lists: []string{"", "?limit=1", "?after=" + tokenMade}},
 		"POST /token/":                          {lists: []string{""}, bodies: []string{`{"account":"1"}`, "{"}},
 		"DELETE /token/{id}/": {ids: func(o others) []string { return []string{o.token.ID} }, unknown: func() string { return tokenMade },

@@ -20,6 +20,7 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 		replacement     = subscriptionInput(t, "SubscriptionReplacement")
 		patch           = subscriptionInput(t, "SubscriptionPatch")
 		aLetter         = t.Named(client.DeadLetter{})
+		aDelivery       = t.Named(client.LoggedDelivery{})
 		text            = &apidoc.Schema{Type: "string"}
 		formats         []any
 	)
@@ -156,6 +157,19 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 			}, eventParametersTold()...),
 			Answers: append(of(http.StatusOK, "A part of the list.", feedSchema, cursorHeader, "Link?"), gone)},
 
+		{ID: "listDeliveries", Method: http.MethodGet, Path: "/subscription/{id}/delivery/", Tag: "delivery", Summary: "List what was sent to a subscription, and what is to be",
+			Text: "Newest event first. What is read for a page is bounded: with filters that match little it may be short, and even empty, before the end. " +
+				"If there is more, the header `Link` leads to the next page.",
+			Query:   append(deliveryParametersTold(), afterTold("delivery"), limitTold()),
+			Answers: of(http.StatusOK, "A page of the list.", t.Named([]client.LoggedDelivery{}), "Link?")},
+		{ID: "getDelivery", Method: http.MethodGet, Path: "/delivery/{id}/", Tag: "delivery", Summary: "Show a delivery with its attempts",
+			Text:    "The request is made again as the subscription is now. What targets answered is for the admin, and for accounts where the config has `api.show_answers`.",
+			Answers: []apidoc.Answer{{Status: http.StatusOK, Text: "The delivery.", Schema: aDelivery, Rare: []string{"request", "attempts"}}}},
+		{ID: "redeliver", Method: http.MethodPost, Path: "/delivery/{id}/redeliver", Tag: "delivery", Summary: "Send a delivery again",
+			Text: "With the same `webhook-id`, and `webhook-replay: 1`, in the order of its instance. Its attempts are numbered on, and have the whole schedule.",
+			Answers: append(of(http.StatusAccepted, "The delivery: it is pending again.", aDelivery),
+				conflict("It is pending, or nothing is sent to its subscription."))},
+
 		{ID: "listTokens", Method: http.MethodGet, Path: "/token/", Tag: "token", Summary: "List the tokens that were made and have not ended",
 			Query:   []*apidoc.Parameter{afterTold("token"), limitTold()},
 			Answers: of(http.StatusOK, "A page of the list, in the order they were made.", t.Named([]client.Token{}), "Link?")},
@@ -235,8 +249,24 @@ func listParametersTold() []*apidoc.Parameter {
 	}
 }
 
+// deliveryParametersTold are the filters of the list of deliveries.
+func deliveryParametersTold() []*apidoc.Parameter {
+	text, at, status := &apidoc.Schema{Type: "string"}, &apidoc.Schema{Type: "string", Format: "date-time"}, &apidoc.Schema{Type: "string"}
+	for _, s := range deliveryStatuses {
+		status.Enum = append(status.Enum, s)
+	}
+	return []*apidoc.Parameter{
+		{Name: "status", Description: "Those in this state.", Schema: status, Example: client.DeliveryFailed},
+		{Name: "event", Description: "Those of events of this type.", Schema: text, Example: "contact.create"},
+		{Name: "resource_id", Description: "Those of events of this instance.", Schema: text, Example: "42"},
+		{Name: "event_id", Description: "That of this event: its `webhook-id`.", Schema: text, Example: "evt_4hdvrlrqkz6uphbnkrk5sd4rtu"},
+		{Name: "from", Description: "Those whose event was committed then or later.", Schema: at, Example: "2026-11-22T04:00:00Z"},
+		{Name: "to", Description: "Those whose event was committed then or earlier.", Schema: at, Example: "2026-11-22T05:00:00Z"},
+	}
+}
+
 func afterTold(of string) *apidoc.Parameter {
-	examples := map[string]string{"subscription": "sub_s4gfrbe74abr2t6lqk6uias3i7", "token": "tok_4hdvrlrqkz6uphbnkrk5sd4rtu", "dead letter": letterExample}
+	examples := map[string]string{"subscription": "sub_s4gfrbe74abr2t6lqk6uias3i7", "token": "tok_4hdvrlrqkz6uphbnkrk5sd4rtu", "dead letter": letterExample, "delivery": deliveryExample}
 	return &apidoc.Parameter{Name: "after", Description: "The id of the last " + of + " of the page before. The header `Link` has it.",
 		Schema: &apidoc.Schema{Type: "string"}, Example: examples[of]}
 }

@@ -84,6 +84,10 @@ func (s *Server) routes() []placed {
 		all = append(all, placed{path: "/token/", route: tokens}, placed{path: "/token/{id}/", route: oneToken})
 	}
 	all = append(all, placed{path: "/resume", route: resume})
+	if s.config.Deliveries != nil {
+		all = append(all, placed{path: "/subscription/{id}/delivery/", route: deliveries}, placed{path: "/delivery/{id}/", route: delivery},
+			placed{path: "/delivery/{id}/redeliver", route: redeliver})
+	}
 	if s.config.DeadLetters != nil {
 		all = append(all, placed{path: "/dead-letter/", route: letters}, placed{path: "/dead-letter/{id}/", route: letter},
 			placed{path: "/dead-letter/{id}/replay", route: letterReplay}, placed{path: "/dead-letter/replay", route: replayAll})

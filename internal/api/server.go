@@ -44,6 +44,10 @@ type Config struct {
 	Feed Feed
 	// DeadLetters keeps what could not be mapped. Nil is no such routes.
 	DeadLetters DeadLetters
+	// Deliveries is the log of what was sent. Nil is no such routes.
+	Deliveries Deliveries
+	// ShowAnswers lets accounts see what targets answered; the admin always does.
+	ShowAnswers bool
 	// Ping sends a message to the subscription's target at once, and tells how that ended. Nil is no such route.
 	Ping func(ctx context.Context, s *subscriptions.Subscription) (*client.Pinged, error)
 	// Confirm confirms a subscription by the secret that its target was given; what is not right is subscriptions.ErrNotFound.

@@ -71,7 +71,9 @@ type App struct {
 	store      atomic.Pointer[store.Store]
 	source     atomic.Pointer[cdc.Source]
 	dispatcher atomic.Pointer[sender.Dispatcher]
-	catalogue  atomic.Pointer[subscriptions.Catalogue]
+	// resender is nil while another process reads the slot: it may be sending.
+	resender  atomic.Pointer[resender]
+	catalogue atomic.Pointer[subscriptions.Catalogue]
 	// mapper is what transactions that begin now are mapped by.
 	mapper atomic.Pointer[mapping.Mapper]
 	// labels are those of enums, for schemas; samples reads rows to show.
@@ -235,6 +237,8 @@ func (a *App) api(cfg *config.Config) *api.Server {
 		Confirm:       a.confirm,
 		DeadLetters:   deadLetters{a},
 		Feed:          a.feeds,
+		Deliveries:    deliveries{a},
+		ShowAnswers:   cfg.API.ShowAnswers,
 		Metrics:       a.metrics.handler(),
 		Log:           a.log,
 		Version:       a.opts.Version,
@@ -312,6 +316,7 @@ func (a *App) run(ctx context.Context) error {
 	d := sender.New(a.senderConfig(a.cfg), st)
 	h.dispatcher = d
 	h.chores = newChores(a, st, d)
+	h.resender = &resender{store: st, dispatcher: d}
 	st.OnChange(func(_ string, _ int64, deleted bool, key int64) {
 		// From when the caller has its answer, nothing is sent any more.
 		if deleted {

@@ -37,6 +37,8 @@ type handler struct {
 	dispatcher    *sender.Dispatcher
 	// chores are begun by this process as long as it reads the slot.
 	chores *chores
+	// resender is lent to the API for as long.
+	resender *resender
 	// stage gathers the changes of a block, held is of the batch in which the block began that goes on in the next one.
 	stage coalesce.Stage
 	held  taken
@@ -110,6 +112,7 @@ func (h *handler) Begin(ctx context.Context) error {
 	h.spoken.reset()
 	h.tellSize()
 	h.chores.activate(true)
+	h.app.resender.Store(h.resender)
 	return nil
 }
 
@@ -171,6 +174,7 @@ func (h *handler) tellSize() {
 // End implements cdc.Handler.
 func (h *handler) End() {
 	h.dropHeld()
+	h.app.resender.Store(nil)
 	h.chores.activate(false)
 	h.dispatcher.Suspend()
 	h.app.rows.Close()

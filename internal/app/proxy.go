@@ -144,8 +144,9 @@ func oursUnder(base string) func(path string) bool {
 		if !ok {
 			return false
 		}
-		first, _, _ := strings.Cut(rest, "/")
-		return first == "subscription" || first == "event-type"
+		first, id, _ := strings.Cut(rest, "/")
+		// An application may have deliveries of its own.
+		return first == "subscription" || first == "event-type" || first == "delivery" && strings.HasPrefix(id, api.DeliveryPrefix)
 	}
 }
 

@@ -79,3 +79,18 @@ func TestProxyEndsLast(t *testing.T) {
 		t.Errorf("it is not said that a request was cut:\n%s", lines.String())
 	}
 }
+
+// TestWhatIsOursOnTheProxy: deliveries are, where the id is one of rowhook's. An application may have deliveries too.
+func TestWhatIsOursOnTheProxy(t *testing.T) {
+	t.Parallel()
+	ours := oursUnder("/api/v1")
+	for path, want := range map[string]bool{
+		"/api/v1/subscription": true, "/api/v1/subscription/x/delivery/": true, "/api/v1/event-type/": true,
+		"/api/v1/delivery/dlv_a_00/redeliver": true, "/api/v1/delivery/dlv_": true, "/api/v1/delivery/42": false, "/api/v1/delivery/": false,
+		"/api/v1/delivery": false, "/api/v1/deliveries/dlv_a": false, "/api/v1/token/": false, "/api/v2/subscription/": false,
+	} {
+		if got := ours(path); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}

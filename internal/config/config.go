@@ -69,6 +69,8 @@ type API struct {
 	Tokens   []Token
 	// Accounts bounds what each customer may ask of it.
 	Accounts APIAccounts
+	// ShowAnswers lets customers see what their targets answered.
+	ShowAnswers bool
 }
 
 // APIAccounts bounds one customer's use of the API. 0 is no bound.

@@ -90,7 +90,6 @@ var appObject = object[App]{
 }
 
 var apiObject = object[API]{
-	later: []string{"show_answers"},
 	members: []member[API]{
 		key("listen", listenAddress(), func(a *API) *string { return &a.Listen },
 			"Address to listen at, host:port."),
@@ -100,6 +99,8 @@ var apiObject = object[API]{
 			"Who may use the API. Default: nobody."),
 		key("accounts", apiAccountsObject, func(a *API) *APIAccounts { return &a.Accounts },
 			"What each customer may ask of it. The admin is not bounded."),
+		key("show_answers", truth(), func(a *API) *bool { return &a.ShowAnswers },
+			"Let customers see what their targets answered to failed attempts. The admin always sees it."),
 	},
 }
 

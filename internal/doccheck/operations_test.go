@@ -81,6 +81,10 @@ func TestOperations(t *testing.T) {
 			recv.WaitFor(t, func(got []hooktest.Request) bool {
 				return strings.Contains(string(got[len(got)-1].Body), "Replayed")
 			})
+		case b.lang == "sh" && b.under == "Failed deliveries":
+			if out := s.run(b); !strings.Contains(out, "  contact.update  1  ") || !strings.Contains(out, ": delivered, status 200\n") {
+				t.Errorf("%s printed %q", b, out)
+			}
 		case b.lang != "sql":
 		case b.under == "Uninstall":
 			rowhook.stop()

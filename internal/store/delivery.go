@@ -40,6 +40,8 @@ type Logged struct {
 	HTTPStatus int
 	Duration   time.Duration
 	Timings    *sender.Timings
+	// FirstReplay is the number of the first attempt to send it again, zero where that was not asked for. A list does not have it.
+	FirstReplay int
 }
 
 // LoggedAttempt is an attempt that has ended. Of one that was delivered the beginning is reckoned from when its end was written.
@@ -112,6 +114,9 @@ func (s *Store) Delivery(ctx context.Context, subscription int64, at cdc.Positio
 			l = due[0]
 		}
 		if l != nil {
+			if len(ends) > 1 || l.Replay && len(ends) > 0 {
+				l.FirstReplay = ends[0].Attempts + 1
+			}
 			l.Event = ev
 		} else if err == nil {
 			err = ErrNoDelivery

@@ -219,7 +219,7 @@ func TestDelivery(t *testing.T) {
 	again := deferred(ev, x.Key, key, began.Add(time.Hour))
 	again.InsertEvent, again.Replay, again.Attempts, again.Before = false, true, 2, 2
 	write(t, s, again)
-	pending := &Logged{Event: ev, Attempts: 2, Replay: true}
+	pending := &Logged{Event: ev, Attempts: 2, Replay: true, FirstReplay: 3}
 	read(x.Key, ev.Position, pending, wantAttempts)
 	for _, q := range []LogQuery{{}, {Pending: true}} {
 		q.Subscription, q.Limit, q.EventID = x.Key, 10, ev.ID
@@ -233,7 +233,7 @@ func TestDelivery(t *testing.T) {
 	over.Outcome = &sender.Outcome{Verdict: sender.Retry, Status: 500, Reason: sender.ReasonHTTPStatus, Started: began.Add(2 * time.Hour), Duration: time.Second}
 	write(t, s, over)
 	wantAttempts = append(wantAttempts, LoggedAttempt{Number: 3, Started: began.Add(2 * time.Hour), Duration: time.Second, Status: 500, Reason: sender.ReasonHTTPStatus})
-	read(x.Key, ev.Position, &Logged{Event: ev, Status: sender.StatusFailed, Attempts: 3, HTTPStatus: 500, Duration: time.Second}, wantAttempts)
+	read(x.Key, ev.Position, &Logged{Event: ev, Status: sender.StatusFailed, Attempts: 3, HTTPStatus: 500, Duration: time.Second, FirstReplay: 3}, wantAttempts)
 	large, _, err := s.Delivery(t.Context(), x.Key, ev.Position, 10)
 	if err != nil || large.Event.ID != ev.ID || large.Event.Data != nil || large.Event.Previous != nil {
 		t.Errorf("a large one: %+v, %v", large, err)
