@@ -75,6 +75,8 @@ type DisabledReason struct {
 	FailingSince *time.Time  `json:"failing_since,omitzero"`
 	LastAnswer   *LastAnswer `json:"last_answer,omitzero"`
 	Missed       *Missed     `json:"missed,omitzero"`
+	// FailedMissed says that what had failed for good before is not kept any more: Missed counts it.
+	FailedMissed bool `json:"failed_missed,omitzero"`
 }
 
 // LastAnswer is how the last attempt ended: the answer's status, nil where there was none, and the typed reason.
@@ -84,10 +86,12 @@ type LastAnswer struct {
 	At     time.Time `json:"at"`
 }
 
-// Missed tells how many events are never sent, and when the last of them was committed.
+// Missed tells how many events are never sent, when the last of them was committed, and where it stands: empty where that is not
+// known.
 type Missed struct {
-	Count int       `json:"count"`
-	Until time.Time `json:"until"`
+	Count    int       `json:"count"`
+	Until    time.Time `json:"until"`
+	Position string    `json:"position,omitempty"`
 }
 
 // VerificationStatus is how far the verification of a target has come.

@@ -228,7 +228,11 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 		d.storeLane(l)
 	}
 	if dl.deferred || s.held || s.whole || l.rows > 0 || l.current == nil && d.halted() {
-		d.deferred(dl, now, nil)
+		at := now
+		if dl.first {
+			at = beforeAll
+		}
+		d.deferred(dl, at, nil)
 		d.arrives(s, dl, true)
 		d.shed()
 		return

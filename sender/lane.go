@@ -48,8 +48,10 @@ type delivery struct {
 	// refused says that the store refused its row: a record of its end counts none, and frees its key if that is busy.
 	refused bool
 	// deferred says that it is to go through the store, replay that it is sent again.
-	deferred  bool
-	replay    bool
+	deferred bool
+	replay   bool
+	// first says that its row is due before all others.
+	first     bool
 	submitted time.Time
 	// waits says that it is counted among its subscription's bytes.
 	waits bool

@@ -101,10 +101,14 @@ func (d *Dispatcher) subscription(to *subscriptions.Subscription) *subscription 
 
 // adopt makes a version of the subscription the one that is used.
 func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
+	resent := s.sub != nil && waitsToResend(s.sub)
 	s.sub, s.window, s.pausedUntil = to, 0, time.Time{}
 	d.succeeds(s) // perhaps: what has failed may have been mended
 	d.configure(s)
 	switch {
+	case waitsToResend(to):
+		d.hold(s)
+		return
 	case to.State == subscriptions.Active, to.State == subscriptions.Shadow:
 	case to.State == subscriptions.Expired && to.Before != subscriptions.Pending:
 		// An expired one is owed what it matched before. Not so a target that has not agreed to be sent anything.
@@ -115,6 +119,8 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 	s.held = false
 	if s.silent() {
 		d.dropWaiting(s)
+	} else if resent {
+		d.beginCarefully(s)
 	}
 	d.enter(s)
 	if s.rows > 0 {

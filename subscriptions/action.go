@@ -70,7 +70,8 @@ func (s *Subscription) Disable(by, reason string, now time.Time) {
 	s.stop(Disabled, DisabledReason{By: by, Reason: reason, Since: now.UTC().Truncate(time.Microsecond)})
 }
 
-// Enable lets a disabled s go on, in the state that it had before: it gets what commits from then on. One whose target has not agreed
+// Enable lets a disabled s go on, in the state that it had before: it gets what commits from then on. Where rowhook had disabled it, it
+// gets what was kept for it too, and before that all that has failed for good since its target began to take nothing. One whose target has not agreed
 // is pending instead, and its target is asked again, from the beginning. The error is ErrLeaseOver.
 func (s *Subscription) Enable(now time.Time) error {
 	stopped := s.State == Disabled || s.State == Pending || s.lapsed()
@@ -78,9 +79,29 @@ func (s *Subscription) Enable(now time.Time) error {
 	case s.State == Expired && !stopped, stopped && s.LeaseOver(now):
 		return ErrLeaseOver
 	case stopped:
+		since := s.resendSince(now)
 		s.resume(now)
+		if s.State == Shadow || s.TargetURL == "" {
+			since = time.Time{}
+		}
+		if s.ResendSince.IsZero() || !since.IsZero() && since.Before(s.ResendSince) {
+			s.ResendSince = since
+		}
 	}
 	return nil
+}
+
+// resendSince is since when what has failed for good is to be sent again when s is enabled: now for nothing of that, where it has to be
+// told first that something is never sent; zero for neither.
+func (s *Subscription) resendSince(now time.Time) time.Time {
+	now = now.UTC().Truncate(time.Microsecond)
+	switch d := s.Disabled; {
+	case s.DisabledByRowhook() && !d.FailedMissed && d.FailingSince != nil:
+		return *d.FailingSince
+	case s.State == Disabled && d != nil && d.Missed != nil:
+		return now
+	}
+	return time.Time{}
 }
 
 // ReadReason reads the body of a request to disable, which may be empty. The error is an *Invalid.

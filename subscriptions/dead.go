@@ -31,8 +31,9 @@ func (f *Failing) clone() *Failing {
 // Missed tells of events that were kept for a disabled subscription, and are older than what is kept.
 type Missed struct {
 	Count int `json:"count"`
-	// Until is when the last of them was committed.
-	Until time.Time `json:"until"`
+	// Until is when the last of them was committed, Position, of 40 hex digits, where it stands; empty where that is not known.
+	Until    time.Time `json:"until"`
+	Position string    `json:"position,omitempty"`
 }
 
 // DisableDead disables s, whose target has taken nothing since then. What commits while it is disabled is kept for it.

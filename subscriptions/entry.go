@@ -67,6 +67,7 @@ func appendPacked(dst []byte, s *Subscription) []byte {
 		dst = append(dst, text...)
 	}
 	dst = appendTime(dst, s.ExpiresAt)
+	dst = appendTime(dst, s.ResendSince)
 	dst = binary.AppendUvarint(dst, uint64(len(s.Secrets)))
 	for _, x := range s.Secrets {
 		dst = binary.AppendUvarint(dst, uint64(len(x.Secret)))
@@ -120,6 +121,7 @@ func unpack(s *Subscription, b []byte) {
 	s.ID, s.TargetURL, s.ResourceID = next(), secret.String(next()), next()
 	s.State, s.Before = State(next()), State(next())
 	s.ExpiresAt = moment()
+	s.ResendSince = moment()
 	if n := number(); n > 0 {
 		s.Secrets = make([]SigningSecret, n)
 	}

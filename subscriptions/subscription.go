@@ -48,6 +48,9 @@ type Subscription struct {
 	ExpiresAt time.Time
 	// Disabled tells why a disabled or expired subscription is that.
 	Disabled *DisabledReason
+	// ResendSince says that nothing is sent to it yet: first all that has failed for good since then is to be due again. Zero where
+	// nothing is.
+	ResendSince time.Time
 	// Failing is there while its target takes nothing, as far as that is known. It makes no new version.
 	Failing *Failing
 	// Verification is how its target is asked whether it wants what is sent: VerifySecret, VerifyChallenge, or empty.
@@ -100,6 +103,8 @@ type DisabledReason struct {
 	LastAnswer   *LastAnswer `json:"last_answer,omitempty"`
 	// Missed is there where something that was kept for it is older than what is kept.
 	Missed *Missed `json:"missed,omitempty"`
+	// FailedMissed says that what had failed for good before is not kept any more: Missed counts it.
+	FailedMissed bool `json:"failed_missed,omitempty"`
 }
 
 // DeliveryOptions override the config's delivery block; what is nil or empty is the config's.

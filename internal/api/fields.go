@@ -336,6 +336,8 @@ var fields = map[string]apidoc.Field{
 	"FieldError.field":  {Text: "Its path, such as `events[1]` or `delivery.timeout`; empty for the whole.", Example: `"events[0]"`},
 	"FieldError.detail": {Text: "What is wrong with it, and what to do.", Example: `"no event is called \"contact.craete\": did you mean \"contact.create\"?"`},
 
+	"DisabledReason.failed_missed": {Text: "Whether what had failed for good before is not kept any more: `missed` counts it.", Example: `true`, Rare: true},
+	"Missed.position":              {Text: "Where the last of them stands, where that is known.", Example: `"00000001000000000413b8e90000000100000000"`, Rare: true},
 	"DisabledReason.failing_since": {Text: "Since when the target had taken nothing, where rowhook has disabled it.", Example: timeExample, Rare: true},
 
 	"EnableFailed":                 {Text: "Which subscriptions are to be enabled, of those that rowhook has disabled."},

@@ -338,6 +338,7 @@ func (a *App) run(ctx context.Context) error {
 	wg.Go(func() { a.expireLoop(work, st, &h.unsettled) })
 	wg.Go(func() { a.leaseLoop(work, st) })
 	wg.Go(func() { a.noticeLoop(work, st) })
+	wg.Go(func() { a.resendLoop(work, &resender{store: st, dispatcher: d}) })
 	wg.Go(func() { muted.loop(work) })
 	wg.Go(func() { failing.loop(work, st) })
 	wg.Go(func() { h.chores.loop(ctx, work) })

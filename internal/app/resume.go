@@ -92,6 +92,8 @@ type gapData struct {
 	To     *time.Time `json:"to"`
 	// Resources are those concerned; nil is all of them.
 	Resources []string `json:"resources"`
+	// Count is how many events are missing, where that is known.
+	Count *int `json:"count,omitempty"`
 }
 
 // gapNotices are the events that tell subscribers, each what concerns it: an account hears nothing of resources that

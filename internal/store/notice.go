@@ -21,6 +21,9 @@ const (
 	NoticeDisabled  = "disabled"
 )
 
+// noticeGap is told to the subscription itself: what was kept for it was kept for too long. It has no place in the log: see Resend.
+const noticeGap = "gap"
+
 // SubscriptionNotice is something that is to be told of a subscription, with its place in the log.
 type SubscriptionNotice struct {
 	Kind string
@@ -42,6 +45,9 @@ type noticeColumns struct {
 // noticed is what is known of a target when there is something to tell, as the column told has it.
 type noticed struct {
 	LastAnswer *subscriptions.LastAnswer `json:"last_answer,omitempty"`
+	// Missed and From are of a gap: From is since when something may be missing.
+	Missed *subscriptions.Missed `json:"missed,omitempty"`
+	From   *time.Time            `json:"from,omitempty"`
 }
 
 func lastAnswer(f sender.Failure) *subscriptions.LastAnswer {
@@ -66,7 +72,7 @@ func (c *noticeColumns) add(m *sender.Record) {
 	default:
 		return
 	}
-	c.append(kind, m.Subscription, m.Trouble.Told, noticed{lastAnswer(m.Trouble.Last)})
+	c.append(kind, m.Subscription, m.Trouble.Told, noticed{LastAnswer: lastAnswer(m.Trouble.Last)})
 }
 
 func (c *noticeColumns) append(kind string, subscription int64, since time.Time, told noticed) {
@@ -98,7 +104,20 @@ func noticeDisabled(ctx context.Context, tx pgx.Tx, x *subscriptions.Subscriptio
 	if x.Disabled.FailingSince != nil {
 		since = *x.Disabled.FailingSince
 	}
-	c.append(NoticeDisabled, x.Key, since, noticed{x.Disabled.LastAnswer})
+	c.append(NoticeDisabled, x.Key, since, noticed{LastAnswer: x.Disabled.LastAnswer})
+	b := &pgx.Batch{}
+	c.queue(b)
+	return tx.SendBatch(ctx, b).Close()
+}
+
+// noticeMissed notes that a subscription is to be told of what was kept for it for too long, while it was disabled.
+func noticeMissed(ctx context.Context, tx pgx.Tx, x *subscriptions.Subscription) error {
+	var c noticeColumns
+	from := x.Disabled.Since
+	if x.Disabled.FailingSince != nil {
+		from = *x.Disabled.FailingSince
+	}
+	c.append(noticeGap, x.Key, x.Disabled.Since, noticed{Missed: x.Disabled.Missed, From: &from})
 	b := &pgx.Batch{}
 	c.queue(b)
 	return tx.SendBatch(ctx, b).Close()
@@ -132,7 +151,7 @@ func (s *Store) PrepareNotices(ctx context.Context) (ready int, err error) {
 		rows, err := tx.Query(ctx, `
 			SELECT n.id, n.kind, n.since, n.told, s.id, s.account, s.name, s.target_host,
 				(SELECT count(*) FROM (SELECT FROM due d WHERE d.subscription = n.subscription LIMIT $2) d)
-			FROM (SELECT * FROM notice WHERE lsn IS NULL ORDER BY id LIMIT $1) n
+			FROM (SELECT * FROM notice WHERE lsn IS NULL AND kind <> 'gap' ORDER BY id LIMIT $1) n
 			LEFT JOIN subscription s ON s.key = n.subscription AND s.deleted_at IS NULL
 			WHERE n.data IS NULL`, noticesAtOnce, pendingMax)
 		if err != nil {
@@ -170,7 +189,7 @@ func (s *Store) PrepareNotices(ctx context.Context) (ready int, err error) {
 				return err
 			}
 		}
-		return tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM notice WHERE lsn IS NULL AND data IS NOT NULL LIMIT $1) n`, noticesAtOnce).Scan(&ready)
+		return tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM notice WHERE lsn IS NULL AND data IS NOT NULL AND kind <> 'gap' LIMIT $1) n`, noticesAtOnce).Scan(&ready)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("make what is to be told of subscriptions: %w", err)
@@ -200,7 +219,7 @@ func (s *Store) PlaceNotices(ctx context.Context, at cdc.LSN) (placed []Subscrip
 	err = s.transact(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			UPDATE notice SET lsn = $1::text::pg_lsn WHERE id IN (
-				SELECT id FROM notice WHERE lsn IS NULL AND data IS NOT NULL
+				SELECT id FROM notice WHERE lsn IS NULL AND data IS NOT NULL AND kind <> 'gap'
 					AND NOT EXISTS (SELECT FROM notice WHERE lsn = $1::text::pg_lsn)
 				ORDER BY id LIMIT $2)`, at.String(), noticesAtOnce)
 		if err != nil {
@@ -221,9 +240,11 @@ func (s *Store) PlaceNotices(ctx context.Context, at cdc.LSN) (placed []Subscrip
 	return placed, nil
 }
 
-// expireNotices forgets what was told before the time, and of whom that was told.
+// expireNotices forgets what was told before the time, what is to be told to who is not there any more, and of whom something was told.
 func (s *Store) expireNotices(ctx context.Context, before time.Time) error {
-	_, err := s.pool.Exec(ctx, `DELETE FROM notice WHERE lsn IS NOT NULL AND created_at < $1`, before)
+	_, err := s.pool.Exec(ctx, `
+		DELETE FROM notice n WHERE (lsn IS NOT NULL OR kind = 'gap' AND data IS NOT NULL) AND created_at < $1
+			OR kind = 'gap' AND NOT EXISTS (SELECT FROM subscription s WHERE s.key = n.subscription AND s.deleted_at IS NULL)`, before)
 	_, other := s.pool.Exec(ctx, `
 		DELETE FROM told t WHERE NOT EXISTS (SELECT FROM subscription s WHERE s.key = t.subscription AND s.deleted_at IS NULL)`)
 	if err = errors.Join(err, other); err != nil {

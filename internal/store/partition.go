@@ -95,10 +95,14 @@ func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
+	keptFrom, err := s.keptFrom(ctx, before)
+	if err != nil {
+		return nil, err
+	}
 	var dropped []string
 	for _, name := range sortedKeys(days) {
 		day, err := time.Parse(dayLayout, name)
-		if err != nil || day.Add(24*time.Hour).After(before) {
+		if err != nil || day.Add(24*time.Hour).After(keptFrom) {
 			continue
 		}
 		gone, err := s.dropDay(ctx, day, days[name])

@@ -21,8 +21,8 @@ type Sent struct {
 	Dropped  sender.DropReason
 	// Attempts counts all that were made.
 	Attempts int
-	// day is that of the commit.
-	day time.Time
+	// day is that of the commit, finished when it ended last.
+	day, finished time.Time
 }
 
 // Span asks for the deliveries of a subscription, by its Key, whose events have positions From to To, both of them included.
@@ -43,7 +43,7 @@ func (s *Store) Sent(ctx context.Context, q Span) ([]Sent, cdc.Position, error) 
 		from = q.Read
 	}
 	rows, err := s.pool.Query(ctx, `
-		SELECT newest, committed_at, packed FROM outcome
+		SELECT newest, committed_at, finished_at, packed FROM outcome
 		WHERE subscription = $1 AND newest >= $2 AND newest <> $3 AND oldest <= $4
 		ORDER BY newest LIMIT $5`, q.Subscription, bytesOf(from), bytesOf(q.Read), bytesOf(q.To), q.Rows)
 	if err != nil {
@@ -51,9 +51,9 @@ func (s *Store) Sent(ctx context.Context, q Span) ([]Sent, cdc.Position, error) 
 	}
 	var out []Sent
 	var newest, packed []byte
-	var committed time.Time
+	var committed, finished time.Time
 	n := 0
-	_, err = pgx.ForEachRow(rows, []any{&newest, &committed, &packed}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&newest, &committed, &finished, &packed}, func() error {
 		n++
 		for ; len(packed) >= packedSize; packed = packed[packedSize:] {
 			x, err := unpack(packed)
@@ -61,7 +61,7 @@ func (s *Store) Sent(ctx context.Context, q Span) ([]Sent, cdc.Position, error) 
 				return err
 			}
 			if x.Position.Compare(q.From) >= 0 && x.Position.Compare(q.To) <= 0 {
-				x.day = dayOf(committed)
+				x.day, x.finished = dayOf(committed), finished
 				out = append(out, x)
 			}
 		}
@@ -96,7 +96,7 @@ func (s *Store) lastResent(ctx context.Context, subscription int64, sent []Sent)
 		return nil
 	}
 	rows, err := s.pool.Query(ctx, `
-		SELECT DISTINCT ON (position) position, status, dropped, attempts FROM resent
+		SELECT DISTINCT ON (position) position, status, dropped, attempts, finished_at FROM resent
 		WHERE subscription = $1 AND position BETWEEN $2 AND $3 ORDER BY position, finished_at DESC`,
 		subscription, bytesOf(sent[0].Position), bytesOf(sent[len(sent)-1].Position))
 	if err != nil {
@@ -104,13 +104,15 @@ func (s *Store) lastResent(ctx context.Context, subscription int64, sent []Sent)
 	}
 	var position []byte
 	var status, dropped, attempts int16
-	_, err = pgx.ForEachRow(rows, []any{&position, &status, &dropped, &attempts}, func() error {
+	var finished time.Time
+	_, err = pgx.ForEachRow(rows, []any{&position, &status, &dropped, &attempts, &finished}, func() error {
 		p, err := cdc.PositionFromBytes(position)
 		if err != nil {
 			return err
 		}
 		if i, ok := slices.BinarySearchFunc(sent, p, func(x Sent, p cdc.Position) int { return x.Position.Compare(p) }); ok {
 			sent[i].Status, sent[i].Dropped, sent[i].Attempts = sender.Status(status), sender.DropReason(dropped), int(attempts)
+			sent[i].finished = finished
 		}
 		return nil
 	})

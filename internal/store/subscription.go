@@ -18,7 +18,7 @@ import (
 
 const subscriptionColumns = `key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, delivery, state, disabled,
 	ignore_sources, name, description, metadata, since::text, created_at, updated_at, deleted_at,
-	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, ''), coalesce(verification, ''), notify_end, ` + verificationColumn + `, request, ` + failingColumn
+	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, ''), coalesce(verification, ''), notify_end, ` + verificationColumn + `, request, ` + failingColumn + `, resend_since`
 
 // scanSubscription reads subscriptionColumns; deleted says that only the row of a deleted one is left.
 func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, deleted bool, err error) {
@@ -32,13 +32,14 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 		expiresAt *time.Time
 		request   []byte
 		failing   *failingRow
+		resend    *time.Time
 	)
 	if err := row.Scan(&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &x.Delivery, &x.State, &x.Disabled,
 		&x.IgnoreSources, &x.Name, &x.Description, &x.Metadata, &since, &x.CreatedAt, &x.UpdatedAt, &deletedAt,
-		&x.Filter, &x.FilterError, &expiresAt, &x.Before, &x.Verification, &x.NotifyEnd, &x.VerificationStatus, &request, &failing); err != nil {
+		&x.Filter, &x.FilterError, &expiresAt, &x.Before, &x.Verification, &x.NotifyEnd, &x.VerificationStatus, &request, &failing, &resend); err != nil {
 		return nil, false, err
 	}
-	x.ExpiresAt = timeOf(expiresAt)
+	x.ExpiresAt, x.ResendSince = timeOf(expiresAt), timeOf(resend)
 	if x.TargetURL, err = s.openTarget(x.ID, url); err != nil {
 		return nil, false, fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 	}
@@ -131,7 +132,7 @@ func (s *Store) written(x *subscriptions.Subscription, secrets string) pgx.Stric
 		"secrets": secrets, "delivery": x.Delivery,
 		"state": x.State, "state_before": orNull(string(x.Before)), "disabled": x.Disabled, "expires_at": orNever(x.ExpiresAt),
 		"name": x.Name, "description": x.Description, "metadata": metadataOf(x),
-		"verification": orNull(x.Verification), "notify_end": x.NotifyEnd,
+		"verification": orNull(x.Verification), "notify_end": x.NotifyEnd, "resend_since": orNever(x.ResendSince),
 	}
 }
 
@@ -175,10 +176,10 @@ func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most 
 		err = tx.QueryRow(ctx, `
 			INSERT INTO subscription (id, account, events, target_url, target_host, resource_id, filter, ignore_sources, secrets, delivery,
 				state, state_before, disabled, expires_at, name, description, metadata,
-				verification, notify_end, request, since, once_key, once_body, created_at)
+				verification, notify_end, resend_since, request, since, once_key, once_body, created_at)
 			VALUES (@id, @account, @events, @target_url, @target_host, @resource_id, @filter, @ignore_sources, @secrets, @delivery,
 				@state, @state_before, @disabled, @expires_at, @name, @description, @metadata,
-				@verification, @notify_end, @request, @since::text::pg_lsn, @once_key, @once_body,
+				@verification, @notify_end, @resend_since, @request, @since::text::pg_lsn, @once_key, @once_body,
 				coalesce(@created_at, now()))
 			RETURNING key, created_at, updated_at`, args).Scan(&x.Key, &x.CreatedAt, &x.UpdatedAt)
 		if err != nil {
@@ -310,7 +311,7 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 				filter_error = CASE WHEN filter IS NOT DISTINCT FROM @filter THEN filter_error END,
 				ignore_sources = @ignore_sources, secrets = @secrets, delivery = @delivery, state = @state, state_before = @state_before,
 				disabled = @disabled, expires_at = @expires_at, name = @name, description = @description, metadata = @metadata,
-				verification = @verification, notify_end = @notify_end, request = @request,
+				verification = @verification, notify_end = @notify_end, resend_since = @resend_since, request = @request,
 				updated_at = now()
 			WHERE key = @key RETURNING updated_at`, args).Scan(&x.UpdatedAt)
 		if err != nil {
@@ -322,6 +323,11 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 		}
 		if x.State == subscriptions.Expired && was.State != subscriptions.Expired {
 			if err := s.addEnding(ctx, tx, x); err != nil {
+				return err
+			}
+		}
+		if was.Disabled != nil && was.Disabled.Missed != nil && x.State != subscriptions.Disabled {
+			if err := noticeMissed(ctx, tx, was); err != nil {
 				return err
 			}
 		}
@@ -405,7 +411,7 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) error {
 	rows, err := s.pool.Query(ctx, `
 		SELECT key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, nullif(delivery, '{}'), state,
-			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, ''), expires_at, coalesce(state_before, ''), request, coalesce(disabled->>'by', '')
+			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, ''), expires_at, coalesce(state_before, ''), request, coalesce(disabled->>'by', ''), resend_since
 		FROM subscription WHERE deleted_at IS NULL ORDER BY key`)
 	if err != nil {
 		return fmt.Errorf("read subscriptions: %w", err)
@@ -415,18 +421,18 @@ func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) e
 		account           *string
 		url, since, by    string
 		secrets, delivery []byte
-		expiresAt         *time.Time
+		expiresAt, resend *time.Time
 		request           []byte
 	)
 	into := []any{&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &delivery, &x.State, &since, &x.IgnoreSources, &x.Filter,
-		&expiresAt, &x.Before, &request, &by}
+		&expiresAt, &x.Before, &request, &by, &resend}
 	_, err = pgx.ForEachRow(rows, into, func() (err error) {
 		one := x
 		if by != "" {
 			one.Disabled = &subscriptions.DisabledReason{By: by}
 		}
 		one.Admin = account == nil
-		one.ExpiresAt = timeOf(expiresAt)
+		one.ExpiresAt, one.ResendSince = timeOf(expiresAt), timeOf(resend)
 		if one.TargetURL, err = s.openTarget(x.ID, url); err != nil {
 			return fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 		}
