@@ -22,7 +22,7 @@ func (p *program) enableOneCommand(r *remote) *cobra.Command {
 				fmt.Fprintln(p.stderr, "enabled: it is pending until its target agrees, which is asked now")
 				return
 			}
-			fmt.Fprintln(p.stderr, "enabled: it gets what is committed from now on")
+			fmt.Fprintln(p.stderr, "enabled: it gets what is committed from now on, after what was kept for it")
 		})
 	})
 }

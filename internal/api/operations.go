@@ -116,7 +116,8 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 			Body:    &apidoc.Body{Schema: t.Named(disabling{}), Optional: true},
 			Answers: of(http.StatusOK, "The subscription, disabled.", subscription, "ETag")},
 		{ID: "enableSubscription", Method: http.MethodPost, Path: "/subscription/{id}/enable", Tag: "subscription", Summary: "Let a disabled subscription go on",
-			Text:    "It gets what commits from then on. Where its target has not agreed, it is asked again.",
+			Text: "It gets what commits from then on; where rowhook had disabled it, before that all that it did not get since its target began to take nothing. " +
+				"Where its target has not agreed, it is asked again.",
 			Headers: ifMatch,
 			Answers: append(of(http.StatusOK, "The subscription, active, a shadow or pending.", subscription, "ETag"), conflict("Its lease is over."))},
 		{ID: "pingSubscription", Method: http.MethodPost, Path: "/subscription/{id}/ping", Tag: "subscription", Summary: "Send a ping to the target",
