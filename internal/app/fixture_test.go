@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -286,16 +285,6 @@ func types(requests []hooktest.Request) string {
 		out = append(out, q.Type)
 	}
 	return strings.Join(out, " ")
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // pause waits for a moment that means nothing, where a test is about what does not happen.

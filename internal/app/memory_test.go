@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/client"
+	"github.com/rowhook/rowhook/internal/hooktest"
 )
 
 // memoryMax is what the process may take at its peak, in KiB. The aim is two thirds of it.
@@ -99,7 +100,7 @@ func build(t *testing.T) (program string) {
 func (r *rig) runProgram(program string) *exec.Cmd {
 	r.t.Helper()
 	if r.listen == "" {
-		r.listen = freePort(r.t)
+		r.listen = hooktest.FreeAddress(r.t)
 		r.text = strings.Replace(r.text, "127.0.0.1:0", r.listen, 1)
 	}
 	r.api = "http://" + r.listen

@@ -4,12 +4,14 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
+
+	"github.com/rowhook/rowhook/internal/hooktest"
 )
 
 // TestStrangersBehindAGateway do not use up what others may send to confirm.
 func TestStrangersBehindAGateway(t *testing.T) {
 	t.Parallel()
-	cfg := proxyConfig(t, application(t), "postgres://rowhook@"+freePort(t)+"/away", "s")
+	cfg := proxyConfig(t, application(t), "postgres://rowhook@"+hooktest.FreeAddress(t)+"/away", "s")
 	cfg.Proxy.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	p := startProxied(t, cfg, true)
 	confirm := func(client, id string) int {

@@ -106,7 +106,7 @@ func (p *proxied) ask(method, path string) (int, string) {
 // says that it cannot be done now.
 func TestWhoAnswersOnTheProxysListener(t *testing.T) {
 	t.Parallel()
-	p := startProxied(t, proxyConfig(t, application(t), "postgres://rowhook@"+freePort(t)+"/away", "s"), false)
+	p := startProxied(t, proxyConfig(t, application(t), "postgres://rowhook@"+hooktest.FreeAddress(t)+"/away", "s"), false)
 	for _, path := range []string{"/", "/contacts/1?a=%2F", "/healthz", "/readyz", "/metrics", "/api/v1", "/api/v1/", "/api/v1/contacts", "/api/v1/status", "/api/v1/token/",
 		"/api/v1/resume", "/api/v1/dead-letter/", "/api/v1/check", "/api/v1/resource/", "/api/v1/pause", "/api/v1/subscriptions", "/api/v1/delivery/del_1",
 		"/api/v1/event", "/api/v1/job/job_1/", "/api/v1/docs", "/api/v1/docs/app.js", "/api/v1/openapi.json", "/api/v2/subscription/"} {
@@ -204,7 +204,7 @@ func TestProxyAloneNeverEndsForADatabase(t *testing.T) {
 	}
 	p.stop()
 
-	p = startProxied(t, proxyConfig(t, "http://"+freePort(t), u.String(), r.slot), true)
+	p = startProxied(t, proxyConfig(t, "http://"+hooktest.FreeAddress(t), u.String(), r.slot), true)
 	c.URL = p.api + "/api/v1"
 	eventually(t, "the application is told to be away", func() bool {
 		ready, err := c.Ready(t.Context())

@@ -93,7 +93,7 @@ func TestAServerThatIsAwayIsWaitedFor(t *testing.T) {
 	if err := srv.Shutdown(pgtest.Fast, patience); err != nil {
 		t.Fatal(err)
 	}
-	addr := freePort(t)
+	addr := hooktest.FreeAddress(t)
 	r.text = strings.Replace(r.text, "127.0.0.1:0", addr, 1)
 	red := make(chan string, 1)
 	go func() {

@@ -22,6 +22,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/hooktest"
 	"github.com/rowhook/rowhook/internal/pgtest"
 )
 
@@ -295,7 +296,7 @@ func TestCompose(t *testing.T) {
 		t.Fatalf("02-role.sh: %v\n%s", err, out)
 	}
 
-	api, hooks := freeAddress(t), freeAddress(t)
+	api, hooks := hooktest.FreeAddress(t), hooktest.FreeAddress(t)
 	cfg := strings.NewReplacer("listen: :8477", "listen: "+api, "10.0.0.0/8", "127.0.0.0/8").Replace(read(t, "examples/compose/config.yaml"))
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, file, cfg)

@@ -45,8 +45,8 @@ func newBehind(t *testing.T) (b *behind, printed string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b = &behind{site: &site{t: t, dir: dir, server: pgtest.Cluster(t, nil), api: freeAddress(t), recv: freeAddress(t)},
-		app: freeAddress(t), front: freeAddress(t), running: map[string]*process{}}
+	b = &behind{site: &site{t: t, dir: dir, server: pgtest.Cluster(t, nil), api: hooktest.FreeAddress(t), recv: hooktest.FreeAddress(t)},
+		app: hooktest.FreeAddress(t), front: hooktest.FreeAddress(t), running: map[string]*process{}}
 	addresses := []string{"127.0.0.1:3000", b.app, "127.0.0.1:8000", b.front, "127.0.0.1:8477", b.api, "127.0.0.1:8080", b.recv}
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, config, strings.NewReplacer(addresses...).Replace(read(t, "examples/django/config.yaml")))

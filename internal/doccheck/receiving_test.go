@@ -127,7 +127,7 @@ func TestReceivers(t *testing.T) {
 	}
 	var targets []target
 	add := func(name string, cmd *exec.Cmd) {
-		address := freeAddress(t)
+		address := hooktest.FreeAddress(t)
 		cmd.Env = append(environ(), "WEBHOOK_SECRET="+secret, "PORT="+portOf(address))
 		tg := target{name, "http://" + address + "/hooks", start(t, name, cmd)}
 		await(t, name+" listens", func() bool {

@@ -18,13 +18,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rowhook/rowhook/internal/hooktest"
 	"github.com/rowhook/rowhook/internal/pgtest"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // patience bounds every wait.
-const patience = 60 * time.Second
+const patience = 5 * time.Minute
 
 // await polls until ok.
 func await(t testing.TB, what string, ok func() bool) {
@@ -52,16 +53,6 @@ func needs(t testing.TB, programs ...string) {
 		}
 		t.Skipf("%s is missing: what needs it is not checked", p)
 	}
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func portOf(address string) string {
@@ -127,7 +118,7 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	needs(t, "bash", "psql", "openssl", "curl")
 	s := &site{t: t, dir: copyTree(t, func(path string) bool { return path != "rowhook" && filepath.Base(path) != "testdata" }),
-		server: pgtest.Cluster(t, nil), api: freeAddress(t), recv: freeAddress(t)}
+		server: pgtest.Cluster(t, nil), api: hooktest.FreeAddress(t), recv: hooktest.FreeAddress(t)}
 	s.replace = strings.NewReplacer(
 		"postgres://postgres:secret@localhost:5432/crm", s.server.URL("crm"),
 		"@localhost:5432/crm", fmt.Sprintf("@127.0.0.1:%d/crm", s.server.Port()),
