@@ -68,3 +68,13 @@ func (l *lane) sends(ev *mapping.Event) bool {
 	}
 	return false
 }
+
+// Waiting returns how many deliveries of a subscription, by its Key, wait in the store.
+func (d *Dispatcher) Waiting(subscription int64) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.stored[subscription]; s != nil {
+		return s.rows
+	}
+	return 0
+}

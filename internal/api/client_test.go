@@ -78,8 +78,15 @@ var calls = map[string]func(context.Context, *client.Client) error{
 	"listDeliveries": func(ctx context.Context, c *client.Client) error {
 		return firstOf(c.Deliveries(ctx, "x", client.DeliveryFilter{Status: client.DeliveryFailed, Event: "x", ResourceID: "1", EventID: "y", From: time.Now()}))
 	},
-	"getDelivery":  func(ctx context.Context, c *client.Client) error { _, err := c.GetDelivery(ctx, "x"); return err },
-	"redeliver":    func(ctx context.Context, c *client.Client) error { _, err := c.Redeliver(ctx, "x"); return err },
+	"getDelivery": func(ctx context.Context, c *client.Client) error { _, err := c.GetDelivery(ctx, "x"); return err },
+	"redeliver":   func(ctx context.Context, c *client.Client) error { _, err := c.Redeliver(ctx, "x"); return err },
+	"replaySubscription": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Replay(ctx, "x", client.Replay{})
+		return err
+	},
+	"listJobs":     func(ctx context.Context, c *client.Client) error { _, err := c.Jobs(ctx, "x"); return err },
+	"getJob":       func(ctx context.Context, c *client.Client) error { _, err := c.Job(ctx, "x"); return err },
+	"cancelJob":    func(ctx context.Context, c *client.Client) error { return c.CancelJob(ctx, "x") },
 	"getOpenAPI":   func(ctx context.Context, c *client.Client) error { _, err := c.OpenAPI(ctx); return err },
 	"getHealth":    func(ctx context.Context, c *client.Client) error { _, err := c.Alive(ctx); return err },
 	"getReadiness": func(ctx context.Context, c *client.Client) error { _, err := c.Ready(ctx); return err },

@@ -44,6 +44,7 @@ func whole(c *api.Config) {
 	c.DeadLetters = &letters{n: 3, open: true}
 	c.Feed = newFeed()
 	c.Deliveries = &deliveryLog{n: 3}
+	c.Jobs = &keptJobs{}
 	c.Resume = func(_ context.Context, acceptGap bool) (*client.Resumed, error) {
 		if !acceptGap {
 			return nil, api.Conflict("there is nothing to accept")
@@ -378,8 +379,11 @@ func special(t *testing.T, operation, status string) (provocation, bool) {
 		"readFeed 409": {headers: map[string]string{"Accept": "text/event-stream"}, before: func(b *bench) {
 			b.change(t, func(s *subscriptions.Subscription) { s.State = subscriptions.Disabled })
 		}},
-		"resume 409":            {body: `{}`, exactBody: true},
-		"discardDeadLetter 409": closed, "replayDeadLetter 409": closed,
+		"replaySubscription 200": {body: `{"from":"2026-11-22T08:00:00Z","dry_run":true}`, exactBody: true},
+		"replaySubscription 409": {before: func(b *bench) { b.change(t, func(s *subscriptions.Subscription) { s.State = subscriptions.Disabled }) }},
+		"cancelJob 409":          {config: func(c *api.Config) { c.Jobs = &keptJobs{ended: true} }},
+		"resume 409":             {body: `{}`, exactBody: true},
+		"discardDeadLetter 409":  closed, "replayDeadLetter 409": closed,
 		"redeliver 409":         {config: func(c *api.Config) { c.Deliveries = &deliveryLog{n: 3, pending: true} }},
 		"replayDeadLetters 202": {body: `{"all":true}`, exactBody: true},
 	}[operation+" "+status]
@@ -406,7 +410,7 @@ func provoke(t *testing.T, path string, item *apidoc.PathItem, method string, op
 		path = p.path
 	}
 	if p.inexistent {
-		path = regexp.MustCompile(`(sub_|dlv_|tok_|00000001|contact.)\w+`).ReplaceAllString(path, "${1}00000000ffffffff0000000100000000")
+		path = regexp.MustCompile(`(sub_|dlv_|job_|tok_|00000001|contact.)\w+`).ReplaceAllString(path, "${1}00000000ffffffff0000000100000000")
 	}
 	if p.token != "" {
 		token = strings.TrimPrefix(p.token, "none")
@@ -516,6 +520,8 @@ func (b *bench) concrete(t *testing.T, path string, item *apidoc.PathItem) (conc
 		if err := b.config.Made.CreateToken(t.Context(), &subscriptions.Token{ID: "tok_there", Scope: subscriptions.Scope{Account: "1"}}, sha256.Sum256([]byte("x"))); err != nil && b.config.Made.(*madeTokens).fail == nil {
 			t.Fatal(err)
 		}
+	case strings.HasPrefix(path, "/job/"):
+		concrete = strings.ReplaceAll(concrete, "{id}", jobOfOne)
 	case strings.HasPrefix(path, "/dead-letter/"):
 		concrete = strings.ReplaceAll(concrete, "{id}", letterAt(2).String())
 	default:

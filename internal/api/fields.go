@@ -44,6 +44,9 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[client.LoggedTimings]():             "LoggedTimings",
 	reflect.TypeFor[client.DeadLetterReplay]():          "DeadLetterReplay",
 	reflect.TypeFor[client.DeadLettersReplayed]():       "DeadLettersReplayed",
+	reflect.TypeFor[client.Replay]():                    "Replay",
+	reflect.TypeFor[client.ReplayCount]():               "ReplayCount",
+	reflect.TypeFor[client.Job]():                       "Job",
 	reflect.TypeFor[client.Readiness]():                 "Readiness",
 	reflect.TypeFor[client.Part]():                      "Part",
 	reflect.TypeFor[health]():                           "Health",
@@ -54,7 +57,7 @@ var schemaNames = map[reflect.Type]string{
 }
 
 // inputs are the names of what is read. See apidoc.Types.
-var inputs = []string{"DeliveryInput", "BatchInput", "RequestInput", "AuthInput", "Rotation", "Disabling", "NewToken", "Resume", "DeadLetterReplay", "EnableFailed"}
+var inputs = []string{"DeliveryInput", "BatchInput", "RequestInput", "AuthInput", "Rotation", "Disabling", "NewToken", "Resume", "DeadLetterReplay", "EnableFailed", "Replay"}
 
 // likes are schemas whose fields mean what those of another one do, unless fields tells otherwise.
 var likes = map[string]string{
@@ -285,6 +288,34 @@ var fields = map[string]apidoc.Field{
 	"Resumed.told":      {Text: "How many subscriptions get a `rowhook.gap`.", Example: `12`},
 
 	"DeadLetter":                  {Text: "A change that could not be made into an event, and what has become of it."},
+	"Replay":                      {Text: "Which events are to be sent again: of those that were for the subscription."},
+	"Replay.from":                 {Text: "Those that were committed at this time or later. Needed, where there are neither `from_position` nor `event_ids`.", Example: timeExample},
+	"Replay.to":                   {Text: "Those that were committed by this time: by now, if it is not given.", Example: timeExample},
+	"Replay.from_position":        {Text: "Those with this `position` or a later one.", Example: `"` + letterExample + `"`, Rare: true},
+	"Replay.to_position":          {Text: "Those up to this `position`.", Example: `"` + letterExample + `"`, Rare: true},
+	"Replay.event_ids":            {Text: "Those with these ids, which hooks have as `webhook-id`: at most 1000.", Example: `["evt_4hdvrlrqkz6uphbnkrk5sd4rtu"]`, Rare: true},
+	"Replay.events":               {Text: "Those of these types; `contact.*` is all of a resource.", Example: `["contact.*"]`, Rare: true},
+	"Replay.resource_id":          {Text: "Those of this instance.", Example: `"42"`, Rare: true},
+	"Replay.state":                {Text: "What has become of them, last: `failed`, which is meant where nothing is said; `missed` is `failed` and `dropped`.", Example: `"failed"`, Enum: replayStates},
+	"Replay.rate":                 {Text: "How many are sent in a second, at most: 1 to 10000.", Example: `50`, Rare: true},
+	"Replay.dry_run":              {Text: "Only count them.", Example: `true`, Rare: true},
+	"ReplayCount":                 {Text: "How many events would be sent again."},
+	"ReplayCount.total":           {Text: "How many.", Example: `120`},
+	"ReplayCount.at_least":        {Text: "Whether there may be more: counting ends after 5 seconds.", Example: `false`},
+	"ReplayCount.dry_run":         {Text: "Always true.", Example: `true`},
+	"Job":                         {Text: "Something that was asked for and takes longer than a request."},
+	"Job.id":                      {Text: "Begins with `job_`.", Example: `"job_7zq2rnk4hdvrlrqkz6uphbnkrk"`},
+	"Job.kind":                    {Text: "What is done.", Example: `"replay"`},
+	"Job.subscription":            {Text: "The id of the subscription that it is for.", Example: `"sub_s4gfrbe74abr2t6lqk6uias3i7"`},
+	"Job.state":                   {Text: "How far it is.", Example: `"running"`, Enum: []string{client.JobQueued, client.JobRunning, client.JobDone, client.JobFailed, client.JobCancelled}},
+	"Job.total":                   {Text: "How much there was to be done when it was asked for; null where that took too long to count.", Example: `120`},
+	"Job.done":                    {Text: "How much has been. Of a replay: how many events are queued to be sent, or sent.", Example: `40`},
+	"Job.replay":                  {Text: "What was asked for.", Rare: true},
+	"Job.error":                   {Text: "Why it has failed.", Example: `"the subscription is disabled: ask again when it is active"`, Rare: true},
+	"Job.requested_by":            {Text: "The name of the login that asked for it.", Example: `"ops"`},
+	"Job.created_at":              {Text: "When it was asked for.", Example: timeExample},
+	"Job.started_at":              {Text: "When it began; null before.", Example: timeExample},
+	"Job.finished_at":             {Text: "When it ended; null before.", Example: `null`},
 	"DeadLetter.id":               {Text: "The position that its event has: 40 hex digits.", Example: `"` + letterExample + `"`},
 	"DeadLetter.event_id":         {Text: "The id of the event that could not be made.", Example: `"evt_4hdvrlrqkz6uphbnkrk5sd4rtu"`},
 	"DeadLetter.type":             {Text: "Its type; where a condition failed, the likely one.", Example: `"contact.update"`},
@@ -380,6 +411,7 @@ func builder(version string) apidoc.Builder {
 			{Name: "delivery", Description: "What was sent, and what became of it."},
 			{Name: "token", Description: "What lets customers in."},
 			{Name: "event", Description: "What has happened."},
+			{Name: "job", Description: "What takes longer than a request: events that are sent again."},
 			{Name: "dead-letter", Description: "Changes that could not be made into events."},
 			{Name: "operation", Description: "Whether it works, and how to let it go on."},
 			{Name: "description", Description: "What you read."},
@@ -393,6 +425,7 @@ func builder(version string) apidoc.Builder {
 			"delivery":     {Description: "The id of the delivery.", Schema: &apidoc.Schema{Type: "string"}, Example: deliveryExample},
 			"event-type":   {Description: "The name of the event.", Schema: &apidoc.Schema{Type: "string"}, Example: "contact.create"},
 			"token":        {Description: "The id of the token.", Schema: &apidoc.Schema{Type: "string"}, Example: "tok_4hdvrlrqkz6uphbnkrk5sd4rtu"},
+			"job":          {Description: "The id of the job.", Schema: &apidoc.Schema{Type: "string"}, Example: "job_7zq2rnk4hdvrlrqkz6uphbnkrk"},
 			"dead-letter":  {Description: "The id of the dead letter.", Schema: &apidoc.Schema{Type: "string"}, Example: letterExample},
 		},
 		Headers: apidoc.Ordered[*apidoc.Header]{

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"net/http"
@@ -49,6 +50,7 @@ func foreignCases() map[string]foreignCase {
 	logged := foreignCase{ids: func(o others) []string {
 		return []string{api.DeliveryID(o.account.ID, letterAt(1)), api.DeliveryID(o.admin.ID, letterAt(1)), api.DeliveryID(o.deleted.ID, letterAt(1)), api.DeliveryID(o.account.ID, letterAt(1<<40))}
 	}, unknown: func() string { return api.DeliveryID(subscriptions.NewID(), letterAt(1)) }, bodies: []string{"", "{}", "{"}}
+	aJob := foreignCase{ids: func(others) []string { return []string{jobOfOne, jobOfAdmin} }, unknown: func() string { return "job_" + strings.ToLower(rand.Text()) }, bodies: []string{""}}
 	return map[string]foreignCase{
 		"GET /subscription/": {lists: []string{"", "?limit=1", "?limit=1000", "?event=contact.create", "?event=*", "?state=disabled", "?target_host=secret.example.com", "?name=hidden", "?failing=true", "?account=1",
 			"?after={foreign}", "?after={foreign}&limit=1"}},
@@ -71,6 +73,11 @@ func foreignCases() map[string]foreignCase {
 		"POST /token/":                          {lists: []string{""}, bodies: []string{`{"account":"1"}`, "{"}},
 		"DELETE /token/{id}/": {ids: func(o others) []string { return []string{o.token.ID} }, unknown: func() string { return tokenMade },
 			bodies: []string{""}},
+		"POST /subscription/{id}/replay": {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{"", "{}", "{", `{"from":"2026-11-22T08:00:00Z"}`,
+			`{"from":"2026-11-22T08:00:00Z","dry_run":true}`, `{"nonsense":1}`}},
+		"GET /subscription/{id}/job/":   {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{""}},
+		"GET /job/{id}/":                aJob,
+		"DELETE /job/{id}/":             aJob,
 		"POST /resume":                  {lists: []string{""}, bodies: []string{"", "{}", `{"accept_gap":true}`}},
 		"GET /dead-letter/":             {lists: []string{"", "?limit=1", "?resource=contact", "?after=" + letterAt(2).String()}},
 		"GET /dead-letter/{id}/":        letter,

@@ -157,6 +157,22 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 				{Name: "until", Description: "Committed at this time or earlier.", Schema: &apidoc.Schema{Type: "string", Format: "date-time"}, Example: "2030-11-22T04:54:02Z"},
 			}, eventParametersTold()...),
 			Answers: append(of(http.StatusOK, "A part of the list.", feedSchema, cursorHeader, "Link?"), gone)},
+		{ID: "replaySubscription", Method: http.MethodPost, Path: "/subscription/{id}/replay", Tag: "job", Summary: "Send events again, or count them",
+			Text: "Events that were for the subscription and of which something has become are sent to it again, marked with `webhook-replay: 1`, each in its place " +
+				"among what waits of its instance. There is one replay of a subscription at a time.",
+			Body: &apidoc.Body{Schema: t.Named(client.Replay{}), Example: `{"from":"2026-11-22T08:00:00Z","to":"2026-11-22T09:00:00Z","state":"failed"}`},
+			Answers: []apidoc.Answer{{Status: http.StatusAccepted, Text: "The job that sends them.", Schema: t.Named(client.Job{}), Headers: []string{"Location"}},
+				{Status: http.StatusOK, Text: "How many there are: it was a `dry_run`.", Schema: t.Named(client.ReplayCount{})},
+				conflict("Nothing is sent to the subscription now, or a replay of it is under way.")}},
+		{ID: "listJobs", Method: http.MethodGet, Path: "/subscription/{id}/job/", Tag: "job", Summary: "List the jobs of a subscription",
+			Text:    "Newest first. Those that have ended are listed until the retention is over.",
+			Query:   []*apidoc.Parameter{afterTold("job"), limitTold()},
+			Answers: of(http.StatusOK, "A page of the list.", t.Named([]client.Job{}), "Link?")},
+		{ID: "getJob", Method: http.MethodGet, Path: "/job/{id}/", Tag: "job", Summary: "Show a job",
+			Answers: of(http.StatusOK, "The job.", t.Named(client.Job{}))},
+		{ID: "cancelJob", Method: http.MethodDelete, Path: "/job/{id}/", Tag: "job", Summary: "Cancel a job",
+			Text:    "What it has queued to be sent is sent.",
+			Answers: append(of(http.StatusNoContent, "It is cancelled.", nil), conflict("It has ended already."))},
 
 		{ID: "listDeliveries", Method: http.MethodGet, Path: "/subscription/{id}/delivery/", Tag: "delivery", Summary: "List what was sent to a subscription, and what is to be",
 			Text: "Newest event first. What is read for a page is bounded: with filters that match little it may be short, and even empty, before the end. " +
@@ -267,7 +283,8 @@ func deliveryParametersTold() []*apidoc.Parameter {
 }
 
 func afterTold(of string) *apidoc.Parameter {
-	examples := map[string]string{"subscription": "sub_s4gfrbe74abr2t6lqk6uias3i7", "token": "tok_4hdvrlrqkz6uphbnkrk5sd4rtu", "dead letter": letterExample, "delivery": deliveryExample}
+	examples := map[string]string{"subscription": "sub_s4gfrbe74abr2t6lqk6uias3i7", "token": "tok_4hdvrlrqkz6uphbnkrk5sd4rtu", "dead letter": letterExample, "delivery": deliveryExample,
+		"job": "job_7zq2rnk4hdvrlrqkz6uphbnkrk"}
 	return &apidoc.Parameter{Name: "after", Description: "The id of the last " + of + " of the page before. The header `Link` has it.",
 		Schema: &apidoc.Schema{Type: "string"}, Example: examples[of]}
 }

@@ -92,6 +92,10 @@ func (s *Server) routes() []placed {
 		all = append(all, placed{path: "/dead-letter/", route: letters}, placed{path: "/dead-letter/{id}/", route: letter},
 			placed{path: "/dead-letter/{id}/replay", route: letterReplay}, placed{path: "/dead-letter/replay", route: replayAll})
 	}
+	if s.config.Jobs != nil {
+		all = append(all, placed{path: "/subscription/{id}/replay", route: replay}, placed{path: "/subscription/{id}/job/", route: jobs},
+			placed{path: "/job/{id}/", route: job})
+	}
 	all = append(all, placed{path: "/openapi.json", route: openAPI}, placed{path: "/docs", route: docs},
 		placed{path: "/healthz", atRoot: true, route: alive}, placed{path: "/readyz", atRoot: true, route: ready})
 	if s.config.Metrics != nil {

@@ -48,6 +48,8 @@ type Config struct {
 	Deliveries Deliveries
 	// ShowAnswers lets accounts see what targets answered; the admin always does.
 	ShowAnswers bool
+	// Jobs does what takes longer than a request. Nil is no such routes.
+	Jobs Jobs
 	// Ping sends a message to the subscription's target at once, and tells how that ended. Nil is no such route.
 	Ping func(ctx context.Context, s *subscriptions.Subscription) (*client.Pinged, error)
 	// Confirm confirms a subscription by the secret that its target was given; what is not right is subscriptions.ErrNotFound.

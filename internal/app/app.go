@@ -74,6 +74,7 @@ type App struct {
 	// resender is nil while another process reads the slot: it may be sending.
 	resender  atomic.Pointer[resender]
 	catalogue atomic.Pointer[subscriptions.Catalogue]
+	jobs      atomic.Pointer[jobs]
 	// mapper is what transactions that begin now are mapped by.
 	mapper atomic.Pointer[mapping.Mapper]
 	// labels are those of enums, for schemas; samples reads rows to show.
@@ -239,6 +240,7 @@ func (a *App) api(cfg *config.Config) *api.Server {
 		Feed:          a.feeds,
 		Deliveries:    deliveries{a},
 		ShowAnswers:   cfg.API.ShowAnswers,
+		Jobs:          jobsAPI{a},
 		Metrics:       a.metrics.handler(),
 		Log:           a.log,
 		Version:       a.opts.Version,
@@ -317,6 +319,8 @@ func (a *App) run(ctx context.Context) error {
 	h.dispatcher = d
 	h.chores = newChores(a, st, d)
 	h.resender = &resender{store: st, dispatcher: d}
+	h.requested = newJobs(a, st, h.resender)
+	a.jobs.Store(h.requested)
 	st.OnChange(func(_ string, _ int64, deleted bool, key int64) {
 		// From when the caller has its answer, nothing is sent any more.
 		if deleted {
@@ -338,10 +342,11 @@ func (a *App) run(ctx context.Context) error {
 	wg.Go(func() { a.expireLoop(work, st, &h.unsettled) })
 	wg.Go(func() { a.leaseLoop(work, st) })
 	wg.Go(func() { a.noticeLoop(work, st) })
-	wg.Go(func() { a.resendLoop(work, &resender{store: st, dispatcher: d}) })
+	wg.Go(func() { a.resendLoop(work, h.resender) })
 	wg.Go(func() { muted.loop(work) })
 	wg.Go(func() { failing.loop(work, st) })
 	wg.Go(func() { h.chores.loop(ctx, work) })
+	wg.Go(func() { h.requested.loop(ctx, work) })
 	if a.opts.OnReady != nil {
 		wg.Go(func() { a.tellReady(work) })
 	}

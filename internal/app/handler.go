@@ -35,8 +35,9 @@ type handler struct {
 	toldSize      int64
 	sized         time.Time
 	dispatcher    *sender.Dispatcher
-	// chores are begun by this process as long as it reads the slot.
-	chores *chores
+	// chores and what is requested are begun by this process as long as it reads the slot.
+	chores    *chores
+	requested *jobs
 	// resender is lent to the API for as long.
 	resender *resender
 	// stage gathers the changes of a block, held is of the batch in which the block began that goes on in the next one.
@@ -113,6 +114,7 @@ func (h *handler) Begin(ctx context.Context) error {
 	h.tellSize()
 	h.chores.activate(true)
 	h.app.resender.Store(h.resender)
+	h.requested.activate(true)
 	return nil
 }
 
@@ -176,6 +178,7 @@ func (h *handler) End() {
 	h.dropHeld()
 	h.app.resender.Store(nil)
 	h.chores.activate(false)
+	h.requested.activate(false)
 	h.dispatcher.Suspend()
 	h.app.rows.Close()
 	h.app.reads.Close()

@@ -32,6 +32,7 @@ type metrics struct {
 	asked         *prometheus.CounterVec
 	verifications *prometheus.CounterVec
 	endings       *prometheus.CounterVec
+	jobsTotal     *prometheus.CounterVec
 	gauges        map[*prometheus.Desc]func() float64
 }
 
@@ -57,6 +58,7 @@ func newMetrics(a *App) *metrics {
 	}
 	m.reloads = newReloads()
 	m.verifications, m.endings = newVerifications(), newEndings()
+	m.jobsTotal = newJobsTotal()
 	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_application_requests_total",
 		Help: "Requests to the application for ${api.…}, by result: ok, missing (404), failed."}, []string{"result"})
 	for _, result := range []string{askedOK, askedMissing, askedFailed} {
@@ -105,9 +107,10 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_memory_charged_bytes", "What is charged to the memory budget.", counts(func(c sender.Counts) float64 { return float64(c.Bytes) }))
 	gauge("rowhook_deliveries_due", "Deliveries in the store that are to be sent.", counts(func(c sender.Counts) float64 { return float64(c.StoredRows) }))
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
+	gauge("rowhook_jobs_running", "Jobs under way, such as replays.", func() float64 { return float64(a.jobs.Load().count()) })
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
 		func() float64 { return float64(a.reads.Queries()) })
-	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.disabledTotal, m.gapsTotal, m.attemptsTotal, m.droppedTotal, m.attemptTime, m.latency, m.reloads, m.asked, m.verifications, m.endings, newSlotMetrics(a), newLetterMetrics(a), m,
+	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.disabledTotal, m.gapsTotal, m.attemptsTotal, m.droppedTotal, m.attemptTime, m.latency, m.reloads, m.asked, m.verifications, m.endings, m.jobsTotal, newSlotMetrics(a), newLetterMetrics(a), m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

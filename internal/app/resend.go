@@ -16,6 +16,9 @@ type resender struct {
 	mu sync.Mutex
 }
 
+// resendPage is how many jobs are to be given to resend at once: it holds them in memory until they have their rows.
+const resendPage = 500
+
 // resend lets deliveries be sent again, marked as replays, and returns when they have their rows in the store: how many those are,
 // without the ones that wait already. See sender.Dispatcher.Resend for what it needs to know of them, and for its errors. After an
 // error the same ones can be given again. Subscriptions that are not there any more are left out.

@@ -63,17 +63,17 @@ func TestResend(t *testing.T) {
 
 	release := make(chan struct{})
 	target.HandleAll(hooktest.Sequence(hooktest.Answer{Until: release, Status: 200}, hooktest.OK()))
-	sent, next, err := r.store.Sent(t.Context(), store.Span{Subscription: s.Key, From: live[0].Event.Position, To: live[1].Event.Position, Rows: 10})
-	if err != nil || len(sent) != 2 || !next.IsZero() {
-		t.Fatalf("sent: %v, %v", sent, err)
+	page, err := r.store.Sent(t.Context(), store.Span{Subscription: s.Key, From: live[0].Event.Position, To: live[1].Event.Position, Rows: 10})
+	if err != nil || len(page.Sent) != 2 || !page.Ends {
+		t.Fatalf("sent: %v, %v", page, err)
 	}
-	heads, err := r.store.Heads(t.Context(), sent)
+	heads, err := r.store.Heads(t.Context(), page.Sent)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var jobs []sender.Job
 	for i, ev := range heads {
-		jobs = append(jobs, sender.Job{Event: ev, To: []*subscriptions.Subscription{s}, Replay: true, Attempts: sent[i].Attempts})
+		jobs = append(jobs, sender.Job{Event: ev, To: []*subscriptions.Subscription{s}, Replay: true, Attempts: page.Sent[i].Attempts})
 	}
 	jobs = append(jobs, jobs[0]) // once is enough
 	for _, want := range []int{2, 0} {

@@ -16,6 +16,7 @@ var volatile = []struct {
 	{"time", regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$`)},
 	{"subscription", regexp.MustCompile(`^sub_[a-z0-9]{26}$`)},
 	{"event", regexp.MustCompile(`^evt_[a-z2-7]{26}$`)},
+	{"job", regexp.MustCompile(`^job_[a-z2-7]{26}$`)},
 	{"token id", regexp.MustCompile(`^tok_[a-z0-9]{26}$`)},
 	{"token", regexp.MustCompile(`^rht_[A-Z2-7]{52}$`)},
 	{"secret", regexp.MustCompile(`^whsec_[A-Za-z0-9+/]{43}=$`)},

@@ -19,7 +19,7 @@ import (
 func document() *apidoc.Document {
 	return api.New(api.Config{
 		BasePath: "/api/v1", Made: struct{ subscriptions.Tokens }{}, DeadLetters: struct{ api.DeadLetters }{}, Metrics: http.NotFoundHandler(),
-		EventTypes: struct{ api.EventTypes }{}, Feed: struct{ api.Feed }{}, Deliveries: struct{ api.Deliveries }{},
+		EventTypes: struct{ api.EventTypes }{}, Jobs: struct{ api.Jobs }{}, Feed: struct{ api.Feed }{}, Deliveries: struct{ api.Deliveries }{},
 		Resume: func(context.Context, bool) (*client.Resumed, error) { return nil, nil },
 	}).Document()
 }

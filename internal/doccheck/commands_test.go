@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,7 +48,7 @@ func readyWhen(b block) (pattern string, runs bool) {
 func TestEveryCommandIsRun(t *testing.T) {
 	t.Parallel()
 	run := map[string]string{
-		"README.md": "TestREADME, TestDemoExcerpt, TestExampleBehindTheProxy", "docs/api.md": "TestAPI", "docs/config.md": "TestSchemaCommand",
+		"README.md": "TestREADME, TestDemoExcerpt, TestExampleBehindTheProxy", "docs/api.md": "TestAPI", "docs/history.md": "TestAPI", "docs/config.md": "TestSchemaCommand",
 		"docs/operations.md": "TestOperations", "docs/receiving.md": "TestVerifyCommand", "docs/mapping.md": "TestMappingCommands, TestMappingCases",
 		"docs/migrating.md": "TestMigrating", "docs/zapier.md": "TestZapier", "examples/django/README.md": "TestExampleBehindTheProxy",
 	}
@@ -237,7 +238,7 @@ func TestAPI(t *testing.T) {
 	s := newSite(t)
 	rowhook := s.steps(runStep)[runStep]
 	s.vars = filepath.Join(t.TempDir(), "vars")
-	all := blocks(t, "docs/api.md")
+	all := slices.Concat(blocks(t, "docs/api.md"), blocks(t, "docs/history.md"))
 	compared := 0
 	for i, b := range all {
 		if b.lang != "sh" {

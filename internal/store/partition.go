@@ -127,6 +127,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) 
 	if err := s.expireNotices(ctx, before); err != nil {
 		return dropped, err
 	}
+	if err := s.expireJobs(ctx, before); err != nil {
+		return dropped, err
+	}
 	return dropped, s.expireLetters(ctx, before)
 }
 

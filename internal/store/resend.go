@@ -60,12 +60,12 @@ func (s *Store) FailedSince(ctx context.Context, key int64, since time.Time, row
 		return fmt.Errorf("look for what has failed: %w", err)
 	}
 	for {
-		sent, next, err := s.Sent(ctx, q)
+		page, err := s.Sent(ctx, q)
 		if err != nil {
 			return err
 		}
-		failed := sent[:0]
-		for _, x := range sent {
+		failed := page.Sent[:0]
+		for _, x := range page.Sent {
 			if x.Status == sender.StatusFailed && !x.finished.Before(since) {
 				failed = append(failed, x)
 			}
@@ -79,10 +79,10 @@ func (s *Store) FailedSince(ctx context.Context, key int64, since time.Time, row
 				return err
 			}
 		}
-		if next.IsZero() {
+		if page.Ends {
 			return nil
 		}
-		q.Read = next
+		q.Read = page.Read
 	}
 }
 

@@ -21,33 +21,49 @@ type Sent struct {
 	Dropped  sender.DropReason
 	// Attempts counts all that were made.
 	Attempts int
-	// day is that of the commit, finished when it ended last.
-	day, finished time.Time
+	// Near is when it was committed, or an event that it was written with: on the same day, most often within a minute.
+	Near time.Time
+	// finished is when it ended last.
+	finished time.Time
 }
 
 // Span asks for the deliveries of a subscription, by its Key, whose events have positions From to To, both of them included.
 type Span struct {
 	Subscription int64
 	From, To     cdc.Position
-	// Read is where a look ended, zero for the first one. Rows bounds what it reads: each has up to 60 deliveries.
-	Read cdc.Position
-	Rows int
+	// Read is where a look ended, zero for the first one; Until, where it is not zero, is one beyond which none goes. Rows bounds what
+	// it reads: each has up to 60 deliveries.
+	Read, Until cdc.Position
+	Rows        int
 }
 
-// Sent returns deliveries of the span that have ended, in the order of their positions, and where the next look goes on: zero
-// when that was all. Deliveries that were written together are read together, so one look may return some that stand before
-// those of the look before it.
-func (s *Store) Sent(ctx context.Context, q Span) ([]Sent, cdc.Position, error) {
+// SentPage is what a look has found, in the order of the positions.
+type SentPage struct {
+	Sent []Sent
+	// Read is where the look ended, and Through the Near of what it read last. Deliveries that were written together are read together: what the next
+	// look finds can stand before that, most often for less than a minute.
+	Read    cdc.Position
+	Through time.Time
+	// Ends says that there is nothing more.
+	Ends bool
+}
+
+// Sent returns deliveries of the span that have ended.
+func (s *Store) Sent(ctx context.Context, q Span) (page SentPage, err error) {
 	from := q.From
-	if !q.Read.IsZero() && q.Read.Compare(from) > 0 {
+	if q.Read.Compare(from) > 0 {
 		from = q.Read
+	}
+	var until []byte
+	if !q.Until.IsZero() {
+		until = bytesOf(q.Until)
 	}
 	rows, err := s.pool.Query(ctx, `
 		SELECT newest, committed_at, finished_at, packed FROM outcome
-		WHERE subscription = $1 AND newest >= $2 AND newest <> $3 AND oldest <= $4
-		ORDER BY newest LIMIT $5`, q.Subscription, bytesOf(from), bytesOf(q.Read), bytesOf(q.To), q.Rows)
+		WHERE subscription = $1 AND newest >= $2 AND newest <> $3 AND oldest <= $4 AND ($6::bytea IS NULL OR newest <= $6)
+		ORDER BY newest LIMIT $5`, q.Subscription, bytesOf(from), bytesOf(q.Read), bytesOf(q.To), q.Rows, until)
 	if err != nil {
-		return nil, cdc.Position{}, fmt.Errorf("read deliveries: %w", err)
+		return page, fmt.Errorf("read deliveries: %w", err)
 	}
 	var out []Sent
 	var newest, packed []byte
@@ -61,25 +77,25 @@ func (s *Store) Sent(ctx context.Context, q Span) ([]Sent, cdc.Position, error) 
 				return err
 			}
 			if x.Position.Compare(q.From) >= 0 && x.Position.Compare(q.To) <= 0 {
-				x.day, x.finished = dayOf(committed), finished
+				x.Near, x.finished = committed.UTC(), finished
 				out = append(out, x)
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, cdc.Position{}, fmt.Errorf("read deliveries: %w", err)
+		return page, fmt.Errorf("read deliveries: %w", err)
 	}
 	slices.SortFunc(out, func(a, b Sent) int { return a.Position.Compare(b.Position) })
 	out = slices.CompactFunc(out, func(a, b Sent) bool { return a.Position == b.Position })
 	if err := s.lastResent(ctx, q.Subscription, out); err != nil {
-		return nil, cdc.Position{}, err
+		return page, err
 	}
-	if n < q.Rows {
-		return out, cdc.Position{}, nil
+	page = SentPage{Sent: out, Read: q.Read, Through: committed.UTC(), Ends: n < q.Rows}
+	if n > 0 {
+		page.Read, err = cdc.PositionFromBytes(newest)
 	}
-	next, err := cdc.PositionFromBytes(newest)
-	return out, next, err
+	return page, err
 }
 
 // unpack reads what appendPacked has written, but for the times.
@@ -128,7 +144,7 @@ func (s *Store) Heads(ctx context.Context, sent []Sent) ([]*mapping.Event, error
 	heads := make([]*mapping.Event, len(sent))
 	positions, days := make([][]byte, len(sent)), make([]time.Time, len(sent))
 	for i, x := range sent {
-		positions[i], days[i] = bytesOf(x.Position), x.day
+		positions[i], days[i] = bytesOf(x.Position), dayOf(x.Near)
 	}
 	// One by one, by index, whatever the planner thinks of their number (OFFSET 0).
 	rows, err := s.pool.Query(ctx, `

@@ -37,15 +37,15 @@ func TestSent(t *testing.T) {
 		t.Helper()
 		q := Span{Subscription: x.Key, From: from, To: to, Rows: rows}
 		for {
-			page, next, err := s.Sent(t.Context(), q)
+			page, err := s.Sent(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, looks = append(got, page...), looks+1
-			if next.IsZero() {
+			got, looks = append(got, page.Sent...), looks+1
+			if page.Ends {
 				return got, looks
 			}
-			q.Read = next
+			q.Read = page.Read
 		}
 	}
 	for _, rows := range []int{1, 2, 100} {
@@ -84,7 +84,7 @@ func TestSent(t *testing.T) {
 		t.Errorf("sent again: %+v", got)
 	}
 
-	heads, err := s.Heads(t.Context(), append(got, Sent{Position: event(999, day).Position, day: day}))
+	heads, err := s.Heads(t.Context(), append(got, Sent{Position: event(999, day).Position, Near: day}))
 	if err != nil || len(heads) != 3 || heads[2] != nil {
 		t.Fatalf("heads: %v, %v", heads, err)
 	}
