@@ -41,7 +41,7 @@ func (p *program) rootCommand() *cobra.Command {
 	group(root)
 	root.AddCommand(p.demoCommand(), p.devCommand(), p.initCommand(), p.checkCommand(), p.runCommand(), p.proxyCommand(), p.previewCommand(), p.compareCommand(),
 		p.testCommand(), p.verifyCommand(),
-		p.subscriptionCommand(), p.eventTypeCommand(), p.eventCommand(), p.deliveryCommand(), p.tokenCommand(), p.deadLetterCommand(),
+		p.subscriptionCommand(), p.eventTypeCommand(), p.eventCommand(), p.deliveryCommand(), p.tokenCommand(), p.jobCommand(), p.deadLetterCommand(),
 		p.resumeCommand(), p.configCommand())
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false
