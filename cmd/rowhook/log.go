@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"strings"
 
@@ -42,4 +43,11 @@ func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(w, options)), nil
 	}
 	return nil, usage(fmt.Sprintf("--log-format %q is not a format", f.format), "text or json")
+}
+
+// takeStandardLog has what libraries write to the standard log come through the logger, as debug: net/http tells there of what
+// targets send unasked, and they could fill the log with it.
+func takeStandardLog(log *slog.Logger) {
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
 }

@@ -53,6 +53,7 @@ func (p *program) serve(cmd *cobra.Command, logs *logFlags, file string, fit fun
 	if err != nil {
 		return err
 	}
+	takeStandardLog(log)
 	if file == "" {
 		return errNoConfig(cmd)
 	}
