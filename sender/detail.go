@@ -34,6 +34,9 @@ func detail(err error) string {
 // the subscription gets to see it.
 func shown(err error) string {
 	err = withoutURL(err)
+	if isUnasked(err) {
+		return "the target answered before it was asked"
+	}
 	var (
 		blocked *blockedError
 		dns     *net.DNSError

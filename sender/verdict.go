@@ -116,10 +116,13 @@ func isBroken(err error) bool {
 
 func isInvalid(err error) bool {
 	var protocol textproto.ProtocolError
-	return errors.As(err, &protocol) ||
+	return errors.As(err, &protocol) || isUnasked(err) ||
 		contains(err, "malformed", "server response headers exceeded", "too many 1xx", "Transfer-Encoding", "transfer encoding",
 			"Content-Length", "http2: ", "connection error: ", "Unsolicited response")
 }
+
+// isUnasked knows what net/http makes of an answer that was there before the request.
+func isUnasked(err error) bool { return contains(err, "readLoopPeekFailLocked: %!w(<nil>)") }
 
 func contains(err error, texts ...string) bool {
 	all := err.Error()

@@ -69,6 +69,8 @@ func TestErrorsThatAreHardToMake(t *testing.T) {
 		{errors.New("stream error: stream ID 3; REFUSED_STREAM"), ReasonConnectionReset},
 		{errors.New("connection error: PROTOCOL_ERROR"), ReasonInvalidResponse},
 		{errors.New("http: server gave HTTP response to HTTPS client"), ReasonTLS},
+		{errors.New("readLoopPeekFailLocked: %!w(<nil>)"), ReasonInvalidResponse},
+		{fmt.Errorf("readLoopPeekFailLocked: %w", &net.OpError{Op: "read", Err: syscall.ECONNRESET}), ReasonConnectionReset},
 		{&net.OpError{Op: "write", Err: syscall.EPIPE}, ReasonConnectionReset},
 		{&net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}, ReasonConnection},
 		{&net.OpError{Op: "dial", Err: syscall.ETIMEDOUT}, ReasonTimeout},
@@ -81,7 +83,7 @@ func TestErrorsThatAreHardToMake(t *testing.T) {
 		if got := judgeError(wrap(c.err)); got != c.want {
 			t.Errorf("%v: got %s, want %s", c.err, got, c.want)
 		}
-		if d := detail(wrap(c.err)); strings.Contains(d, "pass") || strings.Contains(d, "host/") {
+		if d := detail(wrap(c.err)); strings.Contains(d, "pass") || strings.Contains(d, "host/") || strings.Contains(d, "%!") {
 			t.Errorf("the target's URL is shown in %q", d)
 		}
 	}
