@@ -316,7 +316,7 @@ type authority struct {
 	pem  string
 }
 
-func newAuthority(t *testing.T) authority {
+func newAuthority(t testing.TB) authority {
 	t.Helper()
 	a := authority{}
 	a.cert, a.key, _ = issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
@@ -326,7 +326,7 @@ func newAuthority(t *testing.T) authority {
 }
 
 // issue makes a certificate, signed by an authority or by itself.
-func issue(t *testing.T, template *x509.Certificate, by *authority) (*x509.Certificate, *ecdsa.PrivateKey, tls.Certificate) {
+func issue(t testing.TB, template *x509.Certificate, by *authority) (*x509.Certificate, *ecdsa.PrivateKey, tls.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

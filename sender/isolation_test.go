@@ -58,6 +58,39 @@ func TestOneTargetDelaysNoOther(t *testing.T) {
 	r.Release()
 }
 
+// TestMisbehavingReceiversDelayNoOther: of all receivers but one, each does something that it should not, while slots are few. The
+// one gets everything, and no slot is kept.
+func TestMisbehavingReceiversDelayNoOther(t *testing.T) {
+	t.Parallel()
+	r := hooktest.New(t)
+	urls, ca := sender.RudeTargets(t)
+	cfg := testConfig()
+	cfg.MaxInFlight, cfg.PerSubscription, cfg.Hold = 32, 4, 200*time.Millisecond
+	cfg.Egress.CA = ca
+	d := run(t, cfg, newMemory().open())
+	all := []*subscriptions.Subscription{newSubscription(1, r.URL("/"))}
+	short := subscriptions.Duration(200 * time.Millisecond)
+	for i, u := range urls {
+		s := newSubscription(int64(i+2), u)
+		s.Delivery.Timeout, s.Delivery.Retries = &short, &subscriptions.Retries{IsCount: true}
+		all = append(all, s)
+	}
+	const events = 2
+	var receipts []*cdc.Receipt
+	for i := range events {
+		receipts = append(receipts, d.submit(t, newEvent(i+1, "a"), all...))
+	}
+	r.Wait(t, events, time.Minute)
+	if err := hooktest.CheckOrder(r.Requests()); err != nil {
+		t.Error(err)
+	}
+	settled(t, receipts...)
+	eventually(t, "all slots are given back", func() bool {
+		c := d.Counts() // one has asked for time, for its rows
+		return c.InFlight == 0 && c.InMemory == 0 && c.Bytes == 0 && c.StoredSubscriptions <= 1
+	})
+}
+
 // TestBudgetIsNotOneTargets: a target that takes nothing fills the memory, and is sent through the store for it.
 func TestBudgetIsNotOneTargets(t *testing.T) {
 	t.Parallel()
