@@ -14,7 +14,7 @@ import (
 )
 
 // forgetful is a store that takes everything at once and keeps nothing.
-type forgetful struct{}
+type forgetful struct{ sender.Store }
 
 func (forgetful) Write(context.Context, []sender.Record) error { return nil }
 func (forgetful) Due(context.Context, int64, sender.Look) ([]sender.Due, time.Time, error) {

@@ -23,6 +23,8 @@ type Config struct {
 	Ordering string
 	// MaxBody is how large a message may be, in bytes, before its data is left out; 0 for any size.
 	MaxBody int64
+	// Debounce is how long changes of an instance are gathered to be sent as one, 0 for not at all: a default too.
+	Debounce time.Duration
 	// Admin and Accounts rule the targets of the admin's subscriptions and of all others.
 	Admin, Accounts Guard
 	// Egress is how all of their connections leave.
@@ -32,7 +34,13 @@ type Config struct {
 	// thin bodies; empty where there is none. It may be nil, and is asked by several goroutines at once.
 	Source   string
 	Location func(resource, instance string) string
-	Log      *slog.Logger
+	// Nested says whether the member at the path of a resource's data is an object of mapped members, not one value. It may be nil:
+	// then none is. It is called by one goroutine at a time.
+	Nested func(resource string, path []string) bool
+	// Told says whether the Previous of a resource's updates, where there is one, has all that they have changed. It may be nil, for
+	// no; else the same holds as for Nested.
+	Told func(resource string) bool
+	Log  *slog.Logger
 	// MayBegin, when set, is asked before attempts are begun: false says that another process may be sending by now, and
 	// nothing is. It is asked with the Dispatcher locked, so it must be quick.
 	MayBegin func() bool

@@ -479,6 +479,99 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 				b.Errorf("got %+v", due)
 			}
 		},
+		"WhatIsMergedEndsTogether": func(b *bench) {
+			one, two, three, four := newEvent(1, "a"), newEvent(2, "a"), newEvent(3, "a"), newEvent(4, "a")
+			four.Time = b.now.Add(-10 * second)
+			b.write(b.deferred(one, 1, b.now), b.deferred(two, 1, b.now), b.deferred(three, 1, b.now))
+			b.write(b.deferred(four, 1, b.now))
+			fold := sender.Record{Op: sender.Fold, Subscription: b.sub, Key: 1, Stored: true, Status: sender.StatusDropped, Dropped: sender.DropDebounced,
+				Rows: []sender.Row{{Position: one.Position, Time: one.Time}, {Position: two.Position, Time: two.Time}}}
+			// What was sent is the third; the attempt that failed before is written with the oldest row.
+			failed := b.rescheduled(three, 1, b.now.Add(5*second), 1)
+			failed.Row = &sender.Row{Position: one.Position, Time: one.Time}
+			b.write(failed)
+			due, _ := b.lookAt(sender.Look{Now: b.now.Add(5 * second), Rows: 10, Bytes: 1000})
+			if len(due) != 1 || due[0].Event.ID != "evt_1" || due[0].Attempts != 1 || !due[0].At.Equal(b.now.Add(5*second)) {
+				b.Fatalf("got %+v", due)
+			}
+			end := b.finished(three, 1, true)
+			end.Gap = time.Minute
+			// The second time as when the answer to a commit was lost.
+			b.write(fold, end)
+			b.write(fold, end)
+			for _, ev := range []*mapping.Event{one, two, three} {
+				want := finished{sender.StatusDropped, 0}
+				if ev == three {
+					want = finished{sender.StatusDelivered, 1}
+				}
+				if f, ok := b.outcome(pair{b.sub, ev.Position}); !ok || f != want {
+					b.Errorf("%s: %v %v, want %v", ev.ID, f, ok, want)
+				}
+			}
+			b.want(45 * second)
+			b.want(50*second, "evt_4")
+			b.write(b.deferred(newEvent(5, "a"), 1, b.now))
+			end = b.finished(four, 1, true)
+			end.Gap = time.Hour // its commit was longer ago
+			b.write(end)
+			b.want(second, "evt_5")
+		},
+		"WhatWaitsIsRead": func(b *bench) {
+			var positions []cdc.Position
+			large := []byte(`{"n":"` + strings.Repeat("x", 1000) + `"}`)
+			for i := range 6 {
+				ev := newEvent(i+1, string(rune('a'+i%2)))
+				ev.Previous, ev.Context, ev.Account, ev.Accounted = large, []byte(`{}`), "7", true
+				b.write(b.deferred(ev, int64(10-i%2), b.now)) // keys 10 and 9
+				positions = append(positions, ev.Position)
+			}
+			look := sender.Look{Rows: 100, Bytes: 1 << 20}
+			got := func(look sender.Look, keys []int64, after ...cdc.Position) (ids []string, more bool) {
+				rows, more, err := b.Behind(b.Context(), b.sub, keys, after, look)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, x := range rows {
+					ev := x.Event
+					if ev.Data != nil || ev.Context != nil || !bytes.Equal(ev.Previous, large) || ev.Type != "contact.update" || ev.Resource != "contact" || ev.Account != "7" ||
+						!ev.Accounted || x.Lost || ev.Instance != map[int64]string{10: "a", 9: "b"}[x.Key] || ev.Time.IsZero() {
+						b.Errorf("got %+v of key %d", ev, x.Key)
+					}
+					ids = append(ids, ev.ID)
+				}
+				return ids, more
+			}
+			for name, c := range map[string]struct {
+				rows  int
+				bytes int64
+				keys  []int64
+				after []cdc.Position
+				want  []string
+				more  bool
+			}{
+				"all":          {100, 1 << 20, []int64{9, 10}, []cdc.Position{positions[1], positions[0]}, []string{"evt_4", "evt_6", "evt_3", "evt_5"}, false},
+				"one key":      {100, 1 << 20, []int64{10}, []cdc.Position{positions[2]}, []string{"evt_5"}, false},
+				"nothing left": {100, 1 << 20, []int64{10, 77}, []cdc.Position{positions[4], positions[0]}, nil, false},
+				"by rows":      {3, 1 << 20, []int64{9, 10}, []cdc.Position{positions[1], positions[0]}, []string{"evt_4", "evt_6", "evt_3"}, true},
+				"by bytes":     {100, 1500, []int64{9, 10}, []cdc.Position{positions[1], positions[0]}, []string{"evt_4", "evt_6"}, true},
+				"one at least": {100, 1, []int64{9, 10}, []cdc.Position{positions[1], positions[0]}, []string{"evt_4"}, true},
+			} {
+				look.Rows, look.Bytes = c.rows, c.bytes
+				if ids, more := got(look, c.keys, c.after...); !slices.Equal(ids, c.want) || more != c.more {
+					b.Errorf("%s: got %v, %v", name, ids, more)
+				}
+			}
+			at := newEvent(1, "").Time
+			for most, want := range map[int64]int{1 << 20: 3, 1500: 2, 1: 1} {
+				events, err := b.Whole(b.Context(), []sender.Row{{Position: positions[5], Time: at}, {Position: positions[0], Time: at}, {Position: positions[2], Time: at}}, most)
+				if err != nil || len(events) != want {
+					b.Fatalf("%d bytes: got %d events, %v", most, len(events), err)
+				}
+				if ev := events[0]; ev.ID != "evt_6" || len(ev.Data) == 0 || string(ev.Context) != "{}" || !ev.Time.Equal(at) || want > 1 && events[1].ID != "evt_1" {
+					b.Errorf("got %+v", ev)
+				}
+			}
+		},
 		"SubscriptionsApart": func(b *bench) {
 			ev, mine, other := newEvent(1, "a"), b.sub, b.subscription()
 			b.write(b.deferred(ev, 1, b.now))

@@ -47,6 +47,8 @@ type Dispatcher struct {
 	failing int
 	// troubled are the subscriptions whose targets take nothing, by key, and those of which the store does not know yet that they do again.
 	troubled map[int64]*trouble
+	// tookOver is when the store was taken over.
+	tookOver time.Time
 	// stopping is for good. suspended says that another process may be sending. In both nothing is begun.
 	stopping, suspended bool
 	// disowned says that the store takes nothing from us, because it is not ours any more: until Resume.
@@ -223,9 +225,15 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 		s.moved = now
 	}
 	s.bytes += dl.weight()
-	if dl.deferred && !s.whole && l.rows == 0 {
+	debounced := !dl.replay && s.debounces(dl.event)
+	if (dl.deferred || debounced) && !s.whole && l.rows == 0 {
 		// What is under way, or waits, of the same key is stored before it.
 		d.storeLane(l)
+	}
+	if debounced {
+		d.deferred(dl, s.windowEnd(now), nil)
+		d.shed()
+		return
 	}
 	if dl.deferred || s.held || s.whole || l.rows > 0 || l.current == nil && d.halted() {
 		at := now

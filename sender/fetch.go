@@ -34,7 +34,7 @@ func (d *Dispatcher) fetchLoop(ctx context.Context) {
 			continue
 		}
 		fctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-		due, next, err := d.store.Due(fctx, s.key, look)
+		due, next, err := d.look(fctx, s, look)
 		cancel()
 		if err != nil {
 			if ctx.Err() == nil {
@@ -50,6 +50,23 @@ func (d *Dispatcher) fetchLoop(ctx context.Context) {
 		}
 		d.fetched(s, look, due, next)
 	}
+}
+
+// look reads what is due, and merges what waits behind it where that is wanted.
+func (d *Dispatcher) look(ctx context.Context, s *subscription, look Look) ([]Due, time.Time, error) {
+	due, next, err := d.store.Due(ctx, s.key, look)
+	if err != nil || len(due) == 0 {
+		return due, next, err
+	}
+	m := d.merging(s)
+	if m == nil || look.PerKey > 1 { // changed since it was looked for
+		return due, next, nil
+	}
+	due, more, err := d.merge(ctx, m, look, due)
+	if more {
+		next = look.Now
+	}
+	return due, next, err
 }
 
 // toFetch picks the subscription that has been due longest and has room, or says how long there is none.
@@ -80,7 +97,9 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 		look.Rows = probeRows
 	}
 	if g := best.batch; g != nil && !best.silent() {
-		look.PerKey = g.Max
+		if best.debounce <= 0 { // else what is behind a row is merged into it
+			look.PerKey = g.Max
+		}
 		look.Rows = max(look.Rows, g.Max)
 		if !best.failing {
 			look.Rows = max(look.Rows, 2*g.Max-best.due.len())
@@ -137,7 +156,10 @@ func (d *Dispatcher) fetched(s *subscription, look Look, due []Due, next time.Ti
 			s.keep(l)
 		}
 		dl := &delivery{event: x.Event, lane: l, attempts: x.Attempts, retryReason: x.RetryReason, stored: true, replay: x.Replay, before: x.Before, submitted: now,
-			price: int64(x.Event.Size()) + eventOverhead + deliveryOverhead}
+			price: int64(x.Event.Size()) + eventOverhead + deliveryOverhead, merged: x.merged}
+		if dl.merged != nil {
+			dl.price += rowSize * int64(len(dl.merged.rows))
+		}
 		s.markBusy(x.Key)
 		s.replays = s.replays || x.Replay
 		if x.Lost {
@@ -147,6 +169,12 @@ func (d *Dispatcher) fetched(s *subscription, look Look, due []Due, next time.Ti
 		d.read.take(dl.price)
 		if s.silent() {
 			d.drop(dl, s.dropped)
+			d.forget(l)
+			continue
+		}
+		if dl.merged != nil && dl.merged.nothing {
+			d.fold(dl)
+			d.drop(dl, DropDebounced)
 			d.forget(l)
 			continue
 		}

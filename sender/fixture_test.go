@@ -184,4 +184,14 @@ func (f *faulty) Due(ctx context.Context, subscription int64, look sender.Look) 
 	return f.Store.Due(ctx, subscription, look)
 }
 
+func (f *faulty) Behind(ctx context.Context, subscription int64, keys []int64, after []cdc.Position, look sender.Look) ([]sender.Due, bool, error) {
+	f.mu.Lock()
+	dead := f.dead
+	f.mu.Unlock()
+	if dead {
+		return nil, false, faultError("dead")
+	}
+	return f.Store.Behind(ctx, subscription, keys, after, look)
+}
+
 func isNotOwner(err error) bool { return errors.Is(err, sender.ErrNotOwner) }

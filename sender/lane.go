@@ -53,6 +53,8 @@ type delivery struct {
 	// first says that its row is due before all others.
 	first     bool
 	submitted time.Time
+	// merged is what it stands for beside its event, nil for nothing.
+	merged *merged
 	// waits says that it is counted among its subscription's bytes.
 	waits bool
 	// rendered is what its body is charged for while it runs.

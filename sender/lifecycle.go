@@ -116,6 +116,7 @@ func (d *Dispatcher) takeOver(backlogs []Backlog, known func(key int64) *subscri
 	d.stored, d.storedKeys, d.ready, d.agenda = map[int64]*subscription{}, 0, fifo[*subscription]{}, nil
 	d.failing = 0
 	now := time.Now()
+	d.tookOver = now
 	for _, b := range backlogs {
 		sub := known(b.Subscription)
 		if sub == nil || d.removed[b.Subscription] {

@@ -127,21 +127,31 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 		}
 	}
 	for i := range records {
-		r := &records[i]
-		if r.Op != sender.Finish {
-			continue
+		switch r := &records[i]; r.Op {
+		case sender.Finish:
+			s.finish(r, r.Event.Position)
+		case sender.Fold:
+			for _, row := range r.Rows {
+				s.finish(r, row.Position)
+			}
 		}
-		p := pair{r.Subscription, r.Event.Position}
-		if _, ok := s.finished[p]; !r.Replay && !ok {
-			s.finished[p] = finished{r.Status, r.Attempts}
+	}
+	gaps := map[[2]int64]time.Duration{}
+	for i := range records {
+		if r := &records[i]; (r.Op == sender.Finish || r.Op == sender.Fold) && r.Stored {
+			k := [2]int64{r.Subscription, r.Key}
+			gaps[k] = max(gaps[k], r.Gap)
 		}
-		if d := s.find(p); r.Replay && d != nil && d.replay {
-			s.resends[p] = append(s.resends[p], finished{r.Status, r.Attempts})
-		}
-		if r.Stored {
-			s.due = slices.DeleteFunc(s.due, func(d *dueRow) bool { return d.pair == p })
-			if h := s.head(r.Subscription, r.Key); h != nil && h.never {
-				h.at, h.never = now, false
+	}
+	for k, gap := range gaps {
+		if h := s.head(k[0], k[1]); h != nil && h.never {
+			h.at, h.never = now, false
+			if ev := s.events[h.position]; ev != nil && gap > 0 {
+				if h.at = ev.Time.Add(gap); h.at.Before(now) {
+					h.at = now
+				} else if h.at.After(now.Add(gap)) {
+					h.at = now.Add(gap)
+				}
 			}
 		}
 	}
@@ -150,11 +160,29 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 		if r.Op != sender.Reschedule {
 			continue
 		}
-		if d := s.find(pair{r.Subscription, r.Event.Position}); d != nil {
+		at := r.Event.Position
+		if r.Row != nil {
+			at = r.Row.Position
+		}
+		if d := s.find(pair{r.Subscription, at}); d != nil {
 			d.at, d.never, d.attempts, d.reason = r.DueAt, r.Behind || s.head(r.Subscription, r.Key) != d, r.Attempts, r.RetryReason
 		}
 	}
 	return nil
+}
+
+// finish ends a delivery.
+func (s *memoryStore) finish(r *sender.Record, at cdc.Position) {
+	p := pair{r.Subscription, at}
+	if _, ok := s.finished[p]; !r.Replay && !ok {
+		s.finished[p] = finished{r.Status, r.Attempts}
+	}
+	if d := s.find(p); r.Replay && d != nil && d.replay {
+		s.resends[p] = append(s.resends[p], finished{r.Status, r.Attempts})
+	}
+	if r.Stored {
+		s.due = slices.DeleteFunc(s.due, func(d *dueRow) bool { return d.pair == p })
+	}
 }
 
 // refusable says whether a record holds what no Postgres takes.
@@ -219,7 +247,7 @@ func (s *memoryStore) Due(_ context.Context, subscription int64, look sender.Loo
 			return out, look.Now, nil
 		}
 		bytes += int64(ev.Size())
-		out = append(out, sender.Due{Event: ev, Key: d.key, Attempts: d.attempts, RetryReason: d.reason, Replay: d.replay, Before: d.before})
+		out = append(out, sender.Due{Event: ev, Key: d.key, Attempts: d.attempts, RetryReason: d.reason, Replay: d.replay, Before: d.before, At: d.at})
 	}
 	return out, next, nil
 }
@@ -238,6 +266,56 @@ func (s *memoryStore) withBehind(heads []*dueRow, most int) []*dueRow {
 		all = append(all, of[:min(len(of), most)]...)
 	}
 	return all
+}
+
+func (s *memoryStore) Behind(_ context.Context, subscription int64, keys []int64, after []cdc.Position, look sender.Look) ([]sender.Due, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rows []*dueRow
+	for _, d := range s.due {
+		if i := slices.Index(keys, d.key); d.subscription == subscription && i >= 0 && d.position.Compare(after[i]) > 0 {
+			rows = append(rows, d)
+		}
+	}
+	slices.SortFunc(rows, func(a, b *dueRow) int { return cmp.Or(cmp.Compare(a.key, b.key), a.position.Compare(b.position)) })
+	more := len(rows) >= look.Rows
+	rows = rows[:min(len(rows), look.Rows)]
+	var out []sender.Due
+	var bytes int64
+	for _, d := range rows {
+		ev := s.events[d.position]
+		if ev == nil {
+			out = append(out, sender.Due{Event: &mapping.Event{Position: d.position}, Key: d.key, Lost: true})
+			continue
+		}
+		if bytes > 0 && bytes >= look.Bytes {
+			return out, true, nil
+		}
+		bytes += int64(len(ev.Previous))
+		small := *ev
+		small.Data, small.Context = nil, nil
+		out = append(out, sender.Due{Event: &small, Key: d.key, Replay: d.replay})
+	}
+	return out, more, nil
+}
+
+func (s *memoryStore) Whole(_ context.Context, rows []sender.Row, most int64) ([]*mapping.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*mapping.Event
+	var bytes int64
+	for _, row := range rows {
+		ev := s.events[row.Position]
+		if ev == nil {
+			continue
+		}
+		if bytes > 0 && bytes >= most {
+			break
+		}
+		bytes += int64(ev.Size())
+		out = append(out, ev)
+	}
+	return out, nil
 }
 
 func (s *memoryStore) Backlogs(_ context.Context, maxKeys int) ([]sender.Backlog, error) {

@@ -230,8 +230,9 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 // finish records the end of a delivery and lets the next of its lane start.
 func (d *Dispatcher) finish(dl *delivery, status Status, out *Outcome) {
 	l := dl.lane
+	d.fold(dl)
 	r := Record{Op: Finish, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: dl.stored, Status: status,
-		Attempts: dl.attempts, RetryReason: dl.retryReason, Outcome: out, Replay: dl.replay, delivery: dl}
+		Attempts: dl.attempts, RetryReason: dl.retryReason, Outcome: out, Replay: dl.replay, Gap: dl.gap(), delivery: dl}
 	if status == StatusDropped {
 		r.Dropped = l.sub.dropped
 	}
@@ -260,7 +261,7 @@ func (d *Dispatcher) postpone(dl *delivery, at time.Time, out *Outcome) {
 		l.current, f.trails = f, true
 	}
 	if dl.stored {
-		d.record(Record{Op: Reschedule, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: true, Behind: dl.trails,
+		d.record(Record{Op: Reschedule, Event: dl.event, Row: dl.row(), Subscription: l.sub.key, Key: l.key, Stored: true, Behind: dl.trails,
 			Attempts: dl.attempts, DueAt: at, RetryReason: dl.retryReason, Outcome: out, Replay: dl.replay, delivery: dl})
 		d.forget(l)
 		return

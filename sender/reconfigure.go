@@ -16,6 +16,7 @@ func (d *Dispatcher) Reconfigure(c Config) {
 	d.cfg.Hold, d.cfg.Memory = c.Hold, c.Memory
 	d.cfg.Timeout, d.cfg.Retries, d.cfg.Ordering = c.Timeout, c.Retries, c.Ordering
 	d.cfg.MaxBody = c.MaxBody
+	d.cfg.Debounce, d.cfg.Nested, d.cfg.Told = c.Debounce, c.Nested, c.Told
 	d.cfg.Admin, d.cfg.Accounts = c.Admin, c.Accounts
 	d.cfg.Egress = c.Egress
 	d.cfg.Location = c.Location

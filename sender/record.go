@@ -95,7 +95,7 @@ func (d *Dispatcher) flush(ctx context.Context, spare []Record) (buffer []Record
 	d.records, d.writing = spare[:0], len(all)
 	d.mu.Unlock()
 	for rest := all; len(rest) > 0; {
-		batch := rest[:min(len(rest), recordsMax)]
+		batch := rest[:batchOf(rest)]
 		if !d.put(ctx, batch) {
 			return nil, len(all), false
 		}
@@ -267,7 +267,7 @@ func (d *Dispatcher) takeEffect(batch []Record) {
 			}
 			d.lookSoon(s, at)
 		case Defer:
-			if s.batch != nil {
+			if s.batch != nil && s.debounce <= 0 {
 				d.readAgain(s, dl, now)
 			}
 			d.lookSoon(s, r.DueAt)

@@ -393,7 +393,7 @@ func TestEarlyAnswer(t *testing.T) {
 }
 
 // discard is a store that keeps nothing.
-type discard struct{}
+type discard struct{ Store }
 
 func (discard) Write(context.Context, []Record) error { return nil }
 func (discard) Due(context.Context, int64, Look) ([]Due, time.Time, error) {

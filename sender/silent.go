@@ -2,7 +2,7 @@ package sender
 
 import "github.com/rowhook/rowhook/subscriptions"
 
-// DropReason says why a delivery was dropped: it was matched, and nothing was ever sent of it. The numbers are the store's.
+// DropReason says why a delivery was dropped: it was matched, and it was not sent for itself. The numbers are the store's.
 type DropReason uint8
 
 // The reasons.
@@ -10,6 +10,8 @@ const (
 	// DropShadow is that the subscription is a shadow, DropFeed that it has no target.
 	DropShadow DropReason = 1
 	DropFeed   DropReason = 2
+	// DropDebounced is that a later event of the instance has taken its place, or has made it void.
+	DropDebounced DropReason = 3
 )
 
 // String is the reason as the API, the store's view and the metrics show it.
@@ -19,6 +21,8 @@ func (r DropReason) String() string {
 		return "shadow"
 	case DropFeed:
 		return "feed"
+	case DropDebounced:
+		return "debounced"
 	}
 	return ""
 }
@@ -44,7 +48,7 @@ func (d *Dispatcher) drop(dl *delivery, why DropReason) {
 	l := dl.lane
 	d.tellDropped(why)
 	d.record(Record{Op: Finish, Event: dl.event, Subscription: l.sub.key, Key: l.key, Stored: dl.stored, Status: StatusDropped,
-		Dropped: why, Attempts: dl.attempts, RetryReason: dl.retryReason, Replay: dl.replay, delivery: dl})
+		Dropped: why, Attempts: dl.attempts, RetryReason: dl.retryReason, Replay: dl.replay, Gap: dl.gap(), delivery: dl})
 }
 
 // dropWaiting drops all that does not run. What runs ends as it would; what is in the store is read, to be dropped.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/mapping"
 )
 
@@ -53,6 +54,8 @@ const (
 	Keep
 	// Pass writes nothing. When it is settled, all records before it are durable.
 	Pass
+	// Fold writes the deliveries of Rows as dropped, and removes their due rows.
+	Fold
 )
 
 // Record is one thing to be made durable.
@@ -81,6 +84,11 @@ type Record struct {
 	Behind bool
 	// Outcome is that of the attempt that led to the record, nil when none did.
 	Outcome *Outcome
+	// Row is for Reschedule: whose due row it is, nil for the Event's own. Rows are for Fold.
+	Row  *Row
+	Rows []Row
+	// Gap is for Finish: the next row of the key is due so long after its commit and from now at most, but not before now.
+	Gap time.Duration
 	// Trouble and Tell are for Mark. With TellRecovered, Trouble has what is over, and nothing is kept of the target.
 	Trouble *Trouble
 	Tell    Tell
@@ -103,6 +111,10 @@ type Due struct {
 	Before int
 	// Lost says that the event is not in the store any more: it has only its Position and Time.
 	Lost bool
+	// At is when it was due. Behind leaves it out.
+	At time.Time
+
+	merged *merged
 }
 
 // Look bounds what Due returns.
@@ -139,7 +151,7 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string { return "the store refuses a record: " + e.Reason }
 
-// Store keeps events and deliveries. Write is called by one goroutine, Due by another.
+// Store keeps events and deliveries. Write is called by one goroutine, Due, Behind and Whole by another.
 type Store interface {
 	// Write makes the records durable, all or none, or returns ErrNotOwner or a RefusedError. Of one ordering key only the oldest due row
 	// is due at its time; the others wait until it is finished. So a Replay that is older than what waits goes before it. The end of a
@@ -149,6 +161,12 @@ type Store interface {
 	// Due returns deliveries of the subscription that are due, one of each ordering key, or as many as the look wants, the longest due first;
 	// and when to look again: look.Now when there is more, else when the next one is due, zero for never.
 	Due(ctx context.Context, subscription int64, look Look) ([]Due, time.Time, error)
+	// Behind returns the rows of ordering keys, which are in ascending order, behind a position for each: key by key, the oldest first,
+	// as far as look's Rows and Bytes allow; and whether there may be more. Their events have no Data and no Context.
+	Behind(ctx context.Context, subscription int64, keys []int64, after []cdc.Position, look Look) (rows []Due, more bool, err error)
+	// Whole returns events whole, in the given order, as far as so many bytes of their Size allow, and one in any case. Those that
+	// are not in the store are left out.
+	Whole(ctx context.Context, rows []Row, bytes int64) ([]*mapping.Event, error)
 	// Backlogs returns what is stored, for subscriptions that have something, with at most maxKeys keys in all.
 	Backlogs(ctx context.Context, maxKeys int) ([]Backlog, error)
 	// Failing returns what is known of targets that take nothing, by subscription, as it was marked.

@@ -22,7 +22,9 @@ type subscription struct {
 	timeout time.Duration
 	retries []time.Duration
 	ordered bool
-	slots   int
+	// debounce is how long changes of an instance are gathered, 0 for not at all.
+	debounce time.Duration
+	slots    int
 	// dropped is why nothing is sent to it, 0 where it is sent to.
 	dropped DropReason
 
@@ -140,7 +142,10 @@ func (d *Dispatcher) configure(s *subscription) {
 	if o := to.Delivery.Ordering; o != "" {
 		ordering = o
 	}
-	s.ordered = ordering != subscriptions.OrderingNone
+	if s.debounce = d.cfg.Debounce; to.Delivery.Debounce != nil {
+		s.debounce = time.Duration(*to.Delivery.Debounce)
+	}
+	s.ordered = ordering != subscriptions.OrderingNone || s.debounce > 0
 	if t := to.Delivery.Timeout; t != nil {
 		s.timeout = time.Duration(*t)
 	}

@@ -44,6 +44,10 @@ func (o DeliveryOptions) clone() DeliveryOptions {
 		t := *o.Timeout
 		o.Timeout = &t
 	}
+	if o.Debounce != nil {
+		d := *o.Debounce
+		o.Debounce = &d
+	}
 	if o.Retries != nil {
 		r := *o.Retries
 		r.Waits = slices.Clone(r.Waits)

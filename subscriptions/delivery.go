@@ -15,13 +15,15 @@ const (
 	maxWait        = 7 * 24 * time.Hour
 	maxWaits       = 100
 	maxMaxInFlight = 1000
+	minDebounce    = time.Second
+	maxDebounce    = time.Hour
 )
 
-var deliveryMembers = []string{"timeout", "retries", "ordering", "max_in_flight", "batch", "max_body"}
+var deliveryMembers = []string{"timeout", "retries", "ordering", "max_in_flight", "batch", "max_body", "debounce"}
 
 // laterDelivery are delivery's members of later versions.
 var laterDelivery = map[string]bool{
-	"rate_limit": true, "debounce": true, "fallback_url": true,
+	"rate_limit": true, "fallback_url": true,
 }
 
 func (r Rules) readDelivery(s, old *Subscription, v any, m *mistakes) {
@@ -80,10 +82,24 @@ func (r Rules) readDelivery(s, old *Subscription, v any, m *mistakes) {
 			s.Delivery.Batch = readBatch(member.value, m)
 		case "max_body":
 			s.Delivery.MaxBody = readSize(m, at, member.value, minMaxBody, maxMaxBody)
+		case "debounce":
+			if d, ok := readDebounce(m, at, member.value); ok {
+				s.Delivery.Debounce = &d
+			}
 		default:
 			unknown(m, "delivery", member.name, deliveryMembers)
 		}
 	}
+}
+
+// readDebounce takes none at all too, which the config's may be overridden with.
+func readDebounce(m *mistakes, at string, v any) (Duration, bool) {
+	if text, ok := v.(string); ok {
+		if d, err := time.ParseDuration(text); err == nil && d == 0 {
+			return 0, true
+		}
+	}
+	return duration(m, at, v, minDebounce, maxDebounce)
 }
 
 func readRetries(v any, most int, m *mistakes) *Retries {
@@ -144,6 +160,9 @@ func writableDelivery(d DeliveryOptions) object {
 	}
 	if d.MaxInFlight != 0 {
 		o = append(o, member{"max_in_flight", json.Number(strconv.Itoa(d.MaxInFlight))})
+	}
+	if d.Debounce != nil {
+		o = append(o, member{"debounce", time.Duration(*d.Debounce).String()})
 	}
 	if d.Batch != nil {
 		o = append(o, member{"batch", writableBatch(d.Batch)})

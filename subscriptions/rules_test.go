@@ -92,7 +92,7 @@ func TestNewTakesTwoFields(t *testing.T) {
 func TestNewTakesEverything(t *testing.T) {
 	t.Parallel()
 	s, err := rules(admin).New([]byte(with(`"account":"7","resource_id":42,"secret":"` + goodSecret + `","name":"n","description":"d",
-		"metadata":{"a":"b","c":""},"delivery":{"timeout":"5s","retries":["5s","1m30s"],"ordering":"none","max_in_flight":3},
+		"metadata":{"a":"b","c":""},"delivery":{"timeout":"5s","retries":["5s","1m30s"],"ordering":"none","max_in_flight":3,"debounce":"90s"},
 		"filter":null,"ignore_sources":[],"request":{"format":"standard","headers":{}},"verification":"none","expires_at":null`)))
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestNewTakesEverything(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 	got, _ := json.Marshal(s.Delivery)
-	if want := `{"timeout":"5s","retries":["5s","1m30s"],"ordering":"none","max_in_flight":3}`; string(got) != want {
+	if want := `{"timeout":"5s","retries":["5s","1m30s"],"ordering":"none","max_in_flight":3,"debounce":"1m30s"}`; string(got) != want {
 		t.Errorf("delivery %s, want %s", got, want)
 	}
 	if s, err := rules(admin).New([]byte(with(`"account":null,"delivery":{"retries":0}`))); err != nil || !s.Admin || s.Account != "" ||
@@ -191,6 +191,10 @@ func TestNewSaysEachMistake(t *testing.T) {
 		{account42, with(`"delivery":{"ordering":["none"]}`), `delivery.ordering: is neither`},
 		{account42, with(`"delivery":{"max_in_flight":0}`), `delivery.max_in_flight: is not a whole number`},
 		{account42, with(`"delivery":{"max_in_flight":1e3}`), `delivery.max_in_flight: is not a whole number`},
+		{account42, with(`"delivery":{"debounce":"999ms"}`), `delivery.debounce: is "999ms"`},
+		{account42, with(`"delivery":{"debounce":"61m"}`), `delivery.debounce: is "61m"`},
+		{account42, with(`"delivery":{"debounce":"-0.5s"}`), `delivery.debounce: is "-0.5s"`},
+		{account42, with(`"delivery":{"debounce":15}`), `delivery.debounce: is a number`},
 		{account42, with(`"resource_id":1.5`), `resource_id: is a number`},
 		{account42, with(`"resource_id":{}`), `resource_id: is an object`},
 		{account42, with(`"name":"` + strings.Repeat("é", 201) + `"`), `name: has 201 characters`},

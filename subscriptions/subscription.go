@@ -118,6 +118,8 @@ type DeliveryOptions struct {
 	Batch *Batch `json:"batch,omitempty"`
 	// MaxBody is how large a message may be before its data is left out; 0 for the config's.
 	MaxBody Size `json:"max_body,omitempty"`
+	// Debounce is how long changes of an instance are gathered to be sent as one; zero is not at all.
+	Debounce *Duration `json:"debounce,omitempty"`
 }
 
 // The orderings.

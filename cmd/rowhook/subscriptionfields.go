@@ -33,6 +33,7 @@ var memberOf = map[string]string{
 	"ignore-source": "ignore_sources", "expires-in": "expires_at", "shadow": "state", "no-target": "target_url",
 	"timeout": "delivery.timeout", "retries": "delivery.retries", "ordering": "delivery.ordering", "max-in-flight": "delivery.max_in_flight",
 	"batch": "delivery.batch", "max-body": "delivery.max_body",
+	"debounce": "delivery.debounce",
 }
 
 func (f *fieldFlags) register(cmd *cobra.Command, r *remote) {
@@ -54,6 +55,7 @@ func (f *fieldFlags) register(cmd *cobra.Command, r *remote) {
 	flags.IntVar(&s.Delivery.MaxInFlight, "max-in-flight", 0, "how many requests at once the target gets")
 	flags.Var(batching{&s.Delivery.Batch}, "batch", "several events in one request: max=100,bytes=256KiB,wait=1s; what is left out is the default, as is all of: default")
 	flags.StringVar(&s.Delivery.MaxBody, "max-body", "", "leave out the data of a message that would be larger: 256KiB")
+	flags.StringVar(&s.Delivery.Debounce, "debounce", "", "gather the changes of an instance for so long and send them as one: 15s")
 	flags.StringVar(&s.Name, "name", "", "a name, for people")
 	flags.StringVar(&s.Description, "description", "", "more, for people")
 	flags.StringToStringVar(&s.Metadata, "metadata", nil, "texts of your own: plan=pro; several with commas")

@@ -177,6 +177,7 @@ var fields = map[string]apidoc.Field{
 	"Delivery.timeout":       {Text: "How long the target may take: `100ms` to `1m`.", Example: `"5s"`},
 	"Delivery.retries":       {Text: "The waits before each retry, each `1s` to `168h`, at most 100; or how many of the config's, 0 for none.", Example: `["5s", "5m", "2h"]`},
 	"Delivery.ordering":      {Text: "Whether the events of an instance come in order.", Example: `"resource"`, Enum: []string{subscriptions.OrderingResource, subscriptions.OrderingNone}},
+	"Delivery.debounce":      {Text: "How long changes of an instance are gathered, from the first that was not sent, and sent as one: `1s` to `1h`, or `0s` for not at all.", Example: `"15s"`},
 	"Delivery.max_in_flight": {Text: "How many requests at once the target gets; 64 if it is not given.", Example: `16`, Min: 1, Max: 1000},
 
 	"Delivery.batch":    {Text: "Several events in one request, as an array of messages: what is not given is the default; null for one event in each.", Example: `null`},
@@ -223,7 +224,7 @@ var fields = map[string]apidoc.Field{
 	"LoggedDelivery.subscription":   {Text: "The subscription's id.", Example: `"sub_s4gfrbe74abr2t6lqk6uias3i7"`},
 	"LoggedDelivery.event":          {Text: "The event."},
 	"LoggedDelivery.status":         {Text: "What has become of it.", Example: `"failed"`, Enum: deliveryStatuses},
-	"LoggedDelivery.dropped_reason": {Text: "Why it was dropped: `shadow`, or `feed`. Not there where the target asked for it.", Example: `"shadow"`, Rare: true},
+	"LoggedDelivery.dropped_reason": {Text: "Why it was dropped: `shadow`, `feed` or `debounced`. Not there where the target asked for it.", Example: `"shadow"`, Rare: true},
 	"LoggedDelivery.replay":         {Text: "Whether it has ended before, and is to be sent again.", Example: `false`},
 	"LoggedDelivery.attempt_count":  {Text: "How many attempts have ended, without those by whose answer the target asked for time.", Example: `1`},
 	"LoggedDelivery.next_attempt":   {Text: "When a pending one is sent; null where it waits for an earlier event of its instance, and of one that has ended.", Example: `null`},

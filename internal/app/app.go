@@ -82,6 +82,8 @@ type App struct {
 	samples *sample.Reader
 	// location tells the URL of an instance.
 	location atomic.Pointer[func(resource, instance string) string]
+	// members tells what the data of resources are made of.
+	members atomic.Pointer[mapping.Members]
 	// feeds show what subscriptions have matched.
 	feeds *feeds
 	// served answers the API's requests, by server.
@@ -475,8 +477,9 @@ func (a *App) senderConfig(cfg *config.Config) sender.Config {
 		MaxInFlight: cfg.Delivery.MaxInFlight, PerSubscription: perSubscription,
 		Hold: cfg.Limits.Hold, Memory: cfg.Limits.Memory,
 		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering, MaxBody: cfg.Delivery.MaxBody,
-		Admin: admin, Accounts: accounts, Egress: cfg.Delivery.Egress, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
-		Source: sender.SourceOf(a.cfg.Database.Name()), Location: a.locationOf,
+		Debounce: cfg.Delivery.Debounce,
+		Admin:    admin, Accounts: accounts, Egress: cfg.Delivery.Egress, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
+		Source: sender.SourceOf(a.cfg.Database.Name()), Location: a.locationOf, Nested: a.nested, Told: a.told,
 		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, DisableAfter: disableAfter, TellAfter: tellAfter, OnDead: a.dead, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },
 	}
 }

@@ -52,8 +52,8 @@ func newMetrics(a *App) *metrics {
 		latency:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rowhook_delivery_latency_seconds", Help: "Time from commit to the answer of a first attempt that delivered, by both machines' clocks.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 20)}),
 	}
 	m.droppedTotal = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rowhook_deliveries_dropped_total",
-		Help: "Deliveries that were matched and are never sent, by reason: shadow, feed."}, []string{"reason"})
-	for _, reason := range []sender.DropReason{sender.DropShadow, sender.DropFeed} {
+		Help: "Deliveries that were matched and are not sent for themselves, by reason: shadow, feed, debounced."}, []string{"reason"})
+	for _, reason := range []sender.DropReason{sender.DropShadow, sender.DropFeed, sender.DropDebounced} {
 		m.droppedTotal.WithLabelValues(reason.String())
 	}
 	m.reloads = newReloads()

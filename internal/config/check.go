@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rowhook/rowhook/internal/secret"
 )
@@ -41,11 +42,15 @@ func checkTokens(d *decoder, v value, tokens []Token) {
 	}
 }
 
-// checkDelivery keeps what customers may reach within what the admin may.
 // minMaxBody is the least bound of a message.
 const minMaxBody = 1 << 10
 
+// checkDelivery keeps what customers may reach within what the admin may, and debounce either off or of some use.
 func checkDelivery(d *decoder, v value, c *Delivery) {
+	if c.Debounce > 0 && c.Debounce < time.Second && !d.bad[v.path+".debounce"] {
+		n := d.notes[v.path+".debounce"]
+		d.add(n.at, "use at least 1s, or 0s for not at all", "%s.debounce: %s is too short", v.path, n.shown)
+	}
 	if n, known := d.notes[v.path+".max_body"]; known && 0 < c.MaxBody && c.MaxBody < minMaxBody {
 		d.add(n.at, "use at least 1KiB, or 0 for any size", "%s.max_body: %s has no room for what is left of a message", v.path, n.shown)
 	}

@@ -96,6 +96,8 @@ type Delivery struct {
 	Retries []time.Duration
 	// Ordering is OrderingResource or OrderingNone. Defaults to OrderingResource.
 	Ordering string
+	// Debounce is how long changes of an instance are gathered to be sent as one. Defaults to 0: not at all.
+	Debounce time.Duration
 	// MaxInFlight bounds the requests under way, in all. Defaults to 512.
 	MaxInFlight int
 	// MaxBody is how large a message may be, in bytes, before its data is left out. Defaults to 0, any size.

@@ -139,6 +139,8 @@ var deliveryObject = object[Delivery]{
 			"The waits before each retry; their number is the number of retries. At most 20, each at most 7d. An empty list: no retries."),
 		key("ordering", choice(OrderingResource, OrderingNone), func(d *Delivery) *string { return &d.Ordering },
 			"resource: the events of one instance reach a subscription in commit order. none: an event that is being retried holds back no other."),
+		key("debounce", duration(0, time.Hour), func(d *Delivery) *time.Duration { return &d.Debounce },
+			"How long changes of one instance are gathered, from the first that was not sent, and sent to a subscription as one: 1s to 1h. 0s: not at all."),
 		key("max_in_flight", count(1, 65535), func(d *Delivery) *int { return &d.MaxInFlight },
 			"How many requests may be under way at once, in all, with those whose success is not yet written down: so many may be repeated after a crash. A batch is one of them."),
 		key("max_body", size(0, 1<<30), func(d *Delivery) *int64 { return &d.MaxBody },

@@ -49,7 +49,7 @@ func (s *Store) Due(ctx context.Context, subscription int64, look sender.Look) (
 // dueSQL reads what is due, as many bodies as there is room for. The events are looked up one by one whatever the
 // planner thinks of their number (OFFSET 0): there are few, in tables that are large.
 const dueSQL = `
-	SELECT key, attempts, retry_reason, replay, attempts_before, position, committed_at, candidates, id, type, resource, instance, account, data, partial, previous, context
+	SELECT key, attempts, retry_reason, replay, attempts_before, due_at, position, committed_at, candidates, id, type, resource, instance, account, data, partial, previous, context
 	FROM (
 		SELECT d.*, e.*, count(*) OVER () AS candidates,
 			sum(coalesce(e.size, 0)) OVER (ORDER BY d.due_at, d.position) - coalesce(e.size, 0) AS before
@@ -98,7 +98,7 @@ func scanDue(row pgx.CollectableRow, candidates *int) (d sender.Due, err error) 
 	)
 	ev := &mapping.Event{}
 	d.Event = ev
-	if err := row.Scan(&d.Key, &attempts, &d.RetryReason, &d.Replay, &before, &position, &ev.Time, candidates, &id, &kind, &resource, &instance,
+	if err := row.Scan(&d.Key, &attempts, &d.RetryReason, &d.Replay, &before, &d.At, &position, &ev.Time, candidates, &id, &kind, &resource, &instance,
 		&account, &ev.Data, &ev.Partial, &ev.Previous, &ev.Context); err != nil {
 		return d, err
 	}

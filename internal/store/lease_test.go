@@ -278,13 +278,13 @@ func TestDroppedIsToldWithItsReason(t *testing.T) {
 	s, conn := open(t, db), connect(t, db)
 	x := subscribe(t, s, "")
 	var records []sender.Record
-	for i, reason := range []sender.DropReason{sender.DropShadow, sender.DropFeed} {
+	for i, reason := range []sender.DropReason{sender.DropShadow, sender.DropFeed, sender.DropDebounced} {
 		records = append(records, sender.Record{Op: sender.Finish, Event: event(i+1, day), InsertEvent: true, Subscription: x.Key, Status: sender.StatusDropped,
 			Dropped: reason, Attempts: i})
 	}
-	write(t, s, append(records, delivered(event(3, day), x.Key, 1, false))...)
+	write(t, s, append(records, delivered(event(4, day), x.Key, 1, false))...)
 	got := value[string](t, conn, `SELECT string_agg(concat_ws(' ', status, attempts, http_status, dropped), ', ' ORDER BY position) FROM delivery`)
-	if want := "3 0 0 shadow, 3 1 0 feed, 1 1 200"; got != want {
+	if want := "3 0 0 shadow, 3 1 0 feed, 3 2 0 debounced, 1 1 200"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

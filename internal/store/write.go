@@ -80,6 +80,7 @@ func microseconds(d time.Duration) int32 { return int32(min(d.Microseconds(), 1<
 
 // Write implements sender.Store.
 func (s *Store) Write(ctx context.Context, records []sender.Record) error {
+	records = unfolded(records)
 	r := collect(records, time.Now().UTC())
 	if err := s.ensurePartitions(ctx, records); err != nil {
 		return err

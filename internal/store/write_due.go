@@ -27,8 +27,12 @@ type dueColumns struct {
 func (c *dueColumns) add(r *sender.Record, first bool) {
 	c.subscriptions = append(c.subscriptions, r.Subscription)
 	c.keys = append(c.keys, r.Key)
-	c.positions = append(c.positions, bytesOf(r.Event.Position))
-	c.committed = append(c.committed, r.Event.Time)
+	at := sender.Row{Position: r.Event.Position, Time: r.Event.Time}
+	if r.Row != nil {
+		at = *r.Row
+	}
+	c.positions = append(c.positions, bytesOf(at.Position))
+	c.committed = append(c.committed, at.Time)
 	c.due = append(c.due, r.DueAt.UTC())
 	c.attempts = append(c.attempts, int16(r.Attempts))
 	c.reasons = append(c.reasons, r.RetryReason)
@@ -71,7 +75,7 @@ func (r *rows) queueDefers(b *pgx.Batch) {
 		ON CONFLICT DO NOTHING`,
 		c.subscriptions, c.keys, c.positions, c.committed, c.due, c.attempts, c.reasons, c.first, c.replays, c.before)
 	if len(displaced) > 0 {
-		queueFirst(b, displaced, r.now)
+		queueFirst(b, displaced, nil, r.now)
 	}
 }
 
@@ -96,26 +100,27 @@ func (r *rows) queueReschedules(b *pgx.Batch) {
 		c.subscriptions, c.keys, c.positions, c.due, c.attempts, c.reasons, c.first)
 }
 
-// queueFinished removes the due rows of finished deliveries, and makes the next of each key due at once.
+// queueFinished removes the due rows of finished deliveries, and makes the next of each key due: at once, or when its gap is over.
 func (r *rows) queueFinished(b *pgx.Batch, now time.Time) {
 	if len(r.finished) == 0 {
 		return
 	}
 	var c dueColumns
-	keys := map[dueKey]bool{}
+	keys := map[dueKey]time.Duration{}
 	for _, x := range r.finished {
 		c.add(x, true)
-		keys[dueKey{x.Subscription, x.Key}] = true
+		k := dueKey{x.Subscription, x.Key}
+		keys[k] = max(keys[k], x.Gap)
 	}
 	b.Queue(`
 		DELETE FROM due d USING unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS w(subscription, key, position)
 		WHERE d.subscription = w.subscription AND d.key = w.key AND d.position = w.position`,
 		c.subscriptions, c.keys, c.positions)
-	queueFirst(b, keys, now)
+	queueFirst(b, keys, keys, now)
 }
 
-// queueFirst makes the oldest row of each key due at once, if it is not due at some time.
-func queueFirst[V any](b *pgx.Batch, keys map[dueKey]V, now time.Time) {
+// queueFirst makes the oldest row of each key due, if it is not due at some time: at once, or its gap after its commit.
+func queueFirst[V any](b *pgx.Batch, keys map[dueKey]V, gapOf map[dueKey]time.Duration, now time.Time) {
 	sorted := make([]dueKey, 0, len(keys))
 	for k := range keys {
 		sorted = append(sorted, k)
@@ -126,19 +131,19 @@ func queueFirst[V any](b *pgx.Batch, keys map[dueKey]V, now time.Time) {
 		}
 		return sorted[i].key < sorted[j].key
 	})
-	subs, ks := make([]int64, len(sorted)), make([]int64, len(sorted))
+	subs, ks, gaps := make([]int64, len(sorted)), make([]int64, len(sorted)), make([]int64, len(sorted))
 	for i, k := range sorted {
-		subs[i], ks[i] = k.subscription, k.key
+		subs[i], ks[i], gaps[i] = k.subscription, k.key, gapOf[k].Microseconds()
 	}
 	b.Queue(`
-		UPDATE due d SET due_at = $3
+		UPDATE due d SET due_at = greatest($3, least($3, n.committed_at) + n.gap * interval '1 microsecond')
 		FROM (
-			SELECT n.subscription, n.key, n.position
-			FROM unnest($1::bigint[], $2::bigint[]) AS w(subscription, key)
+			SELECT n.subscription, n.key, n.position, n.committed_at, w.gap
+			FROM unnest($1::bigint[], $2::bigint[], $4::bigint[]) AS w(subscription, key, gap)
 			CROSS JOIN LATERAL (
-				SELECT x.subscription, x.key, x.position, x.due_at FROM due x
+				SELECT x.subscription, x.key, x.position, x.committed_at, x.due_at FROM due x
 				WHERE x.subscription = w.subscription AND x.key = w.key
 				ORDER BY x.position LIMIT 1) n
 			WHERE n.due_at = 'infinity') n
-		WHERE d.subscription = n.subscription AND d.key = n.key AND d.position = n.position`, subs, ks, now)
+		WHERE d.subscription = n.subscription AND d.key = n.key AND d.position = n.position`, subs, ks, now, gaps)
 }
