@@ -241,16 +241,17 @@ func (b *bench) want(after time.Duration, ids ...string) {
 }
 
 func promises(t *testing.T, open func(testing.TB) keepers) {
-	const second = time.Second
+	// A write takes no such time, also on a machine that is slow: what is due at once is due soon.
+	const soon = 20 * time.Second
 	for name, test := range map[string]func(*bench){
 		"DueAtItsTime": func(b *bench) {
-			b.write(b.deferred(newEvent(1, "a"), 1, b.now.Add(second)))
+			b.write(b.deferred(newEvent(1, "a"), 1, b.now.Add(soon)))
 			b.want(0)
-			b.want(second, "evt_1")
-			if _, next := b.lookAt(sender.Look{Now: b.now, Rows: 10, Bytes: 100}); !next.Equal(b.now.Add(second)) {
-				b.Errorf("next: got %v, want %v", next, b.now.Add(second))
+			b.want(soon, "evt_1")
+			if _, next := b.lookAt(sender.Look{Now: b.now, Rows: 10, Bytes: 100}); !next.Equal(b.now.Add(soon)) {
+				b.Errorf("next: got %v, want %v", next, b.now.Add(soon))
 			}
-			if _, next := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: 10, Bytes: 100}); !next.IsZero() {
+			if _, next := b.lookAt(sender.Look{Now: b.now.Add(soon), Rows: 10, Bytes: 100}); !next.IsZero() {
 				b.Errorf("next: got %v, want none", next)
 			}
 		},
@@ -258,18 +259,18 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			one, two, three := newEvent(1, "a"), newEvent(2, "a"), newEvent(3, "a")
 			b.write(b.deferred(one, 1, b.now), b.deferred(two, 1, b.now))
 			b.write(b.deferred(three, 1, b.now), b.deferred(newEvent(4, "b"), 2, b.now))
-			b.want(second, "evt_1", "evt_4")
+			b.want(soon, "evt_1", "evt_4")
 			b.write(b.finished(one, 1, true))
-			b.want(second, "evt_4", "evt_2")
+			b.want(soon, "evt_4", "evt_2")
 			b.write(b.finished(two, 1, true))
-			b.want(second, "evt_4", "evt_3")
+			b.want(soon, "evt_4", "evt_3")
 			b.write(b.finished(three, 1, true))
-			b.want(second, "evt_4")
+			b.want(soon, "evt_4")
 		},
 		"DeferredAndFinishedTogether": func(b *bench) {
 			one := newEvent(1, "a")
 			b.write(b.deferred(one, 1, b.now), b.finished(one, 1, true))
-			b.want(second)
+			b.want(soon)
 			if f, ok := b.outcome(pair{b.sub, one.Position}); !ok || f != (finished{sender.StatusDelivered, 1}) {
 				b.Errorf("outcome: %v %v", f, ok)
 			}
@@ -277,19 +278,19 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 		"NextIsPromotedInTheSameBatch": func(b *bench) {
 			one := newEvent(1, "a")
 			b.write(b.deferred(one, 1, b.now.Add(time.Hour)), b.deferred(newEvent(2, "a"), 1, b.now), b.finished(one, 1, true))
-			b.want(second, "evt_2")
+			b.want(soon, "evt_2")
 		},
 		"FinishedBeforeALaterDefer": func(b *bench) {
 			one := newEvent(1, "a")
 			b.write(b.deferred(one, 1, b.now))
 			b.write(b.finished(one, 1, true), b.deferred(newEvent(2, "a"), 1, b.now))
-			b.want(second, "evt_2")
+			b.want(soon, "evt_2")
 		},
 		"RescheduledHoldsBackItsKey": func(b *bench) {
 			one := newEvent(1, "a")
 			b.write(b.deferred(one, 1, b.now), b.deferred(newEvent(2, "a"), 1, b.now))
 			b.write(b.rescheduled(one, 1, b.now.Add(time.Minute), 1))
-			b.want(second)
+			b.want(soon)
 			due, _ := b.lookAt(sender.Look{Now: b.now.Add(time.Minute), Rows: 10, Bytes: 1000})
 			if len(due) != 1 || due[0].Event.ID != "evt_1" || due[0].Attempts != 1 || due[0].RetryReason != "timeout" || due[0].Key != 1 {
 				b.Errorf("got %+v", due)
@@ -299,16 +300,16 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			var a, other []*mapping.Event
 			for i := range 4 {
 				a, other = append(a, newEvent(10+i, "a")), append(other, newEvent(20+i, "b"))
-				b.write(b.deferred(a[i], 1, b.now), b.deferred(other[i], 2, b.now.Add(-second)))
+				b.write(b.deferred(a[i], 1, b.now), b.deferred(other[i], 2, b.now.Add(-soon)))
 			}
 			look := func(perKey, rows int, bytes int64, want ...string) {
 				b.Helper()
-				due, next := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: rows, Bytes: bytes, PerKey: perKey})
+				due, next := b.lookAt(sender.Look{Now: b.now.Add(soon), Rows: rows, Bytes: bytes, PerKey: perKey})
 				got := []string{}
 				for _, d := range due {
 					got = append(got, d.Event.ID)
 				}
-				if !slices.Equal(got, want) || next.Equal(b.now.Add(second)) != (rows == len(want) || bytes == 1) {
+				if !slices.Equal(got, want) || next.Equal(b.now.Add(soon)) != (rows == len(want) || bytes == 1) {
 					b.Errorf("%d of a key, %d rows, %d bytes: got %v and %v, want %v", perKey, rows, bytes, got, next, want)
 				}
 			}
@@ -350,7 +351,7 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 				b.write(batch...)
 				b.write(batch...)
 			}
-			b.want(second, "evt_2")
+			b.want(soon, "evt_2")
 			b.want(time.Hour, "evt_2", "evt_3")
 			if !b.buried(letter.DeadLetter.Position) {
 				b.Error("no dead letter")
@@ -366,7 +367,7 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 				b.write(b.deferred(newEvent(i+1, "a"), int64(i), b.now.Add(time.Duration(i)*time.Millisecond)))
 			}
 			size := int64(len(newEvent(1, "a").Data))
-			now := b.now.Add(second)
+			now := b.now.Add(soon)
 			for _, c := range []struct {
 				look sender.Look
 				want int
@@ -388,7 +389,7 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			for i := range 3 {
 				ev := newEvent(10+i, "a")
 				ev.Previous, ev.Context = bytes.Repeat([]byte("1"), 1000), bytes.Repeat([]byte("1"), 1000)
-				b.write(b.deferred(ev, int64(10+i), b.now.Add(-second)))
+				b.write(b.deferred(ev, int64(10+i), b.now.Add(-soon)))
 			}
 			if due, next := b.lookAt(sender.Look{Now: now, Rows: 100, Bytes: 4000 + 2*size}); len(due) != 2 || !next.Equal(now) {
 				b.Errorf("with previous and context: got %d and %v", len(due), next)
@@ -401,7 +402,7 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			plain := newEvent(2, "b")
 			key, _ := sender.OrderingKeys(ev)
 			b.write(b.deferred(ev, key, b.now), b.deferred(plain, 2, b.now.Add(time.Millisecond)))
-			due, _ := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: 10, Bytes: 1000})
+			due, _ := b.lookAt(sender.Look{Now: b.now.Add(soon), Rows: 10, Bytes: 1000})
 			if len(due) != 2 {
 				b.Fatalf("got %v", due)
 			}
@@ -426,11 +427,11 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			b.write(b.deferred(live, 1, b.now), b.deferred(later, 1, b.now))
 			b.write(b.rescheduled(live, 1, b.now.Add(time.Hour), 1))
 			b.write(b.again(two, 1, 1), b.again(three, 1, 7))
-			b.want(second, "evt_2") // before what waits for its next attempt
+			b.want(soon, "evt_2") // before what waits for its next attempt
 			b.write(b.again(one, 1, 1))
 			b.want(2*time.Hour, "evt_1")
 			for i, ev := range []*mapping.Event{one, two, three} {
-				due, _ := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: 10, Bytes: 1000})
+				due, _ := b.lookAt(sender.Look{Now: b.now.Add(soon), Rows: 10, Bytes: 1000})
 				before := []int{1, 1, 7}[i]
 				if len(due) != 1 || due[0].Event.ID != ev.ID || !due[0].Replay || due[0].Before != before || due[0].Attempts != before {
 					b.Fatalf("got %+v, want %s", due, ev.ID)
@@ -446,9 +447,9 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 					b.Errorf("%s: what became of it the first time is %v", ev.ID, f)
 				}
 			}
-			b.want(second, "evt_4") // its turn has come
+			b.want(soon, "evt_4") // its turn has come
 			b.write(b.finished(live, 1, true))
-			b.want(second, "evt_5")
+			b.want(soon, "evt_5")
 			b.write(b.again(one, 1, 2)) // each time is told
 			end := b.finished(one, 1, true)
 			end.Replay, end.Attempts = true, 3
@@ -462,40 +463,40 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			b.write(b.deferred(old, 1, b.now), b.finished(old, 1, true), b.deferred(other, 1, b.now), b.finished(other, 1, true))
 			// What runs gets its row together with the replay.
 			b.write(b.deferred(live, 1, b.now), b.again(other, 1, 1), b.again(old, 1, 1))
-			b.want(second, "evt_1")
+			b.want(soon, "evt_1")
 			b.write(b.rescheduled(live, 1, b.now, 1)) // its attempt has failed
-			b.want(second, "evt_1")
+			b.want(soon, "evt_1")
 			b.write(b.again(old, 1, 1)) // the same page again
-			b.want(second, "evt_1")
+			b.want(soon, "evt_1")
 			for _, ev := range []*mapping.Event{old, other} {
-				b.want(second, ev.ID)
+				b.want(soon, ev.ID)
 				end := b.finished(ev, 1, true)
 				end.Replay = true
 				b.write(end)
 			}
-			b.want(second, "evt_3")
-			due, _ := b.lookAt(sender.Look{Now: b.now.Add(second), Rows: 10, Bytes: 1000})
+			b.want(soon, "evt_3")
+			due, _ := b.lookAt(sender.Look{Now: b.now.Add(soon), Rows: 10, Bytes: 1000})
 			if len(due) != 1 || due[0].Replay || due[0].Attempts != 1 {
 				b.Errorf("got %+v", due)
 			}
 		},
 		"WhatIsMergedEndsTogether": func(b *bench) {
 			one, two, three, four := newEvent(1, "a"), newEvent(2, "a"), newEvent(3, "a"), newEvent(4, "a")
-			four.Time = b.now.Add(-10 * second)
+			four.Time = b.now.Add(-10 * soon)
 			b.write(b.deferred(one, 1, b.now), b.deferred(two, 1, b.now), b.deferred(three, 1, b.now))
 			b.write(b.deferred(four, 1, b.now))
 			fold := sender.Record{Op: sender.Fold, Subscription: b.sub, Key: 1, Stored: true, Status: sender.StatusDropped, Dropped: sender.DropDebounced,
 				Rows: []sender.Row{{Position: one.Position, Time: one.Time}, {Position: two.Position, Time: two.Time}}}
 			// What was sent is the third; the attempt that failed before is written with the oldest row.
-			failed := b.rescheduled(three, 1, b.now.Add(5*second), 1)
+			failed := b.rescheduled(three, 1, b.now.Add(5*soon), 1)
 			failed.Row = &sender.Row{Position: one.Position, Time: one.Time}
 			b.write(failed)
-			due, _ := b.lookAt(sender.Look{Now: b.now.Add(5 * second), Rows: 10, Bytes: 1000})
-			if len(due) != 1 || due[0].Event.ID != "evt_1" || due[0].Attempts != 1 || !due[0].At.Equal(b.now.Add(5*second)) {
+			due, _ := b.lookAt(sender.Look{Now: b.now.Add(5 * soon), Rows: 10, Bytes: 1000})
+			if len(due) != 1 || due[0].Event.ID != "evt_1" || due[0].Attempts != 1 || !due[0].At.Equal(b.now.Add(5*soon)) {
 				b.Fatalf("got %+v", due)
 			}
 			end := b.finished(three, 1, true)
-			end.Gap = time.Minute
+			end.Gap = 60 * soon
 			// The second time as when the answer to a commit was lost.
 			b.write(fold, end)
 			b.write(fold, end)
@@ -508,13 +509,13 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 					b.Errorf("%s: %v %v, want %v", ev.ID, f, ok, want)
 				}
 			}
-			b.want(45 * second)
-			b.want(50*second, "evt_4")
+			b.want(45 * soon)
+			b.want(50*soon, "evt_4")
 			b.write(b.deferred(newEvent(5, "a"), 1, b.now))
 			end = b.finished(four, 1, true)
 			end.Gap = time.Hour // its commit was longer ago
 			b.write(end)
-			b.want(second, "evt_5")
+			b.want(soon, "evt_5")
 		},
 		"WhatWaitsIsRead": func(b *bench) {
 			var positions []cdc.Position
@@ -579,11 +580,11 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			second := b.deferred(ev, 1, b.now)
 			second.InsertEvent = false
 			b.write(second)
-			b.want(time.Second, "evt_1")
+			b.want(soon, "evt_1")
 			b.write(b.finished(ev, 1, true))
 			b.want(time.Second)
 			b.sub = mine
-			b.want(time.Second, "evt_1")
+			b.want(soon, "evt_1")
 		},
 		"BacklogsAreCounted": func(b *bench) {
 			mine, other := b.sub, b.subscription()
@@ -651,7 +652,7 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 					b.Errorf("%s: got %v, want a RefusedError", name, err)
 				}
 			}
-			b.want(second, "evt_3")
+			b.want(soon, "evt_3")
 		},
 		"WhoIsNotOwnerWritesNothing": func(b *bench) {
 			b.own()
@@ -661,11 +662,11 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			if err := b.Write(b.Context(), []sender.Record{b.deferred(newEvent(2, "b"), 2, b.now)}); err == nil || !isNotOwner(err) {
 				b.Errorf("got %v, want ErrNotOwner", err)
 			}
-			b.want(second, "evt_1")
+			b.want(soon, "evt_1")
 			if err := next.Write(b.Context(), []sender.Record{b.deferred(newEvent(3, "c"), 3, b.now.Add(time.Millisecond))}); err != nil {
 				b.Error(err)
 			}
-			b.want(second, "evt_1", "evt_3")
+			b.want(soon, "evt_1", "evt_3")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
