@@ -32,6 +32,8 @@ type backlog struct {
 	prepare func(ctx context.Context, b *bench, d *database) error
 	// unsettled is a run of which something is left when the counted targets have everything.
 	unsettled bool
+	// gathered says that several events come in a request.
+	gathered bool
 	// receipts is how many events the counted targets get; 0 is one each.
 	receipts int64
 }
@@ -152,6 +154,9 @@ func (l backlog) watch(ctx context.Context, b *bench, s sut, begun time.Time) (*
 	o := newOutcome(expected, got)
 	o.set(rate, float64(got.Distinct)/took)
 	o.set(firstEvent, float64(got.First.Sub(begun).Microseconds())/1000)
+	if l.gathered {
+		o.set(eventsPerRequest, float64(got.Distinct)/float64(got.Requests))
+	}
 	o.perEvent(s, from, to, got.Distinct-early.Distinct, postgresMemory)
 	return o, nil
 }

@@ -33,7 +33,7 @@ func TestQuick(t *testing.T) {
 	pgtest.Cluster(t, nil) // skips where no Postgres can be had
 	file := filepath.Join(t.TempDir(), "results.json")
 	var out, progress bytes.Buffer
-	if code := run([]string{"-quick", "-repeats=1", "-run=^(backlog|connections)$", "-json=" + file}, nil, &out, &progress); code != 0 {
+	if code := run([]string{"-quick", "-repeats=1", "-run=^(backlog|batch|connections)$", "-json=" + file}, nil, &out, &progress); code != 0 {
 		t.Fatalf("it ended with %d:\n%s%s", code, out.String(), progress.String())
 	}
 	text, err := os.ReadFile(file)
@@ -59,6 +59,7 @@ func TestQuick(t *testing.T) {
 	quick := sizesOf(true)
 	for name, expected := range map[string]int64{
 		"backlog/L": quick.backlog, "backlog/rowhook": quick.backlog,
+		"batch/one event in a request": quick.backlog, "batch/batches": quick.backlog,
 		"connections/rowhook": int64(quick.connectionRate) * quick.connections,
 	} {
 		o := ran[name]
@@ -75,6 +76,9 @@ func TestQuick(t *testing.T) {
 	}
 	if o := ran["backlog/rowhook"]; o != nil && o.Values[rate.Name] <= 0 {
 		t.Errorf("backlog has no rate: %v", o.Values)
+	}
+	if o := ran["batch/batches"]; o != nil && o.Values[eventsPerRequest.Name] <= 1 {
+		t.Errorf("no request of %s had several events", "batch/batches")
 	}
 	if o := ran["connections/rowhook"]; o != nil && o.Values[connectionsMax.Name] < 2 {
 		t.Errorf("rowhook has at least two connections, counted were %v", o.Values)
@@ -154,12 +158,38 @@ func TestBodyOfLimit(t *testing.T) {
 	if decoded.Data["note"] != "a \"b\"\n\\ ü" || decoded.Data["city"] != nil || id != 42 {
 		t.Errorf("got %v and the id %d", decoded.Data, id)
 	}
-	e, err := parseEvent(body)
+	e, _, err := parseEvent(body)
 	if err != nil || e.id != 42 || e.seq != 3 || e.sent != 1795312800000001 || !e.committed.Equal(time.Date(2026, 11, 22, 1, 0, 0, 123456000, time.UTC)) {
 		t.Errorf("got %+v, %v", e, err)
 	}
-	if _, err := parseEvent([]byte(`{"type":"rowhook.ping","timestamp":"2026-11-22T01:00:00Z"}`)); err == nil {
+	if _, _, err := parseEvent([]byte(`{"type":"rowhook.ping","timestamp":"2026-11-22T01:00:00Z"}`)); err == nil {
 		t.Error("a body without a row was taken")
+	}
+}
+
+// TestBodyOfBatch shows that the members of an array are counted one by one.
+func TestBodyOfBatch(t *testing.T) {
+	t.Parallel()
+	s := newState(manners{})
+	array := func(bodies ...string) []byte {
+		return []byte("[" + strings.ReplaceAll(strings.Join(bodies, ","), `{"type"`, `{"id":"evt_x","type"`) + "]")
+	}
+	to := s.target(hooks)
+	s.take(to, array(eventBody(7, 0, 0), eventBody(8, 0, 0), eventBody(7, 1, 0)))
+	s.take(to, array(eventBody(7, 1, 0), eventBody(8, 2, 0), eventBody(8, 1, 0), eventBody(9, 1, 0)))
+	s.take(to, []byte(eventBody(7, 2, 0)))
+	if got := s.receipts(false); got.Distinct != 7 || got.Doubled != 1 || got.Disordered != 1 || got.Requests != 3 || got.Strange != 0 {
+		t.Errorf("got %+v", got)
+	}
+	if n := s.target(hooks).instances[9].missing; len(n) != 1 {
+		t.Errorf("of instance 9 are missing %v", n)
+	}
+	for _, body := range []string{"[]", "[", string(array(eventBody(10, 0, 0), `{"type":"rowhook.ping","timestamp":"2026-11-22T01:00:00Z"}`))} {
+		before := s.receipts(false)
+		s.take(to, []byte(body))
+		if got := s.receipts(false); got.Strange != before.Strange+1 || got.Distinct != before.Distinct {
+			t.Errorf("%s was taken: %+v", body, got)
+		}
 	}
 }
 

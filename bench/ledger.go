@@ -73,15 +73,33 @@ type event struct {
 
 var errNotOurs = errors.New("the body is not that of an event of the benchmark")
 
-// parseEvent reads the members that the ledger needs, which stand in this order. It reads no JSON: the receiver has to be
-// fast.
-func parseEvent(body []byte) (e event, err error) {
-	timestamp, rest, ok := member(body, `"timestamp":"`, '"')
+// appendEvents appends the event of a body, or those of an array in their order.
+func appendEvents(to []event, body []byte) ([]event, error) {
+	several := len(body) > 0 && body[0] == '['
+	for {
+		e, rest, err := parseEvent(body)
+		if err != nil {
+			return nil, err
+		}
+		to = append(to, e)
+		if body = rest; !several || !bytes.Contains(body, []byte(timestampMember)) {
+			return to, nil
+		}
+	}
+}
+
+// timestampMember is the first of an event that is read. Each has it once.
+const timestampMember = `"timestamp":"`
+
+// parseEvent reads the members that the ledger needs, which stand in this order, and returns what follows. It reads no JSON:
+// the receiver has to be fast.
+func parseEvent(body []byte) (e event, rest []byte, err error) {
+	timestamp, rest, ok := member(body, timestampMember, '"')
 	if !ok {
-		return e, errNotOurs
+		return e, nil, errNotOurs
 	}
 	if e.committed, err = time.Parse(time.RFC3339, string(timestamp)); err != nil {
-		return e, fmt.Errorf("%w: timestamp: %w", errNotOurs, err)
+		return e, nil, fmt.Errorf("%w: timestamp: %w", errNotOurs, err)
 	}
 	for _, m := range []struct {
 		name string
@@ -89,13 +107,13 @@ func parseEvent(body []byte) (e event, err error) {
 	}{{`"id":`, &e.id}, {`"seq":`, &e.seq}, {`"sent":`, &e.sent}} {
 		var number []byte
 		if number, rest, ok = member(rest, m.name, ','); !ok {
-			return e, errNotOurs
+			return e, nil, errNotOurs
 		}
 		if *m.to, err = strconv.ParseInt(string(number), 10, 64); err != nil {
-			return e, fmt.Errorf("%w: %s %w", errNotOurs, m.name, err)
+			return e, nil, fmt.Errorf("%w: %s %w", errNotOurs, m.name, err)
 		}
 	}
-	return e, nil
+	return e, rest, nil
 }
 
 // member is what stands between a name and the end of its value, and what follows.

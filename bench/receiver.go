@@ -79,13 +79,16 @@ func (s *receiverState) target(path string) *target {
 func (s *receiverState) take(t *target, body []byte) {
 	at := time.Now()
 	s.requests.Add(1)
-	e, err := parseEvent(body)
+	var room [1]event
+	events, err := appendEvents(room[:0], body)
 	if err != nil {
 		s.refuse(fmt.Sprintf("%v: %.300s", err, body))
 		return
 	}
 	t.mu.Lock()
-	t.add(&e, s.First, at)
+	for i := range events {
+		t.add(&events[i], s.First, at)
+	}
 	t.mu.Unlock()
 }
 

@@ -60,6 +60,8 @@ var (
 	commit99  = metric{"commit's timestamp to receipt, p99", "ms"}
 	late99    = metric{"load generator late, p99", "ms"}
 
+	eventsPerRequest = metric{"events in a request", ""}
+
 	behind         = metric{"behind at the last write", "events"}
 	walPerWrite    = metric{"WAL per write", "bytes"}
 	connectionsMax = metric{"connections, most", ""}
@@ -129,6 +131,6 @@ func scenarios(o options) []scenario {
 	for _, r := range s.latencyRates {
 		all = append(all, latencyScenario(s, r))
 	}
-	return append(all, slowScenario(s), bodyScenario(s), fanOutScenario(s), subscriptionsScenario(s), isolationScenario(s),
+	return append(all, slowScenario(s), bodyScenario(s), batchScenario(s), fanOutScenario(s), subscriptionsScenario(s), isolationScenario(s),
 		retentionScenario(s), tablesScenario(s), relationsScenario(s), walScenario(s), connectionsScenario(s), applicationScenario(s), proxyScenario(s, 1), proxyScenario(s, 200))
 }

@@ -192,9 +192,12 @@ func (r *rowhook) lastLines() string {
 	return strings.Join(r.log, "\n")
 }
 
+// itemEvents are those of the items.
+var itemEvents = []string{"item.create", "item.update"}
+
 // subscribe makes a subscription of the items at a URL. An empty account is the admin's.
 func (r *rowhook) subscribe(ctx context.Context, url, account string) error {
-	return r.subscribeTo(ctx, url, account, []string{"item.create", "item.update"})
+	return r.subscribeTo(ctx, url, account, itemEvents)
 }
 
 func (r *rowhook) subscribeTo(ctx context.Context, url, account string, events []string) error {
@@ -202,6 +205,10 @@ func (r *rowhook) subscribeTo(ctx context.Context, url, account string, events [
 	if account != "" {
 		s.Account = &account
 	}
+	return r.create(ctx, s)
+}
+
+func (r *rowhook) create(ctx context.Context, s *client.Subscription) error {
 	c := client.Client{URL: r.api, Token: token}
 	if _, err := c.Create(ctx, s); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
