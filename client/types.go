@@ -114,6 +114,8 @@ type Delivery struct {
 	// Ordering is resource or none.
 	Ordering    string `json:"ordering,omitzero"`
 	MaxInFlight int    `json:"max_in_flight,omitzero"`
+	// RateLimit is how many requests the target gets in a time, such as 10/s, 600/m or 5000/h.
+	RateLimit string `json:"rate_limit,omitzero"`
 	// Debounce is how long changes of an instance are gathered to be sent as one: a duration such as 15s, or 0s for not at all.
 	Debounce string `json:"debounce,omitzero"`
 	// Batch lets several events come in one request; nil for one in each.

@@ -19,11 +19,11 @@ const (
 	maxDebounce    = time.Hour
 )
 
-var deliveryMembers = []string{"timeout", "retries", "ordering", "max_in_flight", "batch", "max_body", "debounce"}
+var deliveryMembers = []string{"timeout", "retries", "ordering", "max_in_flight", "rate_limit", "batch", "max_body", "debounce"}
 
 // laterDelivery are delivery's members of later versions.
 var laterDelivery = map[string]bool{
-	"rate_limit": true, "fallback_url": true,
+	"fallback_url": true,
 }
 
 func (r Rules) readDelivery(s, old *Subscription, v any, m *mistakes) {
@@ -78,6 +78,8 @@ func (r Rules) readDelivery(s, old *Subscription, v any, m *mistakes) {
 			} else {
 				m.add(at, "is not a whole number from 1 to %d", maxMaxInFlight)
 			}
+		case "rate_limit":
+			s.Delivery.RateLimit = readRate(at, member.value, m)
 		case "batch":
 			s.Delivery.Batch = readBatch(member.value, m)
 		case "max_body":
@@ -90,6 +92,19 @@ func (r Rules) readDelivery(s, old *Subscription, v any, m *mistakes) {
 			unknown(m, "delivery", member.name, deliveryMembers)
 		}
 	}
+}
+
+func readRate(at string, v any, m *mistakes) Rate {
+	text, ok := v.(string)
+	if !ok {
+		m.add(at, `is %s: give a rate as a string, such as "10/s"`, kindOf(v))
+		return Rate{}
+	}
+	rate, err := ParseRate(text)
+	if err != nil {
+		m.add(at, "%s", err)
+	}
+	return rate
 }
 
 // readDebounce takes none at all too, which the config's may be overridden with.
@@ -160,6 +175,9 @@ func writableDelivery(d DeliveryOptions) object {
 	}
 	if d.MaxInFlight != 0 {
 		o = append(o, member{"max_in_flight", json.Number(strconv.Itoa(d.MaxInFlight))})
+	}
+	if !d.RateLimit.IsZero() {
+		o = append(o, member{"rate_limit", d.RateLimit.String()})
 	}
 	if d.Debounce != nil {
 		o = append(o, member{"debounce", time.Duration(*d.Debounce).String()})

@@ -92,7 +92,7 @@ func TestNewTakesTwoFields(t *testing.T) {
 func TestNewTakesEverything(t *testing.T) {
 	t.Parallel()
 	s, err := rules(admin).New([]byte(with(`"account":"7","resource_id":42,"secret":"` + goodSecret + `","name":"n","description":"d",
-		"metadata":{"a":"b","c":""},"delivery":{"timeout":"5s","retries":["5s","1m30s"],"ordering":"none","max_in_flight":3,"debounce":"90s"},
+		"metadata":{"a":"b","c":""},"delivery":{"timeout":"5s","retries":["5s","1m30s"],"ordering":"none","max_in_flight":3,"rate_limit":"600/m","debounce":"90s"},
 		"filter":null,"ignore_sources":[],"request":{"format":"standard","headers":{}},"verification":"none","expires_at":null`)))
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestNewTakesEverything(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 	got, _ := json.Marshal(s.Delivery)
-	if want := `{"timeout":"5s","retries":["5s","1m30s"],"ordering":"none","max_in_flight":3,"debounce":"1m30s"}`; string(got) != want {
+	if want := `{"timeout":"5s","retries":["5s","1m30s"],"ordering":"none","max_in_flight":3,"rate_limit":"600/m","debounce":"1m30s"}`; string(got) != want {
 		t.Errorf("delivery %s, want %s", got, want)
 	}
 	if s, err := rules(admin).New([]byte(with(`"account":null,"delivery":{"retries":0}`))); err != nil || !s.Admin || s.Account != "" ||
@@ -173,7 +173,15 @@ func TestNewSaysEachMistake(t *testing.T) {
 		{account42, with(`"expires_at":"2020-01-01T00:00:00Z"`), `expires_at: is "2020-01-01T00:00:00Z", which has passed`},
 		{account42, with(`"expires_at":"tomorrow"`), `expires_at: is "tomorrow", which is not a time by RFC 3339`},
 		{account42, with(`"expires_at":1900000000`), `expires_at: is a number: give a time such as`},
-		{account42, with(`"delivery":{"rate_limit":"10/s"}`), `delivery.rate_limit: "rate_limit" is not supported by this version`},
+		{account42, with(`"delivery":{"rate_limit":10}`), `delivery.rate_limit: is a number: give a rate as a string, such as "10/s"`},
+		{account42, with(`"delivery":{"rate_limit":"10"}`), `delivery.rate_limit: is "10": give a number of requests and s, m or h, such as "10/s"`},
+		{account42, with(`"delivery":{"rate_limit":"1.5/s"}`), `delivery.rate_limit: is "1.5/s": give a number`},
+		{account42, with(`"delivery":{"rate_limit":"-1/s"}`), `delivery.rate_limit: is "-1/s": give a number`},
+		{account42, with(`"delivery":{"rate_limit":"10/d"}`), `delivery.rate_limit: is "10/d": give a number`},
+		{account42, with(`"delivery":{"rate_limit":"0/h"}`), `delivery.rate_limit: is "0/h": give at least "1/h"`},
+		{account42, with(`"delivery":{"rate_limit":"10001/s"}`), `delivery.rate_limit: is "10001/s": give at most "10000/s"`},
+		{account42, with(`"delivery":{"rate_limit":"36000001/h"}`), `delivery.rate_limit: is "36000001/h": give at most "10000/s"`},
+		{account42, with(`"delivery":{"rate_limit":"99999999999999/s"}`), `delivery.rate_limit: is "99999999999999/s": give at most "10000/s"`},
 		{account42, with(`"delivery":[]`), `delivery: is a list`},
 		{account42, with(`"delivery":{"timeuot":"5s"}`), `delivery.timeuot: "timeuot" is not a field: did you mean "timeout"?`},
 		{account42, with(`"delivery":{"timeuot":null}`), `delivery.timeuot: "timeuot" is not a field`},
@@ -324,9 +332,12 @@ func TestPatchMerges(t *testing.T) {
 		`{"metadata":{"a":null,"c":"3"}}`: func(s *sub) {
 			s.Metadata = map[string]string{"b": "2", "c": "3"}
 		},
-		`{"metadata":null}`:                 func(s *sub) { s.Metadata = nil },
-		`{"delivery":{"timeout":null}}`:     func(s *sub) { s.Delivery.Timeout = nil },
-		`{"delivery":{"retries":[]}}`:       func(s *sub) { s.Delivery.Retries = &subscriptions.Retries{Waits: []subscriptions.Duration{}} },
+		`{"metadata":null}`:             func(s *sub) { s.Metadata = nil },
+		`{"delivery":{"timeout":null}}`: func(s *sub) { s.Delivery.Timeout = nil },
+		`{"delivery":{"retries":[]}}`:   func(s *sub) { s.Delivery.Retries = &subscriptions.Retries{Waits: []subscriptions.Duration{}} },
+		`{"delivery":{"rate_limit":"36000000/h"}}`: func(s *sub) {
+			s.Delivery.RateLimit = subscriptions.Rate{Count: 36000000, Unit: 'h'}
+		},
 		`{"delivery":null}`:                 func(s *sub) { s.Delivery = subscriptions.DeliveryOptions{} },
 		`{"event":"deal.won"}`:              func(s *sub) { s.Events = []string{"deal.won"} },
 		`{"events":["*"]}`:                  func(s *sub) { s.Events = []string{"*"} },

@@ -114,6 +114,8 @@ type DeliveryOptions struct {
 	// Ordering is OrderingResource or OrderingNone.
 	Ordering    string `json:"ordering,omitempty"`
 	MaxInFlight int    `json:"max_in_flight,omitempty"`
+	// RateLimit is how many requests may begin in a time.
+	RateLimit Rate `json:"rate_limit,omitzero"`
 	// Batch is nil for one event in each request.
 	Batch *Batch `json:"batch,omitempty"`
 	// MaxBody is how large a message may be before its data is left out; 0 for the config's.

@@ -300,6 +300,9 @@ func printDelivery(w io.Writer, d client.Delivery) {
 	if d.MaxInFlight != 0 {
 		fmt.Fprintf(w, "delivery.max_in_flight\t%d\n", d.MaxInFlight)
 	}
+	if d.RateLimit != "" {
+		fmt.Fprintf(w, "delivery.rate_limit\t%s\n", d.RateLimit)
+	}
 	if d.Debounce != "" {
 		fmt.Fprintf(w, "delivery.debounce\t%s\n", d.Debounce)
 	}

@@ -32,7 +32,8 @@ type fieldFlags struct {
 var memberOf = map[string]string{
 	"ignore-source": "ignore_sources", "expires-in": "expires_at", "shadow": "state", "no-target": "target_url",
 	"timeout": "delivery.timeout", "retries": "delivery.retries", "ordering": "delivery.ordering", "max-in-flight": "delivery.max_in_flight",
-	"batch": "delivery.batch", "max-body": "delivery.max_body",
+	"rate-limit": "delivery.rate_limit",
+	"batch":      "delivery.batch", "max-body": "delivery.max_body",
 	"debounce": "delivery.debounce",
 }
 
@@ -53,6 +54,7 @@ func (f *fieldFlags) register(cmd *cobra.Command, r *remote) {
 	flags.Var(schedule{&s.Delivery.Retries}, "retries", "the waits before each retry: 5s,5m,2h; or how many of the config's: 3, or 0 for none")
 	flags.StringVar(&s.Delivery.Ordering, "ordering", "", "resource, for the events of an instance in order, or none")
 	flags.IntVar(&s.Delivery.MaxInFlight, "max-in-flight", 0, "how many requests at once the target gets")
+	flags.StringVar(&s.Delivery.RateLimit, "rate-limit", "", "how many requests in a time the target gets: 10/s, 600/m, 5000/h")
 	flags.Var(batching{&s.Delivery.Batch}, "batch", "several events in one request: max=100,bytes=256KiB,wait=1s; what is left out is the default, as is all of: default")
 	flags.StringVar(&s.Delivery.MaxBody, "max-body", "", "leave out the data of a message that would be larger: 256KiB")
 	flags.StringVar(&s.Delivery.Debounce, "debounce", "", "gather the changes of an instance for so long and send them as one: 15s")

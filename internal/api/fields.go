@@ -73,6 +73,7 @@ func ownSchemas() map[reflect.Type]*apidoc.Schema {
 	return map[reflect.Type]*apidoc.Schema{
 		reflect.TypeFor[subscriptions.Duration](): duration,
 		reflect.TypeFor[subscriptions.Size]():     {Type: "string"},
+		reflect.TypeFor[subscriptions.Rate]():     {Type: "string"},
 		reflect.TypeFor[subscriptions.Retries]():  retries,
 		reflect.TypeFor[client.Retries]():         retries,
 		reflect.TypeFor[json.RawMessage]():        {Type: "object"},
@@ -179,6 +180,7 @@ var fields = map[string]apidoc.Field{
 	"Delivery.ordering":      {Text: "Whether the events of an instance come in order.", Example: `"resource"`, Enum: []string{subscriptions.OrderingResource, subscriptions.OrderingNone}},
 	"Delivery.debounce":      {Text: "How long changes of an instance are gathered, from the first that was not sent, and sent as one: `1s` to `1h`, or `0s` for not at all.", Example: `"15s"`},
 	"Delivery.max_in_flight": {Text: "How many requests at once the target gets; 64 if it is not given.", Example: `16`, Min: 1, Max: 1000},
+	"Delivery.rate_limit":    {Text: "How many requests the target gets in a second (`s`), minute (`m`) or hour (`h`): `1/h` to `10000/s`. Retries count.", Example: `"10/s"`},
 
 	"Delivery.batch":    {Text: "Several events in one request, as an array of messages: what is not given is the default; null for one event in each.", Example: `null`},
 	"Delivery.max_body": {Text: "The data of a message that would be larger is left out, which it says: `1KiB` to `1GiB`.", Example: `"256KiB"`},

@@ -9,6 +9,7 @@ import (
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
+	"github.com/rowhook/rowhook/subscriptions"
 )
 
 // Config is the whole file.
@@ -100,6 +101,8 @@ type Delivery struct {
 	Debounce time.Duration
 	// MaxInFlight bounds the requests under way, in all. Defaults to 512.
 	MaxInFlight int
+	// RateLimit is how many requests in a time a subscription's target gets. No limit by default.
+	RateLimit subscriptions.Rate
 	// MaxBody is how large a message may be, in bytes, before its data is left out. Defaults to 0, any size.
 	MaxBody int64
 	// Targets rule which addresses subscriptions may name; the admin's, and those of accounts.

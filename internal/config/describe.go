@@ -11,6 +11,7 @@ import (
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
+	"github.com/rowhook/rowhook/subscriptions"
 )
 
 // file describes the whole file: every key, what it takes, where it goes and what it means. The decoder and the schema
@@ -143,6 +144,8 @@ var deliveryObject = object[Delivery]{
 			"How long changes of one instance are gathered, from the first that was not sent, and sent to a subscription as one: 1s to 1h. 0s: not at all."),
 		key("max_in_flight", count(1, 65535), func(d *Delivery) *int { return &d.MaxInFlight },
 			"How many requests may be under way at once, in all, with those whose success is not yet written down: so many may be repeated after a crash. A batch is one of them."),
+		key("rate_limit", rate(), func(d *Delivery) *subscriptions.Rate { return &d.RateLimit },
+			"How many requests in a time each subscription's target gets, retries among them: 10/s, 600/m, 5000/h; 1/h to 10000/s, or none for no limit."),
 		key("max_body", size(0, 1<<30), func(d *Delivery) *int64 { return &d.MaxBody },
 			"How large a message may be before its data is left out, which it says: a subscriber asks the API then. 0: any size. Not for the format representation, which is nothing but data."),
 		key("allow_http", truth(), func(d *Delivery) *bool { return &d.Targets.AllowHTTP },

@@ -76,7 +76,8 @@ func TestEveryFieldIsKept(t *testing.T) {
 		}
 		timeout := subscriptions.Duration(time.Second)
 		x.Delivery = subscriptions.DeliveryOptions{Timeout: &timeout, Retries: &subscriptions.Retries{IsCount: true, Count: 3}, Ordering: subscriptions.OrderingNone, MaxInFlight: 9,
-			Batch: &subscriptions.Batch{Max: 3, Bytes: 5 << 10, Wait: subscriptions.Duration(time.Minute)}, MaxBody: 4 << 10}
+			RateLimit: subscriptions.Rate{Count: 600, Unit: 'm'},
+			Batch:     &subscriptions.Batch{Max: 3, Bytes: 5 << 10, Wait: subscriptions.Duration(time.Minute)}, MaxBody: 4 << 10}
 		x.Request = &subscriptions.Request{}
 		different(t, reflect.ValueOf(x.Request).Elem(), "Request")
 		// A login has the members of its type.
