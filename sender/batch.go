@@ -138,7 +138,7 @@ func (g *gathering) begin() time.Time { return g.since.Add(time.Duration(g.Wait)
 // those of a key that come later do not come behind one that was read before.
 func (s *subscription) gathersUntil() time.Time {
 	g := s.batch
-	if g == nil || s.failing || g.since.IsZero() || s.due.len() > 0 || s.rows >= g.short {
+	if g == nil || s.open || g.since.IsZero() || s.due.len() > 0 || s.rows >= g.short {
 		return time.Time{}
 	}
 	return g.begin()
@@ -160,7 +160,7 @@ func (dl *delivery) stale() bool { return dl.lane.current != dl || dl.running }
 // ripe says whether a batch may begin, for all that there is to send; if not, it will be asked again.
 func (d *Dispatcher) ripe(s *subscription, now time.Time) bool {
 	g := s.batch
-	if g.waits(now) && !s.failing {
+	if g.waits(now) && !s.open {
 		d.arm(s, g.begin())
 		return false
 	}
@@ -170,7 +170,7 @@ func (d *Dispatcher) ripe(s *subscription, now time.Time) bool {
 		}
 	}
 	n, full := s.count()
-	if n > 0 && (full || s.failing || g.Wait == 0) {
+	if n > 0 && (full || s.open || g.Wait == 0) {
 		return true
 	}
 	if n > 0 && g.since.IsZero() {

@@ -21,6 +21,7 @@ func (forgetful) Due(context.Context, int64, sender.Look) ([]sender.Due, time.Ti
 	return nil, time.Time{}, nil
 }
 func (forgetful) Failing(context.Context) (map[int64]sender.Trouble, error) { return nil, nil }
+func (forgetful) Paused(context.Context) (map[int64]sender.Paused, error)   { return nil, nil }
 func (forgetful) Backlogs(context.Context, int) ([]sender.Backlog, error)   { return nil, nil }
 
 // BenchmarkDispatch sends events to one target that answers at once, from submission to the settled receipt. The target

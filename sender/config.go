@@ -21,6 +21,8 @@ type Config struct {
 	Timeout  time.Duration
 	Retries  []time.Duration
 	Ordering string
+	// RateLimit is the default of how many requests a target gets in a time; zero is no limit.
+	RateLimit subscriptions.Rate
 	// MaxBody is how large a message may be, in bytes, before its data is left out; 0 for any size.
 	MaxBody int64
 	// Debounce is how long changes of an instance are gathered to be sent as one, 0 for not at all: a default too.
@@ -110,6 +112,9 @@ type Counts struct {
 	Bytes              int64
 	// StoredRows are deliveries in the store that are due at some time, StoredSubscriptions whose they are.
 	StoredRows, StoredSubscriptions int
+	// CircuitsOpen are the targets of which none is tried before a pause is over, CircuitsHalfOpen those of which one attempt is
+	// under way to find out. Paused are those that asked for time.
+	CircuitsOpen, CircuitsHalfOpen, Paused int
 	// Unwritten are records that are not in the store yet.
 	Unwritten int
 }

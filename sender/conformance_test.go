@@ -637,6 +637,20 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 				b.Errorf("when it takes something: got %v, %v", got, err)
 			}
 		},
+		"WhoAskedForTimeIsKept": func(b *bench) {
+			mine, other := b.sub, b.subscription()
+			pause := func(sub, version int64, until time.Time) sender.Record {
+				return sender.Record{Op: sender.Pause, Subscription: sub, Version: version, DueAt: until}
+			}
+			b.write(pause(mine, 1, b.now), b.deferred(newEvent(1, "a"), 1, b.now), pause(mine, 1, b.now.Add(time.Hour)))
+			b.write(pause(other, 7, b.now.Add(time.Minute)))
+			b.write(pause(other, 8, b.now.Add(time.Second)))
+			got, err := b.Paused(b.Context())
+			if err != nil || len(got) != 2 || got[mine].Version != 1 || !got[mine].Until.Equal(b.now.Add(time.Hour)) ||
+				got[other].Version != 8 || !got[other].Until.Equal(b.now.Add(time.Second)) {
+				b.Errorf("got %v, %v", got, err)
+			}
+		},
 		"WhatIsRefusedIsTold": func(b *bench) {
 			letter := sender.Record{Op: sender.Bury, DeadLetter: &mapping.DeadLetter{Resource: "contact", Op: cdc.Update, Instance: "a\x00b", Position: newEvent(9, "").Position, Time: b.now}}
 			good := newEvent(3, "c")

@@ -86,17 +86,13 @@ func TestAFailingTargetIsNotForgotten(t *testing.T) {
 // TestManyFailingTargetsAreTriedSeldom: what targets that fail cost together does not grow with their number.
 func TestManyFailingTargetsAreTriedSeldom(t *testing.T) {
 	t.Parallel()
-	// Together they get so many attempts a second, when each has failed so often.
-	const targets, events, perSecond, failing = 200, 60, 500, 32
+	// Together they get so many attempts a second, but for the jitter of their pauses.
+	const targets, events, perSecond = 200, 60, 500 * 5 / 4
 	var attempts atomic.Int64
-	var each [targets]atomic.Int64
 	cfg := testConfig()
 	cfg.MaxInFlight, cfg.Memory, cfg.Timeout = targets, 64<<20, time.Second
 	cfg.Retries = slices.Repeat([]time.Duration{time.Millisecond}, 1000)
-	cfg.OnAttempt = func(r sender.Report) {
-		attempts.Add(1)
-		each[r.Subscription.Key-1].Add(1)
-	}
+	cfg.OnAttempt = func(sender.Report) { attempts.Add(1) }
 	var looks atomic.Int64
 	d := run(t, cfg, &looked{Store: newMemory().open(), looks: &looks})
 	for i := range events {
@@ -104,24 +100,20 @@ func TestManyFailingTargetsAreTriedSeldom(t *testing.T) {
 			d.submit(t, newEvent(i*targets+s+1, fmt.Sprint(i)), newSubscription(int64(s+1), "http://127.0.0.1:1/"))
 		}
 	}
-	eventually(t, "all have failed often enough", func() bool {
-		for i := range each {
-			if each[i].Load() <= failing {
-				return false
-			}
-		}
-		return true
+	eventually(t, "each has failed often enough", func() bool {
+		c := d.Counts()
+		return c.CircuitsOpen+c.CircuitsHalfOpen == targets && c.InMemory < targets
 	})
+	eventually(t, "little is held for targets that are not tried now", func() bool { return d.Counts().Bytes <= targets*1200 })
 	begun, a, l := time.Now(), attempts.Load(), looks.Load()
-	eventually(t, "nothing is held for targets that are not tried now", func() bool { return d.Counts().Bytes <= targets*1200 })
-	// However slow the machine is, so many attempts take so long at least: but for those that were under way by then, and for two
-	// of each target, whose pauses were made when fewer were failing.
-	eventually(t, "each is tried a few more times", func() bool { return attempts.Load()-a >= 8*targets })
-	took := time.Since(begun)
+	// However slow the machine is, so many attempts take so long at least: but for those that were under way by then, and for one
+	// of each target, whose pause was made when fewer were open.
+	eventually(t, "each is tried a few more times", func() bool { return attempts.Load()-a >= 4*targets })
 	a, l = attempts.Load()-a, looks.Load()-l
-	t.Logf("%d attempts and %d looks in %s, of %d targets that all fail", a, l, took, targets)
-	if most := int64(took.Seconds()*perSecond) + int64(cfg.MaxInFlight) + 2*targets; a > most {
-		t.Errorf("%d attempts in %s, want %d at most", a, took, most)
+	passed := time.Since(begun)
+	t.Logf("%d attempts and %d looks in %s of %d targets that all fail", a, l, passed, targets)
+	if most := int64(passed.Seconds()*perSecond) + 2*targets; a > most {
+		t.Errorf("%d attempts in %s", a, passed)
 	}
 }
 

@@ -43,8 +43,10 @@ type Dispatcher struct {
 	keysMax    int
 	// agenda says which of them is to be looked into next.
 	agenda agenda
-	// failing counts those that are failing.
-	failing int
+	// open counts the circuits that are open, and probing those of them that are half-open: their attempt is under way.
+	open, probing int
+	// spent is when subscriptions that are not remembered otherwise have used up what they began under their rate limits.
+	spent map[int64]time.Time
 	// troubled are the subscriptions whose targets take nothing, by key, and those of which the store does not know yet that they do again.
 	troubled map[int64]*trouble
 	// tookOver is when the store was taken over.
@@ -62,6 +64,8 @@ type Dispatcher struct {
 	writingSince time.Time
 	// slower and caughtUp are the subscriptions that began and ended to go through the store and were not told of.
 	slower, caughtUp tally
+	// opened and closed likewise for circuits.
+	opened, closed tally
 	// refusals belongs to the recorder.
 	refusals refusals
 
@@ -84,7 +88,7 @@ func New(cfg Config, store Store) *Dispatcher {
 		cfg: cfg, store: store,
 		admin:    newClient(cfg.Admin, cfg.UserAgent, cfg.MaxInFlight).through(cfg.Egress),
 		accounts: newClient(cfg.Accounts, cfg.UserAgent, cfg.MaxInFlight).through(cfg.Egress),
-		subs:     map[int64]*subscription{}, removed: map[int64]bool{}, stored: map[int64]*subscription{}, troubled: map[int64]*trouble{},
+		subs:     map[int64]*subscription{}, removed: map[int64]bool{}, stored: map[int64]*subscription{}, troubled: map[int64]*trouble{}, spent: map[int64]time.Time{},
 		direct:       budget{limit: cfg.Memory, freed: make(chan struct{}, 1)},
 		read:         budget{limit: cfg.Memory / 4, freed: make(chan struct{}, 1)},
 		wakeRecorder: make(chan struct{}, 1), wakeFetcher: make(chan struct{}, 1),
@@ -97,10 +101,14 @@ func New(cfg Config, store Store) *Dispatcher {
 func (d *Dispatcher) Counts() Counts {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	now := time.Now()
 	c := Counts{InFlight: d.inFlight, InMemory: d.inMemory, Bytes: d.direct.used + d.read.used, StoredSubscriptions: len(d.stored),
-		Unwritten: len(d.records) + d.writing}
+		Unwritten: len(d.records) + d.writing, CircuitsOpen: d.open - d.probing, CircuitsHalfOpen: d.probing}
 	for _, s := range d.stored {
 		c.StoredRows += s.rows
+		if s.pauses(now) {
+			c.Paused++
+		}
 	}
 	return c
 }
@@ -225,6 +233,9 @@ func (d *Dispatcher) submit(dl *delivery, to *subscriptions.Subscription, now ti
 		s.moved = now
 	}
 	s.bytes += dl.weight()
+	if s.waiting++; !s.whole && s.limit.isSet() && s.limit.takes(s.requestsWaiting()) > d.cfg.Hold {
+		d.storeWhole(s) // it would be, when its Hold is over, and takes memory until then
+	}
 	debounced := !dl.replay && s.debounces(dl.event)
 	if (dl.deferred || debounced) && !s.whole && l.rows == 0 {
 		// What is under way, or waits, of the same key is stored before it.

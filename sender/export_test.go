@@ -28,3 +28,13 @@ func (d *Dispatcher) Known() (subscriptions, removed int) {
 	defer d.mu.Unlock()
 	return len(d.subs), len(d.removed)
 }
+
+// DropIdle forgets what is remembered of a subscription, if nothing of it is under way. It says whether it is forgotten.
+func (d *Dispatcher) DropIdle(key int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.subs[key]; s != nil {
+		d.dropIdle(s)
+	}
+	return d.subs[key] == nil
+}

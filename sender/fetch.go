@@ -89,19 +89,16 @@ func (d *Dispatcher) toFetch(now time.Time) (*subscription, Look, time.Duration)
 	if at := best.lookAt(); at.After(now) {
 		return nil, Look{}, min(wait, at.Sub(now))
 	}
-	look := Look{Now: now, Rows: best.slots + fetchMore - best.due.len(), Bytes: room/2 + 1, Skip: make([]int64, 0, len(best.busy))}
+	look := Look{Now: now, Rows: max(1, best.ahead()-best.due.len()), Bytes: room/2 + 1, Skip: make([]int64, 0, len(best.busy))}
 	for key := range best.busy {
 		look.Skip = append(look.Skip, key)
-	}
-	if best.failing {
-		look.Rows = probeRows
 	}
 	if g := best.batch; g != nil && !best.silent() {
 		if best.debounce <= 0 { // else what is behind a row is merged into it
 			look.PerKey = g.Max
 		}
 		look.Rows = max(look.Rows, g.Max)
-		if !best.failing {
+		if !best.open {
 			look.Rows = max(look.Rows, 2*g.Max-best.due.len())
 		}
 	}

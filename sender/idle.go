@@ -34,6 +34,7 @@ func (d *Dispatcher) dropSome() {
 
 // dropMany forgets idle subscriptions until there are no more than shall be: what a burst has left.
 func (d *Dispatcher) dropMany() {
+	d.forgetSpent(time.Now())
 	if len(d.subs) <= idleKept {
 		return
 	}
@@ -50,7 +51,8 @@ func (d *Dispatcher) dropIdle(s *subscription) {
 	switch {
 	case s.isIdle():
 		s.cut()
-		d.failsNoMore(s)
+		d.closes(s)
+		d.spend(s, time.Now())
 		d.agenda.remove(s) // a look that came late, or failed, may have entered it again
 		delete(d.subs, s.key)
 	case s.inFlight == 0 && s.fresh.len() == 0 && s.due.len() == 0 && !s.removed:

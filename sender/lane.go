@@ -77,6 +77,7 @@ func (dl *delivery) decided() {
 	if dl.waits {
 		dl.waits = false
 		dl.lane.sub.bytes -= dl.weight()
+		dl.lane.sub.waiting--
 	}
 }
 

@@ -67,6 +67,7 @@ func (d *Dispatcher) Suspend() {
 func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64) *subscriptions.Subscription) error {
 	var backlogs []Backlog
 	var failing map[int64]Trouble
+	var pauses map[int64]Paused
 	if !same {
 		d.Suspend()
 		if err := d.quiet(ctx); err != nil {
@@ -79,6 +80,9 @@ func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64
 		if failing, err = d.store.Failing(ctx); err != nil {
 			return err
 		}
+		if pauses, err = d.store.Paused(ctx); err != nil {
+			return err
+		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,9 +93,18 @@ func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64
 	}
 	if !same {
 		d.takeOver(backlogs, known)
+		d.takeOverPauses(pauses, time.Now(), known)
 		d.troubled = map[int64]*trouble{}
 		for key, t := range failing {
 			d.troubled[key] = &trouble{now: t, marked: t}
+		}
+	}
+	for key, t := range failing {
+		// Its circuit may have been open: the first attempt says how it is now.
+		if s := d.subs[key]; s != nil && !t.Since.IsZero() && s.rows > 0 && !s.held && !s.silent() {
+			d.opens(s, time.Now())
+			d.storeWhole(s)
+			d.enter(s)
 		}
 	}
 	for key, s := range d.subs {
@@ -109,13 +122,14 @@ func (d *Dispatcher) Resume(ctx context.Context, same bool, known func(key int64
 
 // takeOver replaces what is known of the store by what it holds.
 func (d *Dispatcher) takeOver(backlogs []Backlog, known func(key int64) *subscriptions.Subscription) {
+	now := time.Now()
 	for key, s := range d.subs {
 		s.cut()
+		d.spend(s, now)
 		delete(d.subs, key)
 	}
 	d.stored, d.storedKeys, d.ready, d.agenda = map[int64]*subscription{}, 0, fifo[*subscription]{}, nil
-	d.failing = 0
-	now := time.Now()
+	d.open, d.probing = 0, 0
 	d.tookOver = now
 	for _, b := range backlogs {
 		sub := known(b.Subscription)
@@ -124,6 +138,7 @@ func (d *Dispatcher) takeOver(backlogs []Backlog, known func(key int64) *subscri
 		}
 		s := d.subscription(sub)
 		s.rows, s.whole = b.Rows, s.whole || b.Keys == nil
+		s.startSlowly()
 		if !s.whole {
 			for key, n := range b.Keys {
 				s.keep(&lane{sub: s, key: key, rows: n})

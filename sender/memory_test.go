@@ -37,6 +37,7 @@ type memory struct {
 	letters  map[cdc.Position]bool
 	failing  map[int64]sender.Trouble
 	tells    []told
+	paused   map[int64]sender.Paused
 }
 
 type dueRow struct {
@@ -51,7 +52,7 @@ type dueRow struct {
 }
 
 func newMemory() *memory {
-	return &memory{events: map[cdc.Position]*mapping.Event{}, finished: map[pair]finished{}, resends: map[pair][]finished{}, letters: map[cdc.Position]bool{}, failing: map[int64]sender.Trouble{}}
+	return &memory{events: map[cdc.Position]*mapping.Event{}, finished: map[pair]finished{}, resends: map[pair][]finished{}, letters: map[cdc.Position]bool{}, failing: map[int64]sender.Trouble{}, paused: map[int64]sender.Paused{}}
 }
 
 // memoryStore is a sender.Store in memory that keeps its promises.
@@ -100,6 +101,8 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 			if x := (told{r.Subscription, r.Tell, since.UnixMicro()}); r.Tell != sender.TellNothing && !slices.Contains(s.tells, x) {
 				s.tells = append(s.tells, x)
 			}
+		case r.Op == sender.Pause:
+			s.paused[r.Subscription] = sender.Paused{Version: r.Version, Until: r.DueAt}
 		case r.Op == sender.Bury:
 			s.letters[r.DeadLetter.Position] = true
 		case r.InsertEvent && s.events[r.Event.Position] == nil:
@@ -345,6 +348,12 @@ func (s *memoryStore) Failing(context.Context) (map[int64]sender.Trouble, error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.failing), nil
+}
+
+func (s *memoryStore) Paused(context.Context) (map[int64]sender.Paused, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.paused), nil
 }
 
 // recorded says whether the delivery is in the store, finished or due, and hasEvent whether the event is.

@@ -62,6 +62,10 @@ type taken struct {
 	receipt *cdc.Receipt
 }
 
+// limited is the subscription that has a rate limit, limitedRate that in requests a second, and limitedBurst what may come of
+// it at once.
+const limited, limitedRate, limitedBurst = 2, 80, 8
+
 // model is the world around a Dispatcher.
 type model struct {
 	t        *testing.T
@@ -82,6 +86,9 @@ type model struct {
 	// resent counts how often a delivery was asked for again. owed are those that it is not known of whether they have their rows.
 	resent map[pair]int
 	owed   []sender.Job
+	// begun is when it began, starts how many processes there were.
+	begun  time.Time
+	starts int
 
 	mu sync.Mutex
 	// uncertain counts, by delivery, the attempts whose answer we did not see: each may have been a success.
@@ -89,7 +96,7 @@ type model struct {
 }
 
 func newModel(t *testing.T, k keepers, seed uint64) *model {
-	m := &model{t: t, rng: rand.New(rand.NewPCG(seed, seed)), keepers: k, removed: map[int64]int{}, shadowed: map[int64]bool{}, resent: map[pair]int{}, uncertain: map[string]int{}}
+	m := &model{t: t, rng: rand.New(rand.NewPCG(seed, seed)), keepers: k, removed: map[int64]int{}, shadowed: map[int64]bool{}, resent: map[pair]int{}, uncertain: map[string]int{}, begun: time.Now()}
 	chance := rand.New(rand.NewPCG(seed, 1))
 	m.receiver = hooktest.New(t, func(r hooktest.Request) hooktest.Answer {
 		if unwanted(r.ID) && !gathers(r.Path) {
@@ -122,6 +129,9 @@ func newModel(t *testing.T, k keepers, seed uint64) *model {
 			s.Delivery.Debounce = &d
 		}
 		s.Delivery.MaxInFlight = 1 + 2*i
+		if i == limited {
+			s.Delivery.RateLimit = subscriptions.Rate{Count: limitedRate, Unit: 's'}
+		}
 		if i%2 == 1 {
 			s.Delivery.Batch = m.batch()
 		}
@@ -181,6 +191,7 @@ func (m *model) start() {
 	p := &process{keeper: k, faulty: &faulty{Store: k}}
 	p.running = run(m.t, m.config(), p.faulty)
 	m.now = p
+	m.starts++
 	k.own()
 	m.resume(false)
 	for at := m.settledTo; at < len(m.stream); at++ {
@@ -517,6 +528,14 @@ func (m *model) check() {
 				m.t.Errorf("%s: %d requests after it was removed", s.ID, len(requests)-before)
 			}
 			continue
+		}
+		if i == limited {
+			// Each process begins anew, whatever the one before has sent.
+			for n, q := range requests {
+				if most := m.starts*limitedBurst + int(q.At.Sub(m.begun)*limitedRate/time.Second); n+1 > most {
+					m.t.Fatalf("%s: %d requests after %s and %d starts, at most %d are allowed", s.ID, n+1, q.At.Sub(m.begun), m.starts, most)
+				}
+			}
 		}
 		replays, first := partReplays(hooktest.Split(requests))
 		m.checkReplays(s, replays)

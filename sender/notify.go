@@ -48,8 +48,8 @@ func waitsToResend(to *subscriptions.Subscription) bool {
 // beginCarefully lets one attempt be made at a time until one is delivered: the target has taken nothing for a long time, and what is
 // due first is to come first. It is called with the mutex held.
 func (d *Dispatcher) beginCarefully(s *subscription) {
-	if s.rows > 0 && !s.failing {
-		s.inARow, s.failing, s.probeAt = failingAfter, true, time.Time{}
-		d.failing++
+	if s.rows > 0 && !s.open {
+		d.opens(s, time.Now())
+		s.probeAt = time.Time{}
 	}
 }

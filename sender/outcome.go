@@ -114,6 +114,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 	}
 	s.inFlight--
 	d.inFlight--
+	probe := d.probed(s)
 	if s.removed {
 		for m := dl; m != nil; m = m.with {
 			m.lane.current = nil
@@ -128,7 +129,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 	if out.Verdict != Interrupted {
 		s.answered(out.Duration)
 	}
-	if s.failing {
+	if s.open {
 		s.probeAt = now // another failure has the next attempt wait, nothing else: see failed
 		d.enter(s)
 		wake(d.wakeFetcher)
@@ -149,7 +150,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 	case Delivered:
 		s.moved = now
 		d.takes(s.key)
-		s.widen()
+		s.widen(now)
 		d.succeeds(s)
 		s.batch.took()
 		d.succeeded++
@@ -197,7 +198,7 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 		}
 		return time.Time{}, tell
 	}
-	defer d.failed(s)
+	defer d.failed(s, out, probe)
 	if out.Duration > slowFailure || out.Reason == ReasonTimeout {
 		s.narrow()
 	}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rowhook/rowhook/subscriptions"
 )
 
 const (
@@ -48,12 +50,32 @@ func (s *subscription) pauses(now time.Time) bool { return now.Before(s.pausedUn
 func (d *Dispatcher) pause(s *subscription, until time.Time) {
 	if until.After(s.pausedUntil) {
 		s.pausedUntil = until
+		// Whoever takes over must not ask before either.
+		d.record(Record{Op: Pause, Subscription: s.key, Version: s.sub.Version, DueAt: until})
 	}
-	s.window = min(windowMin, s.slots)
+	s.startSlowly()
 	if d.halted() {
 		return // all that waits is in the store, or on its way
 	}
 	d.dropRead(s)
 	d.storeWhole(s)
 	d.enter(s)
+}
+
+// takeOverPauses leaves those targets alone that asked for it, as long as nobody has changed their subscriptions.
+func (d *Dispatcher) takeOverPauses(pauses map[int64]Paused, now time.Time, known func(key int64) *subscriptions.Subscription) {
+	for key, p := range pauses {
+		if !p.Until.After(now) || d.removed[key] {
+			continue
+		}
+		if sub := known(key); sub != nil && sub.Version == p.Version {
+			s := d.subscription(sub)
+			s.pausedUntil = p.Until
+			s.startSlowly()
+			if !s.held && !s.silent() {
+				d.storeWhole(s)
+			}
+			d.enter(s)
+		}
+	}
 }

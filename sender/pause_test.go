@@ -7,7 +7,9 @@ import (
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/hooktest"
+	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
+	"github.com/rowhook/rowhook/subscriptions"
 )
 
 // TestATargetMayAskForTime: a 429 with Retry-After lets the whole subscription wait that long, other keys too, and nobody
@@ -119,5 +121,64 @@ func TestAPauseEndsWithAChange(t *testing.T) {
 	r.WaitFor(t, func(q []hooktest.Request) bool { return len(q) >= 2 })
 	if q := r.Requests()[1]; q.ID != "evt_2" {
 		t.Errorf("%s came next", q.ID)
+	}
+}
+
+// TestAPauseSurvivesAKill: a process that takes over, after one that said nothing more, does not ask before; a change of the
+// subscription ends the pause for it too. Why nothing comes is among the attempts.
+func TestAPauseSurvivesAKill(t *testing.T) {
+	t.Parallel()
+	for name, k := range map[string]keepers{"Memory": &memoryKeepers{memory: newMemory()}, "Postgres": newPostgresKeepers(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := hooktest.New(t, hooktest.Always(hooktest.OK()))
+			r.Handle("/paused", hooktest.Always(hooktest.RetryAfter(429, "3600")))
+			paused, other := newSubscription(k.subscription(), r.URL("/paused")), newSubscription(k.subscription(), r.URL("/other"))
+			known := map[int64]*subscriptions.Subscription{paused.Key: paused, other.Key: other}
+			begin := func() (*running, *faulty) {
+				t.Helper()
+				store := k.open()
+				f := &faulty{Store: store}
+				d := run(t, testConfig(), f)
+				store.own()
+				if err := d.Resume(t.Context(), false, func(key int64) *subscriptions.Subscription { return known[key] }); err != nil {
+					t.Fatal(err)
+				}
+				return d, f
+			}
+			now := func(n int, contact string) *mapping.Event {
+				ev := newEvent(n, contact)
+				ev.Time = time.Now().UTC().Truncate(time.Microsecond)
+				return ev
+			}
+			d, f := begin()
+			settled(t, d.submit(t, now(1, "a"), paused))
+			eventually(t, "the pause is written", func() bool { c := d.Counts(); return c.Paused == 1 && c.Unwritten == 0 && c.InFlight == 0 })
+			f.set(func(f *faulty) { f.dead = true })
+			d.stop()
+
+			d, f = begin()
+			if c := d.Counts(); c.Paused != 1 || c.StoredRows != 1 {
+				t.Errorf("after a start: %+v", c)
+			}
+			settled(t, d.submit(t, now(2, "b"), paused))
+			d.submit(t, now(3, "a"), other)
+			r.WaitFor(t, func(q []hooktest.Request) bool { return len(hooktest.ByPath(q)["/other"]) == 1 })
+			if n := len(hooktest.ByPath(r.Requests())["/paused"]); n != 1 {
+				t.Errorf("%d requests to a target that asked for an hour, want 1", n)
+			}
+			f.set(func(f *faulty) { f.dead = true })
+			d.stop()
+
+			r.Handle("/paused", nil)
+			changed := paused.Clone()
+			changed.Version++
+			known[paused.Key] = changed
+			d, _ = begin()
+			r.WaitFor(t, func(q []hooktest.Request) bool { return len(hooktest.ByPath(q)["/paused"]) > 1 })
+			if c := d.Counts(); c.Paused != 0 {
+				t.Errorf("after a change: %+v", c)
+			}
+		})
 	}
 }

@@ -15,6 +15,7 @@ func (d *Dispatcher) Reconfigure(c Config) {
 	d.cfg.MaxInFlight, d.cfg.PerSubscription = c.MaxInFlight, c.PerSubscription
 	d.cfg.Hold, d.cfg.Memory = c.Hold, c.Memory
 	d.cfg.Timeout, d.cfg.Retries, d.cfg.Ordering = c.Timeout, c.Retries, c.Ordering
+	d.cfg.RateLimit = c.RateLimit
 	d.cfg.MaxBody = c.MaxBody
 	d.cfg.Debounce, d.cfg.Nested, d.cfg.Told = c.Debounce, c.Nested, c.Told
 	d.cfg.Admin, d.cfg.Accounts = c.Admin, c.Accounts

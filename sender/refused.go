@@ -38,7 +38,7 @@ func (d *Dispatcher) buryRefused(ctx context.Context, r *Record, refused *Refuse
 			return false // not refused: it comes again
 		}
 	}
-	if r.Op == Mark || r.Op == Pass || r.Op == Fold {
+	if r.Op == Mark || r.Op == Pause || r.Op == Pass || r.Op == Fold {
 		d.written([]Record{*r}) // numbers that nobody needs
 		return true
 	}

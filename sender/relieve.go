@@ -28,6 +28,10 @@ func (d *Dispatcher) relieve() {
 		if s.whole || s.held || s.removed {
 			continue
 		}
+		if s.limit.waits(now) && s.lag(now) > stalled {
+			d.storeWhole(s) // it has as much as it may send, and what waits waits in vain
+			continue
+		}
 		if s.bytes > d.direct.limit/4 && now.Sub(s.moved) > stalled {
 			d.storeWhole(s)
 			continue

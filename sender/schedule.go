@@ -13,8 +13,15 @@ const (
 )
 
 // widen and narrow move the window. Each delivery widens it; failures that took their time narrow it.
-func (s *subscription) widen()  { s.window = min(2*s.window, s.slots) }
-func (s *subscription) narrow() { s.window = max(s.window/2, min(windowMin, s.slots)) }
+func (s *subscription) widen(now time.Time) {
+	if s.slow {
+		s.widenSlowly(now)
+		return
+	}
+	s.window = min(2*s.window, s.slots)
+}
+
+func (s *subscription) narrow() { s.window = max(s.window/2, min(windowMin, s.slots, s.window)) }
 
 // halted says that nothing is begun.
 func (d *Dispatcher) halted() bool { return d.stopping || d.suspended }
@@ -42,15 +49,16 @@ func (d *Dispatcher) schedule() []*delivery {
 		return nil
 	}
 	var start []*delivery
+	now := time.Now()
 	for n := d.ready.len(); n > 0 && d.free() > 0; n-- {
 		s := d.ready.pop()
 		s.ready = false
 		gathers := false
 		for s.fresh.len()+s.due.len() > 0 && d.free() > 0 {
-			if !s.mayBegin() || s.inFlight > 0 && s.inFlight >= d.free() {
+			if !s.mayBegin(now) || s.inFlight > 0 && s.inFlight >= d.free() {
 				break
 			}
-			if gathers = s.batch != nil && !d.ripe(s, time.Now()); gathers {
+			if gathers = s.batch != nil && !d.ripe(s, now); gathers {
 				break
 			}
 			if !d.roomToRender(s) {
@@ -68,16 +76,22 @@ func (d *Dispatcher) schedule() []*delivery {
 				d.unread(dl)
 				d.charge(dl, s.renders(dl.event))
 			}
-			if s.failing {
-				s.probeAt = time.Now().Add(s.timeout) // the end of the attempt says when the next one is made
+			if s.limit.isSet() {
+				s.limit.begun(now)
 				d.enter(s)
+			}
+			if s.open {
+				d.probes(s, now)
 			}
 			s.inFlight++
 			d.inFlight++
 			d.attempts.Add(1)
 			start = append(start, dl)
 		}
-		if s.mayBegin() && !gathers {
+		switch {
+		case !s.mayBegin(now):
+			d.wakeLater(s, now)
+		case !gathers:
 			d.makeReady(s)
 		}
 	}

@@ -400,6 +400,7 @@ func (discard) Due(context.Context, int64, Look) ([]Due, time.Time, error) {
 	return nil, time.Time{}, nil
 }
 func (discard) Failing(context.Context) (map[int64]Trouble, error) { return nil, nil }
+func (discard) Paused(context.Context) (map[int64]Paused, error)   { return nil, nil }
 func (discard) Backlogs(context.Context, int) ([]Backlog, error)   { return nil, nil }
 
 func TestInterrupted(t *testing.T) {

@@ -80,8 +80,9 @@ func (d *Dispatcher) storeWhole(s *subscription) {
 	s.fresh = fifo[*delivery]{}
 	switch {
 	case s.held:
-	case s.failing:
-		d.tellWhole(&d.slower, "a target fails all the time: its events wait in the store, and it is tried now and then", s)
+	case s.open: // that has been told
+	case s.limit.waits(time.Now()):
+		d.tellWhole(&d.slower, "a subscription gets more events than its rate limit lets through: they go through the store until it has caught up", s)
 	default:
 		d.tellWhole(&d.slower, "a target is slower than its events come: they go through the store until it has caught up", s)
 	}

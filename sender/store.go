@@ -52,6 +52,8 @@ const (
 	Mark
 	// Keep writes the event alone.
 	Keep
+	// Pause writes until when a subscription's target is left alone, at its request.
+	Pause
 	// Pass writes nothing. When it is settled, all records before it are durable.
 	Pass
 	// Fold writes the deliveries of Rows as dropped, and removes their due rows.
@@ -92,6 +94,8 @@ type Record struct {
 	// Trouble and Tell are for Mark. With TellRecovered, Trouble has what is over, and nothing is kept of the target.
 	Trouble *Trouble
 	Tell    Tell
+	// Version is the subscription's, for Pause; DueAt is the end of the pause.
+	Version int64
 	// DeadLetter is for Bury and Amend. Closed is for Amend: how the letter ended; empty where it stays open, with its Reason.
 	DeadLetter *mapping.DeadLetter
 	Closed     string
@@ -139,6 +143,12 @@ type Backlog struct {
 	Rows int
 }
 
+// Paused is until when a target asked to be left alone, and of which version of its subscription.
+type Paused struct {
+	Version int64
+	Until   time.Time
+}
+
 // ErrNotOwner says that another process sends now, and nothing was written.
 var ErrNotOwner = errors.New("another process has taken over")
 
@@ -171,4 +181,6 @@ type Store interface {
 	Backlogs(ctx context.Context, maxKeys int) ([]Backlog, error)
 	// Failing returns what is known of targets that take nothing, by subscription, as it was marked.
 	Failing(ctx context.Context) (map[int64]Trouble, error)
+	// Paused returns which targets asked to be left alone, by subscription, also those whose time is over.
+	Paused(ctx context.Context) (map[int64]Paused, error)
 }

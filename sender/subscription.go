@@ -48,6 +48,8 @@ type subscription struct {
 	ready bool
 	// bytes is what its deliveries in memory weigh of which nothing has been recorded.
 	bytes int64
+	// waiting counts them.
+	waiting int
 	// moved is when an attempt last succeeded, or when there was nothing waiting before; took how long attempts have taken
 	// lately.
 	moved time.Time
@@ -68,13 +70,13 @@ type subscription struct {
 	// its end is written. A look skips them, and what it finds of other keys is as it was written last. It is made when it is needed first.
 	busy map[int64]struct{}
 
-	// inARow are the attempts that failed since one succeeded. When they are many it is failing: one attempt is made at a
-	// time, not before probeAt.
-	inARow  int
-	failing bool
-	probeAt time.Time
+	circuit
+	slowStart
+	limit limit
 	// pausedUntil is when its target wants to be asked again, after a Retry-After.
 	pausedUntil time.Time
+	// wakeAt is when it goes on, if it waits for its limit or its circuit; zero when it does not.
+	wakeAt time.Time
 	// failures are the failed attempts that were not told of.
 	failures tally
 
@@ -94,6 +96,8 @@ func (d *Dispatcher) subscription(to *subscriptions.Subscription) *subscription 
 		d.dropSome()
 		s = &subscription{key: to.Key, id: to.ID}
 		d.subs[to.Key] = s
+		s.limit.next = d.spent[to.Key]
+		delete(d.spent, to.Key)
 	}
 	if s.sub == nil || s.sub.Version < to.Version {
 		d.adopt(s, to)
@@ -104,8 +108,10 @@ func (d *Dispatcher) subscription(to *subscriptions.Subscription) *subscription 
 // adopt makes a version of the subscription the one that is used.
 func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 	resent := s.sub != nil && waitsToResend(s.sub)
+	enabled := s.held
 	s.sub, s.window, s.pausedUntil = to, 0, time.Time{}
-	d.succeeds(s) // perhaps: what has failed may have been mended
+	s.circuit.strain, s.circuit.pause, s.slowStart = 0, 0, slowStart{}
+	d.closes(s) // what has failed may have been mended
 	d.configure(s)
 	switch {
 	case waitsToResend(to):
@@ -126,6 +132,9 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 	}
 	d.enter(s)
 	if s.rows > 0 {
+		if enabled {
+			s.startSlowly()
+		}
 		d.lookSoon(s, time.Now())
 	} else {
 		s.whole = false
@@ -153,6 +162,14 @@ func (d *Dispatcher) configure(s *subscription) {
 		s.slots = n
 	}
 	s.slots = max(1, min(s.slots, d.cfg.MaxInFlight))
+	rate := d.cfg.RateLimit
+	if r := to.Delivery.RateLimit; !r.IsZero() {
+		rate = r
+	}
+	s.limit.set(rate)
+	if s.limit.next.IsZero() {
+		s.limit.start(time.Now())
+	}
 	if s.window == 0 {
 		s.window = windowBegin
 	}
@@ -269,7 +286,7 @@ func (d *Dispatcher) remove(s *subscription) {
 	s.removed = true
 	s.cut()
 	d.forgetTrouble(s.key)
-	d.failsNoMore(s)
+	d.closes(s)
 	for key, l := range s.lanes {
 		for _, dl := range l.queue {
 			d.settle(dl)

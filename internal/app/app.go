@@ -476,9 +476,9 @@ func (a *App) senderConfig(cfg *config.Config) sender.Config {
 	return sender.Config{
 		MaxInFlight: cfg.Delivery.MaxInFlight, PerSubscription: perSubscription,
 		Hold: cfg.Limits.Hold, Memory: cfg.Limits.Memory,
-		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering, MaxBody: cfg.Delivery.MaxBody,
-		Debounce: cfg.Delivery.Debounce,
-		Admin:    admin, Accounts: accounts, Egress: cfg.Delivery.Egress, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
+		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering, RateLimit: cfg.Delivery.RateLimit,
+		MaxBody: cfg.Delivery.MaxBody, Debounce: cfg.Delivery.Debounce,
+		Admin: admin, Accounts: accounts, Egress: cfg.Delivery.Egress, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
 		Source: sender.SourceOf(a.cfg.Database.Name()), Location: a.locationOf, Nested: a.nested, Told: a.told,
 		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, DisableAfter: disableAfter, TellAfter: tellAfter, OnDead: a.dead, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },
 	}

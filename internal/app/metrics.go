@@ -108,6 +108,13 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_deliveries_due", "Deliveries in the store that are to be sent.", counts(func(c sender.Counts) float64 { return float64(c.StoredRows) }))
 	gauge("rowhook_subscriptions_behind", "Subscriptions that have deliveries in the store.", counts(func(c sender.Counts) float64 { return float64(c.StoredSubscriptions) }))
 	gauge("rowhook_jobs_running", "Jobs under way, such as replays.", func() float64 { return float64(a.jobs.Load().count()) })
+	circuit := func(state string, read func(sender.Counts) int) {
+		m.gauges[prometheus.NewDesc("rowhook_circuits", "Targets in trouble, by state of their circuit breaker: open, tried after a pause; half_open, being tried.",
+			nil, prometheus.Labels{"state": state})] = counts(func(c sender.Counts) float64 { return float64(read(c)) })
+	}
+	circuit("open", func(c sender.Counts) int { return c.CircuitsOpen })
+	circuit("half_open", func(c sender.Counts) int { return c.CircuitsHalfOpen })
+	gauge("rowhook_subscriptions_paused", "Subscriptions whose targets asked for time by Retry-After.", counts(func(c sender.Counts) float64 { return float64(c.Paused) }))
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
 		func() float64 { return float64(a.reads.Queries()) })
 	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.disabledTotal, m.gapsTotal, m.attemptsTotal, m.droppedTotal, m.attemptTime, m.latency, m.reloads, m.asked, m.verifications, m.endings, m.jobsTotal, newSlotMetrics(a), newLetterMetrics(a), m,

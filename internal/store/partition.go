@@ -118,6 +118,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) 
 		DELETE FROM failing f WHERE NOT EXISTS (SELECT FROM subscription s WHERE s.key = f.subscription AND s.deleted_at IS NULL)`); err != nil {
 		return dropped, fmt.Errorf("forget the targets of deleted subscriptions: %w", err)
 	}
+	if _, err := s.pool.Exec(ctx, `DELETE FROM paused WHERE until < now()`); err != nil {
+		return dropped, fmt.Errorf("forget the pauses that are over: %w", err)
+	}
 	if err := s.expireUnverified(ctx, before); err != nil {
 		return dropped, fmt.Errorf("remove subscriptions that were never verified: %w", err)
 	}

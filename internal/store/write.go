@@ -26,6 +26,7 @@ type rows struct {
 	letters             []*mapping.DeadLetter
 	amended             []*sender.Record
 	marks               []*sender.Record
+	pauses              []*sender.Record
 	// now is this process' clock: due times are compared with no other.
 	now time.Time
 }
@@ -40,6 +41,10 @@ func collect(records []sender.Record, now time.Time) *rows {
 		}
 		if r.Op == sender.Mark {
 			out.marks = append(out.marks, r)
+			continue
+		}
+		if r.Op == sender.Pause {
+			out.pauses = append(out.pauses, r)
 			continue
 		}
 		if r.Op == sender.Amend {
@@ -168,6 +173,7 @@ func (s *Store) writeRows(ctx context.Context, r *rows, again bool) error {
 	r.queueReschedules(b)
 	r.queueLetters(b)
 	r.queueMarks(b)
+	r.queuePauses(b)
 	b.Queue(`COMMIT`)
 	if err := conn.SendBatch(ctx, b).Close(); err != nil {
 		return s.rollback(ctx, conn, err)

@@ -100,6 +100,51 @@ func TestWriteKeepsFailedAttempts(t *testing.T) {
 	}
 }
 
+// TestWriteKeepsARequestForTime: an attempt that was answered with Retry-After is not spent, and comes again. One row tells
+// of it, apart from that of the attempt which is spent in the end.
+func TestWriteKeepsARequestForTime(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn := open(t, db), connect(t, db)
+	x := subscribe(t, s, "")
+	ev := event(1, day)
+	asked := func(started time.Time, detail string) *sender.Outcome {
+		return &sender.Outcome{Verdict: sender.Wait, Status: 429, Reason: "http_status", Detail: detail, Started: started, After: time.Hour}
+	}
+	first := deferred(ev, x.Key, 1, day)
+	first.Outcome = asked(day, "first")
+	write(t, s, first)
+	for i, detail := range []string{"second", "third"} {
+		again := sender.Record{Op: sender.Reschedule, Event: ev, Subscription: x.Key, Key: 1, Stored: true, DueAt: day, Outcome: asked(day.Add(time.Duration(i+1)*time.Hour), detail)}
+		write(t, s, again)
+		write(t, s, again) // the answer was lost
+	}
+	failed := sender.Record{Op: sender.Reschedule, Event: ev, Subscription: x.Key, Key: 1, Stored: true, Attempts: 1, DueAt: day,
+		Outcome: &sender.Outcome{Verdict: sender.Retry, Status: 500, Reason: "http_status", Detail: "spent", Started: day.Add(5 * time.Hour)}}
+	write(t, s, failed)
+	later := sender.Record{Op: sender.Reschedule, Event: ev, Subscription: x.Key, Key: 1, Stored: true, Attempts: 1, DueAt: day, Outcome: asked(day.Add(6*time.Hour), "fourth")}
+	write(t, s, later)
+	got := value[string](t, conn, `SELECT string_agg(number || ' ' || http_status || ' ' || detail, ', ' ORDER BY started_at) FROM attempt`)
+	if want := "-1 429 first, 1 500 spent, -2 429 fourth"; got != want {
+		t.Errorf("attempts: %s, want %s", got, want)
+	}
+}
+
+// TestPausesThatAreOverAreForgotten when what is old is.
+func TestPausesThatAreOverAreForgotten(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.Database(t))
+	now := time.Now()
+	write(t, s, sender.Record{Op: sender.Pause, Subscription: 1, Version: 1, DueAt: now.Add(-time.Hour)},
+		sender.Record{Op: sender.Pause, Subscription: 2, Version: 1, DueAt: now.Add(time.Hour)})
+	if _, err := s.Expire(t.Context(), now.Add(-24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Paused(t.Context()); err != nil || len(got) != 1 || got[2].Version != 1 {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
 func TestNothingIsDueForADeletedSubscription(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Database(t)
