@@ -6,5 +6,5 @@
 // moment at which a signal hits a process cannot be repeated.
 //
 // What the database committed is known from a journal, which a trigger writes in the same transactions, in a table that
-// is not published. What arrived is known from the receiver: 32 bytes for each event and subscription, no bodies.
+// is not published. What arrived is known from the receiver: 40 bytes for each event and subscription, no bodies.
 package chaos

@@ -3,12 +3,8 @@
 package chaos
 
 import (
-	"crypto/md5"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +19,8 @@ type arrival struct {
 	// came is when the latest request of it that was a success arrived, done when that was answered: in nanoseconds since
 	// the begin of the run, 0 before.
 	came, done int64
+	// request is the number of that one.
+	request int
 }
 
 // history is what a target has got of a key, by number: entry 0 is that of number from.
@@ -33,6 +31,9 @@ type history struct {
 	newest, done, last int64
 	// position is that of the newest.
 	position string
+	// request is the number of the latest request with one of the key, latest the last number in it.
+	request int
+	latest  int64
 }
 
 func (h *history) at(seq int64) *arrival {
@@ -68,7 +69,9 @@ type Breakage struct {
 	// answered after the moment, or arrived after it; Oldest is how long before it the earliest of the others was answered.
 	Repeated, InFlight int
 	Oldest             time.Duration
-	// Window are the successes that were answered in the last 20 ms before.
+	// requests are those in which the repeated events had been delivered: a batch has several.
+	requests map[int]bool
+	// Window are the requests that were answered with success in the last 20 ms before.
 	Window int
 	// Double says that Postgres, the store or rowhook itself had been away just before: then what was answered could not
 	// be written down as quickly as otherwise.
@@ -96,9 +99,9 @@ type ledger struct {
 	// recent are the moments at which the last successes were answered.
 	recent [4096]time.Time
 	next   int
-	// tooLate counts repetitions without a breakage in between that rowhook gave a reason of the network for: it had not
-	// seen the answer in time. unexplained are those without.
-	tooLate, unexplained int
+	// tooLate counts requests with repetitions without a breakage in between that rowhook gave a reason of the network for: it
+	// had not seen the answer in time; late is the number of the last one. unexplained are repetitions without.
+	tooLate, late, unexplained int
 }
 
 func newLedger() *ledger {
@@ -174,21 +177,8 @@ func ends(b *Breakage) bool { return b.Kind == killed || b.Kind == stopped }
 // window is how long before a kill what was answered may come again: records are written every few milliseconds.
 const window = 20 * time.Millisecond
 
-// message is what is read of a request.
-type message struct {
-	Type string `json:"type"`
-	Data struct {
-		ID   int64  `json:"id"`
-		Seq  int64  `json:"seq"`
-		Mark int64  `json:"mark"`
-		Body string `json:"body"`
-	} `json:"data"`
-}
-
 // answer is the receiver's script.
 func (l *ledger) answer(q hooktest.Request) hooktest.Answer {
-	var m message
-	err := json.Unmarshal(q.Body, &m)
 	name, _, _ := strings.Cut(strings.TrimPrefix(q.Path, "/"), "/")
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -197,30 +187,38 @@ func (l *ledger) answer(q hooktest.Request) hooktest.Answer {
 	}
 	l.requests++
 	t := l.targets[name]
-	op := map[string]int{"item.create": insert, "item.update": update, "item.delete": remove}[m.Type]
-	sum := md5.Sum(strconv.AppendInt(nil, m.Data.Mark, 10))
-	switch {
-	case err != nil || op == 0 || t == nil || m.Data.Seq < 1 || q.Attempt < 1 || q.ID == "":
-		l.accuse("a request nobody asked for: %s (%v)", q, err)
+	if t == nil || q.Attempt < 1 {
+		l.accuse("a request nobody asked for: %s", q)
 		return hooktest.OK()
-	case !strings.HasPrefix(m.Data.Body, hex.EncodeToString(sum[:])):
-		l.accuse("%s: the body of %s is not the row's", name, q)
 	}
-	seq := m.Data.Seq
-	if op == remove {
-		seq++ // the row is what it was before
+	messages, err := t.read(&q)
+	if err != nil {
+		l.accuse("a request nobody asked for: %s: %v", q, err)
+		return hooktest.OK()
 	}
-	a := t.temper(t, m.Data.ID, q.ID, q.Attempt)
-	ok := a.Status < 300 && a.Break == 0 && a.Raw == "" && !a.Hang
+	for i := range messages {
+		if why := messages[i].wrong(); why != "" {
+			l.accuse("%s: %s: %s", name, q, why)
+			return hooktest.OK()
+		}
+	}
+	a := t.respond(&q, messages)
+	ok, answered := taken(a), q.At.Add(a.Delay)
 	if !ok {
 		l.failed++
+	} else {
+		l.recent[l.next%len(l.recent)] = answered
+		l.next++
 	}
-	l.take(t, &q, m.Data.ID, seq, sumOf(op, m.Data.Mark), ok, q.At.Add(a.Delay))
+	for i := range messages {
+		l.take(t, &q, &messages[i], ok, answered)
+	}
 	return a
 }
 
 // take notes an arrival of an event that is answered at a moment, with success or not.
-func (l *ledger) take(t *target, q *hooktest.Request, key, seq int64, sum uint64, ok bool, answered time.Time) {
+func (l *ledger) take(t *target, q *hooktest.Request, m *message, ok bool, answered time.Time) {
+	key, seq, sum := m.Data.ID, m.seq(), m.sum()
 	t.last = q.At
 	if !t.closed.IsZero() && q.At.After(t.closed) {
 		l.accuse("%s: number %d of key %d arrived %s after the subscription was deleted", t.name, seq, key, q.At.Sub(t.closed))
@@ -230,11 +228,17 @@ func (l *ledger) take(t *target, q *hooktest.Request, key, seq int64, sum uint64
 		h = &history{}
 		t.keys[key] = h
 	}
-	id := hashOf(q.ID)
+	id := hashOf(m.ID)
 	var before *arrival
 	if h.newest > 0 {
 		before = h.find(h.newest)
 	}
+	// In a batch, what comes first may stand before it.
+	together := int64(0)
+	if h.request == l.requests {
+		together = h.latest
+	}
+	h.request, h.latest = l.requests, seq
 	e := h.at(seq)
 	if e.id == 0 {
 		e.id, e.sum = id, sum
@@ -242,19 +246,22 @@ func (l *ledger) take(t *target, q *hooktest.Request, key, seq int64, sum uint64
 			switch {
 			case seq < h.newest:
 				l.accuse("%s: number %d of key %d arrived first after number %d", t.name, seq, key, h.newest)
-			case before != nil && before.done == 0:
+			case before != nil && before.done == 0 && together != h.newest:
 				l.accuse("%s: number %d of key %d overtook number %d, which was not delivered", t.name, seq, key, h.newest)
 			case before == nil && !t.late && !t.updatesOnly && seq != 1:
 				l.accuse("%s: the first arrival of key %d is number %d", t.name, key, seq)
-			case q.Position <= h.position:
-				l.accuse("%s: number %d of key %d stands at %s, and number %d before it at %s", t.name, seq, key, q.Position, h.newest, h.position)
+			case m.Position <= h.position:
+				l.accuse("%s: number %d of key %d stands at %s, and number %d before it at %s", t.name, seq, key, m.Position, h.newest, h.position)
 			}
 		}
 	} else if e.id != id || e.sum != sum {
 		l.accuse("%s: number %d of key %d is two events", t.name, seq, key)
+	} else if p := h.find(seq - 1); !t.unordered && e.done == 0 && p != nil && p.done == 0 && together != seq-1 {
+		// They failed in one request, and come in several.
+		l.accuse("%s: number %d of key %d overtook number %d, which was not delivered", t.name, seq, key, seq-1)
 	}
 	if seq > h.newest {
-		h.newest, h.position = seq, q.Position
+		h.newest, h.position = seq, m.Position
 	}
 	if !ok {
 		return // if it is a repetition it comes again, and is counted then
@@ -266,17 +273,19 @@ func (l *ledger) take(t *target, q *hooktest.Request, key, seq int64, sum uint64
 		l.repeated(t, q, key, seq, e)
 	}
 	h.last, h.done = seq, max(h.done, seq)
-	e.came, e.done = int64(q.At.Sub(l.began)), max(1, int64(answered.Sub(l.began)))
-	l.recent[l.next%len(l.recent)] = answered
-	l.next++
+	e.came, e.done, e.request = int64(q.At.Sub(l.began)), max(1, int64(answered.Sub(l.began))), l.requests
 }
 
 // repeated finds what a repetition comes from: the end of the life of rowhook that had sent the event before.
 func (l *ledger) repeated(t *target, q *hooktest.Request, key, seq int64, e *arrival) {
 	came, done := l.began.Add(time.Duration(e.came)), l.began.Add(time.Duration(e.done))
 	b := l.cause(came, ends)
-	if b == nil && (q.RetryReason == "timeout" || strings.HasPrefix(q.RetryReason, "connection")) {
-		l.tooLate++
+	// The reason that a batch tells is that of one of its events.
+	if b == nil && (q.RetryReason == "timeout" || strings.HasPrefix(q.RetryReason, "connection") || t.batch && q.Attempt > 1) {
+		if l.late != l.requests {
+			l.late = l.requests
+			l.tooLate++
+		}
 		return
 	}
 	if b == nil {
@@ -291,6 +300,10 @@ func (l *ledger) repeated(t *target, q *hooktest.Request, key, seq int64, e *arr
 		l.stopRepeated(t, q, key, seq, b, came)
 	}
 	b.Repeated++
+	if b.requests == nil {
+		b.requests = map[int]bool{}
+	}
+	b.requests[e.request] = true
 	if age := b.At.Sub(done); age <= 0 {
 		b.InFlight++
 	} else {

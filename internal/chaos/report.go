@@ -26,8 +26,8 @@ type Report struct {
 	Wrongs []string
 	// Breakages in their order.
 	Breakages []*Breakage
-	// Repeated are deliveries of events that had been delivered; TooLate those of them that rowhook gave a reason of the
-	// network for, without any breakage: it had not seen the answer in time.
+	// Repeated are deliveries of events that had been delivered; TooLate requests with those of them that rowhook gave a reason
+	// of the network for, without any breakage: it had not seen the answer in time.
 	Repeated, TooLate int
 	// PeakRSS is the most memory that a life of rowhook had, in bytes; in half of the Lives it was no more than MedianRSS.
 	PeakRSS, MedianRSS int64
@@ -70,10 +70,10 @@ func (rep *Report) Repeats(kind string) (n int) {
 	return n
 }
 
-// worst is the breakage after which most came again, zero if there is none.
+// worst is the breakage after which the events of most requests came again, zero if there is none.
 func worst(of []*Breakage) (w Breakage) {
 	for _, b := range of {
-		if b.Repeated >= w.Repeated {
+		if b.Requests() >= w.Requests() {
 			w = *b
 		}
 	}
@@ -87,9 +87,12 @@ func oldest(of []*Breakage) (d time.Duration) {
 	return d
 }
 
-// Beyond are the kills after which more came again than was in flight and answered just before.
+// Requests is in how many requests the events that came again had been delivered.
+func (b *Breakage) Requests() int { return len(b.requests) }
+
+// Beyond are the kills after which more came again than was in flight and answered just before: events of as many requests.
 func (rep *Report) Beyond() int {
-	return len(slices.DeleteFunc(rep.of(killed), func(b *Breakage) bool { return b.Repeated <= MaxInFlight+b.Window }))
+	return len(slices.DeleteFunc(rep.of(killed), func(b *Breakage) bool { return b.Requests() <= MaxInFlight+b.Window }))
 }
 
 // String is the table of figures.
@@ -116,7 +119,7 @@ func (rep *Report) String() string {
 	line("promises broken", "%d", rep.Wrong)
 	line("duplicates", "%d: %d after kills, %d after clean stops, %d after restarts of Postgres, %d after freezes, %d answered too late",
 		rep.Repeated, rep.Repeats(killed), rep.Repeats(stopped), rep.Repeats(crashed), rep.Repeats(frozen), rep.TooLate)
-	line("most after one kill", "%d, of a bound of %d: %d in flight and %d answered in the last 20 ms", most.Repeated, MaxInFlight+most.Window, MaxInFlight, most.Window)
+	line("most after one kill", "%d events of %d requests, of a bound of %d: %d in flight and %d answered in the last 20 ms", most.Repeated, most.Requests(), MaxInFlight+most.Window, MaxInFlight, most.Window)
 	line("kills beyond the bound", "%d of %d", rep.Beyond(), len(kills))
 	line("oldest answer repeated", "%s before a kill, %s in or just after an outage", ms(oldest(alone)), ms(oldest(kills)))
 	line("peak RSS", "%.1f MiB, and %.1f MiB in half of %d lives", float64(rep.PeakRSS)/(1<<20), float64(rep.MedianRSS)/(1<<20), rep.Lives)

@@ -45,7 +45,7 @@ begin
 	end if;
 	new.seq := n;
 	new.mark := floor(random() * 9007199254740991)::bigint;
-	new.body := md5(new.mark::text) || repeat('.', 20 + (new.mark % 400)::int);
+	new.body := md5(new.mark::text) || repeat('.', 20 + (new.mark % 1400)::int);
 	if before.id is null then
 		insert into journal values (key, n, case tg_op when 'INSERT' then 1 else 2 end, new.mark,
 			case tg_op when 'INSERT' then null else old.mark end, pg_current_xact_id());

@@ -38,11 +38,16 @@ func (s *subs) fixed(r *run) []*target {
 	return []*target{
 		{name: "healthy", temper: healthy},
 		{name: "badkeys", temper: badKeys},
-		{name: "slow", temper: slow},
+		{name: "slow", temper: slow, gzip: true},
 		{name: "unordered", temper: moody, unordered: true},
+		{name: "batches", temper: seldom, batch: true, gzip: true},
+		{name: "unorderedbatches", temper: moody, unordered: true, batch: true},
 		s.changed,
 	}
 }
+
+// batchMax is the most events of a request to a target that gets batches.
+const batchMax = 20
 
 func (r *run) client() *client.Client {
 	return &client.Client{URL: r.procs[r.rng.IntN(len(r.procs))].API(), Token: token}
@@ -67,6 +72,12 @@ func (r *run) wanted(t *target) *client.Subscription {
 	s := &client.Subscription{Name: t.name, Events: []string{"*"}, TargetURL: r.recv.URL("/" + t.name + "/a"), Delivery: client.Delivery{Timeout: "2s"}}
 	if t.unordered {
 		s.Delivery.Ordering = "none"
+	}
+	if t.batch {
+		s.Delivery.Batch = &client.Batch{Max: batchMax, Wait: "100ms"}
+	}
+	if t.gzip {
+		s.Request.Compression = "gzip"
 	}
 	return s
 }
@@ -133,7 +144,7 @@ func unavailable(err error) bool {
 
 func (r *run) invite(ctx context.Context) (*guest, error) {
 	r.subs.made++
-	g := &guest{target: &target{name: fmt.Sprintf("guest%d", r.subs.made), temper: seldom, late: true, seed: r.Seed}}
+	g := &guest{target: &target{name: fmt.Sprintf("guest%d", r.subs.made), temper: seldom, late: true, seed: r.Seed, batch: r.subs.made%2 == 0}}
 	var err error
 	if g.low, err = committed(ctx, r.url); err != nil {
 		return nil, err

@@ -21,6 +21,8 @@ type target struct {
 	temper temper
 	// unordered is ordering: none. updatesOnly gets creates and deletes at times only.
 	unordered, updatesOnly bool
+	// batch gets arrays, gzip bodies that are compressed.
+	batch, gzip bool
 	// late was subscribed to in the middle of the run: it begins at any number of a key.
 	late bool
 
