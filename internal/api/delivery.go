@@ -145,7 +145,12 @@ func (s *Server) listDeliveries(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	leave, err := s.logTurns.enter(c.r.Context(), c.scope)
+	if err != nil {
+		return answer{}, err
+	}
 	page, next, err := s.config.Deliveries.List(c.r.Context(), sub, q)
+	leave()
 	if err != nil {
 		return answer{}, err
 	}
@@ -180,6 +185,11 @@ func (s *Server) getDelivery(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	leave, err := s.logTurns.enter(c.r.Context(), c.scope)
+	if err != nil {
+		return answer{}, err
+	}
+	defer leave()
 	d, err := s.config.Deliveries.Get(c.r.Context(), sub, at, c.scope.Admin || s.config.ShowAnswers)
 	if err != nil {
 		return answer{}, err
@@ -204,6 +214,11 @@ func (s *Server) redeliver(c call) (answer, error) {
 	case sub.Unverified():
 		return answer{}, Conflict("its target has not agreed to anything yet: enable asks it again")
 	}
+	leave, err := s.logTurns.enter(c.r.Context(), c.scope)
+	if err != nil {
+		return answer{}, err
+	}
+	defer leave()
 	d, err := s.config.Deliveries.Redeliver(c.r.Context(), sub, at, c.caller)
 	if err != nil {
 		return answer{}, err

@@ -110,7 +110,12 @@ func (s *Server) events(c call) (answer, error) {
 			return answer{}, badQuery("format", "is "+strconv.Quote(format)+", which is none of "+strings.Join(s.config.Feed.Formats(), ", "))
 		}
 	}
+	leave, err := s.feedTurns.enter(c.r.Context(), c.scope)
+	if err != nil {
+		return answer{}, err
+	}
 	page, err := s.config.Feed.Events(c.r.Context(), c.scope, q, format)
+	leave()
 	if err != nil {
 		return answer{}, cursorProblem(err)
 	}
@@ -216,7 +221,7 @@ func (s *Server) feed(c call) (answer, error) {
 	if c.r.Method == http.MethodGet && wantsStream(c.r) {
 		return s.streamFeed(c, q, sub)
 	}
-	page, err := s.feedPage(c.r.Context(), sub, q)
+	page, err := s.feedPage(c.r.Context(), c.scope, sub, q)
 	if err == nil && wait > 0 && len(page.Elements) == 0 && feedEnd(sub) == "" {
 		page, err = s.awaitFeed(c, q, page, sub, wait)
 	}
@@ -227,7 +232,12 @@ func (s *Server) feed(c call) (answer, error) {
 }
 
 // feedPage reads a page. Who asks for what is to come goes on from where the page ends.
-func (s *Server) feedPage(ctx context.Context, sub *subscriptions.Subscription, q FeedQuery) (*FeedPage, error) {
+func (s *Server) feedPage(ctx context.Context, scope subscriptions.Scope, sub *subscriptions.Subscription, q FeedQuery) (*FeedPage, error) {
+	leave, err := s.feedTurns.enter(ctx, scope)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	page, err := s.config.Feed.Page(ctx, sub, q)
 	if err != nil {
 		return nil, cursorProblem(err)
@@ -267,7 +277,7 @@ func (s *Server) awaitFeed(c call, q FeedQuery, page *FeedPage, sub *subscriptio
 	for last := false; ; {
 		// Once more before waiting: what came between the page and the follower.
 		q = q.onFrom(page)
-		if page, err = s.feedPage(c.r.Context(), sub, q); err != nil || last || len(page.Elements) > 0 {
+		if page, err = s.feedPage(c.r.Context(), c.scope, sub, q); err != nil || last || len(page.Elements) > 0 {
 			return page, err
 		}
 		if page.More {
@@ -375,7 +385,7 @@ func (s *Server) streamFeed(c call, q FeedQuery, sub *subscriptions.Subscription
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.feedPage(c.r.Context(), sub, q)
+	page, err := s.feedPage(c.r.Context(), c.scope, sub, q)
 	if err != nil {
 		follower.Close()
 		return answer{}, err
@@ -427,7 +437,7 @@ func (x *stream) run(q FeedQuery, page *FeedPage) {
 			}
 		}
 		ctx, cancel := context.WithTimeout(x.call.r.Context(), maxWork)
-		next, err := x.server.feedPage(ctx, x.sub, q)
+		next, err := x.server.feedPage(ctx, x.call.scope, x.sub, q)
 		cancel()
 		if err != nil {
 			x.end(reasonOf(err))

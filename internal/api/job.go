@@ -131,6 +131,11 @@ func (s *Server) replay(c call) (answer, error) {
 	case sub.State != subscriptions.Active:
 		return answer{}, Conflict("the subscription is " + string(sub.State) + ": nothing is sent to it. Let it be active first")
 	}
+	leave, err := s.countTurns.enter(c.r.Context(), c.scope)
+	if err != nil {
+		return answer{}, err
+	}
+	defer leave()
 	if r.DryRun {
 		n, err := s.config.Jobs.CountReplay(c.r.Context(), sub, r)
 		if err != nil {

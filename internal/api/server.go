@@ -87,6 +87,8 @@ type Server struct {
 	described func() *description
 	// lookups are those of tokens that are under way.
 	lookups chan struct{}
+	// feedTurns are for feeds and lists of events, logTurns for the log of deliveries, countTurns for what a replay selects.
+	feedTurns, logTurns, countTurns *turns
 	// retired is closed when those who wait are to come again.
 	retired chan struct{}
 	retire  sync.Once
@@ -97,11 +99,14 @@ type Server struct {
 // lookupsAtOnce bounds how many connections of the store whoever is not known may take: deliveries are written by the same.
 const lookupsAtOnce = 2
 
+// countsAtOnce bounds how many count what a replay selects.
+const countsAtOnce = 1
+
 // New makes a server of the config.
 func New(c Config) *Server {
 	s := &Server{config: c, base: "/" + strings.Trim(c.BasePath, "/"), logins: logins(c.Tokens), log: c.Log,
 		limiter: newLimiter(c.AccountRate), confirmClients: newConfirmLimiter(confirmsOfClient), confirmIDs: newConfirmLimiter(confirmsOfSubscription), lookups: make(chan struct{}, lookupsAtOnce),
-		retired: make(chan struct{}), pulse: streamPulse}
+		feedTurns: newTurns(0), logTurns: newTurns(0), countTurns: newTurns(countsAtOnce), retired: make(chan struct{}), pulse: streamPulse}
 	if s.base == "/" {
 		s.base = ""
 	}
