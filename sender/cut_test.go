@@ -87,7 +87,7 @@ func TestAFailingTargetIsNotForgotten(t *testing.T) {
 func TestManyFailingTargetsAreTriedSeldom(t *testing.T) {
 	t.Parallel()
 	// Together they get so many attempts a second, but for the jitter of their pauses.
-	const targets, events, perSecond = 200, 60, 500 * 5 / 4
+	const targets, events, perSecond = 100, 20, 500 * 5 / 4
 	var attempts atomic.Int64
 	cfg := testConfig()
 	cfg.MaxInFlight, cfg.Memory, cfg.Timeout = targets, 64<<20, time.Second

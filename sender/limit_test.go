@@ -104,7 +104,7 @@ func TestRateLimitCostsOthersNothing(t *testing.T) {
 	d := run(t, cfg, store)
 	limited, free := newSubscription(1, r.URL("/limited")), newSubscription(2, r.URL("/free"))
 	limited.Delivery.RateLimit = rate(t, "1/h")
-	const events = 2000
+	const events = 400
 	var receipts []*cdc.Receipt
 	for i := range events {
 		receipts = append(receipts, d.submit(t, newEvent(i+1, fmt.Sprint(i%50)), limited, free))
