@@ -1,10 +1,11 @@
 // Command receiver is the other end of a webhook: it checks the signature as Standard Webhooks says, leaves out what it
-// has seen before and what is older than what it knows, and prints the rest. It uses the standard library alone.
+// has seen before and what is older than what it knows, and prints the rest, of batches too. It uses the standard library alone.
 //
 //	WEBHOOK_SECRET=whsec_… PORT=8080 go run ./examples/receiver
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/hmac"
@@ -71,7 +72,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if answerNotice(w, req) {
 		return
 	}
-	if err := r.handle(req.Header, body); err != nil {
+	if err := r.handle(req.Header.Get("webhook-id"), body); err != nil {
 		log.Printf("receiver: %v", err)
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -123,30 +124,51 @@ func verify(key []byte, h http.Header, body []byte, now time.Time) error {
 	return errors.New("webhook-signature does not fit")
 }
 
-// handle prints an event, once.
-func (r *receiver) handle(h http.Header, body []byte) error {
-	var event struct {
-		Type     string
-		Position string
-		Data     struct{ ID json.Number }
+// message is an event. ID is there in a batch only: of an event that came alone it is the webhook-id.
+type message struct {
+	ID       string
+	Type     string
+	Position string
+	Data     struct{ ID json.Number }
+}
+
+// handle handles a request: one message, or a batch of them. The answer is for all, so what was handled before an error is
+// remembered, and left out when it comes again.
+func (r *receiver) handle(id string, body []byte) error {
+	var bodies []json.RawMessage
+	batch := bytes.HasPrefix(body, []byte("["))
+	if !batch {
+		bodies = []json.RawMessage{body}
+	} else if err := json.Unmarshal(body, &bodies); err != nil {
+		return fmt.Errorf("the body is not a JSON array of events: %w", err)
 	}
-	if err := json.Unmarshal(body, &event); err != nil {
-		return fmt.Errorf("the body is not the JSON of an event: %w", err)
-	}
-	resource, _, _ := strings.Cut(event.Type, ".")
-	instance := resource + "/" + event.Data.ID.String()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	id := h.Get("webhook-id")
-	switch {
-	case r.seen[id]:
-		fmt.Printf("%s  %s  came again: left out\n", event.Type, id)
-		return nil
-	case event.Position < r.newest[instance]:
-		fmt.Printf("%s  %s  is older than what is known of %s: left out\n", event.Type, id, instance)
-		return nil
+	for _, one := range bodies {
+		var m message
+		if err := json.Unmarshal(one, &m); err != nil {
+			return fmt.Errorf("the body is not the JSON of an event: %w", err)
+		}
+		if !batch {
+			m.ID = id
+		}
+		r.take(m, one)
 	}
-	r.seen[id], r.newest[instance] = true, event.Position
-	fmt.Printf("%s  %s  signature ok\n%s\n", event.Type, id, body)
 	return nil
+}
+
+// take prints an event, once.
+func (r *receiver) take(m message, body []byte) {
+	resource, _, _ := strings.Cut(m.Type, ".")
+	instance := resource + "/" + m.Data.ID.String()
+	switch {
+	case r.seen[m.ID]:
+		fmt.Printf("%s  %s  came again: left out\n", m.Type, m.ID)
+		return
+	case m.Position < r.newest[instance]:
+		fmt.Printf("%s  %s  is older than what is known of %s: left out\n", m.Type, m.ID, instance)
+		return
+	}
+	r.seen[m.ID], r.newest[instance] = true, m.Position
+	fmt.Printf("%s  %s  signature ok\n%s\n", m.Type, m.ID, body)
 }

@@ -210,6 +210,24 @@ func TestReceivers(t *testing.T) {
 			t.Errorf("%s: the second of two signatures is good, and the answer %d", tg.name, status)
 		}
 	}
+	// All of them take batches, each message by its own id and position.
+	batch := []byte(`[{"id":"evt_one","type":"contact.update","data":{"id":7},"position":"0001"},` +
+		`{"id":"evt_two","type":"contact.delete","data":{"id":7},"position":"0003"},` +
+		`{"id":"evt_late","type":"contact.update","data":{"id":7},"position":"0002"}]`)
+	array := got
+	array.Body = batch
+	for _, tg := range targets {
+		if status := replay(t, tg.url, array, signed(t, secret, "bat_a", time.Now(), batch)); status/100 != 2 {
+			t.Errorf("%s: a batch is answered with %d", tg.name, status)
+		}
+		tg.p.prints(`(?m)^(?:\[.*\] )?contact\.update +evt_one\b`)
+		tg.p.prints(`(?m)^(?:\[.*\] )?contact\.delete +evt_two\b`)
+	}
+	targets[0].p.prints(`evt_late  is older than what is known of contact/7`)
+	if status := replay(t, targets[0].url, array, signed(t, secret, "bat_b", time.Now(), batch)); status/100 != 2 {
+		t.Errorf("a batch that comes again is answered with %d", status)
+	}
+	targets[0].p.prints(`evt_two  came again`)
 	// The example also leaves out what it knows.
 	example := targets[0]
 	example.p.prints(got.ID + `  came again`)

@@ -30,7 +30,9 @@ type request struct {
 	id, timestamp string
 	at            time.Time
 	body          []byte
-	key           []byte
+	// packed is how many bytes the body had as gzip, 0 where it came as it is.
+	packed int
+	key    []byte
 	// given are the decoded signatures of v1.
 	given [][]byte
 }
@@ -61,15 +63,18 @@ func Check(c *Capture, key string, at time.Time) *Report {
 	q.id = r.id(c.Header)
 	timely := r.timestamp(c.Header, &q, at)
 	r.signatures(c.Header, &q)
+	if !r.unpack(&q) {
+		return r
+	}
 	fits := len(q.given) > 0 && q.fits(q.key, q.id, q.timestamp, q.body)
 	cut, ended := bytes.CutSuffix(q.body, []byte("\n"))
 	switch {
 	case fits:
-		r.add("body", OK, fmt.Sprintf("%d bytes, as signed", len(q.body)), "")
+		r.add("body", OK, q.asSigned(len(q.body)), "")
 	case ended && q.fits(q.key, q.id, q.timestamp, cut):
 		// What an editor, or echo, has put at the end of a file is no reason.
 		fits = true
-		r.add("body", OK, fmt.Sprintf("%d bytes, as signed; the line break at the end is not part of it", len(cut)), "")
+		r.add("body", OK, q.asSigned(len(cut))+"; the line break at the end is not part of it", "")
 	default:
 		r.explain(c, &q, strings.TrimSpace(key))
 	}

@@ -44,6 +44,9 @@ func (r *Report) explain(c *Capture, q *request, text string) {
 
 // length says how the body's length is not the one that was sent, empty where it is or nobody knows.
 func (r *Report) length(c *Capture) string {
+	if strings.EqualFold(c.Header.Get("Content-Encoding"), "gzip") && !bytes.HasPrefix(c.Body, gzipMagic) {
+		return "" // it was decompressed on the way
+	}
 	if n, err := strconv.Atoi(c.Header.Get("Content-Length")); err == nil && n != len(c.Body) {
 		return fmt.Sprintf("has %d bytes, and content-length says %d", len(c.Body), n)
 	}
@@ -56,7 +59,7 @@ func (r *Report) elsewhere(q *request, text string) bool {
 		for how, key := range map[string]string{"the text of the secret": text, "the secret's text after whsec_": encoded} {
 			if q.fits([]byte(key), q.id, q.timestamp, q.body) {
 				r.replace("secret", Wrong, "it is signed with "+how+" as the key", "the key is what the base64 stands for: decode what follows whsec_")
-				r.add("body", OK, fmt.Sprintf("%d bytes, as signed", len(q.body)), "")
+				r.add("body", OK, q.asSigned(len(q.body)), "")
 				return true
 			}
 		}
@@ -64,7 +67,7 @@ func (r *Report) elsewhere(q *request, text string) bool {
 	for _, id := range []string{strings.ToLower(q.id), strings.TrimPrefix(q.id, "evt_"), "evt_" + q.id} {
 		if id != q.id && q.fits(q.key, id, q.timestamp, q.body) {
 			r.replace("webhook-id", Wrong, fmt.Sprintf("was changed: %q is signed", id), "look for what changes it on the way")
-			r.add("body", OK, fmt.Sprintf("%d bytes, as signed", len(q.body)), "")
+			r.add("body", OK, q.asSigned(len(q.body)), "")
 			return true
 		}
 	}
@@ -72,7 +75,7 @@ func (r *Report) elsewhere(q *request, text string) bool {
 		for _, off := range []int64{away, -away} {
 			if at := strconv.FormatInt(q.at.Unix()+off, 10); q.fits(q.key, q.id, at, q.body) {
 				r.replace("webhook-timestamp", Wrong, "was changed: "+at+" is signed", "it is that of another attempt, or was written anew on the way")
-				r.add("body", OK, fmt.Sprintf("%d bytes, as signed", len(q.body)), "")
+				r.add("body", OK, q.asSigned(len(q.body)), "")
 				return true
 			}
 		}
