@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -98,6 +99,62 @@ func TestFormatsAreAsTheyWere(t *testing.T) {
 	files, err := filepath.Glob("testdata/format/*.txt")
 	if err != nil || len(files) != len(events) {
 		t.Errorf("%d files for %d events: %v", len(files), len(events), err)
+	}
+}
+
+// TestBatchesAreAsTheyWere compares the bytes of an array of all kinds of events, and its id, in each format that has batches.
+func TestBatchesAreAsTheyWere(t *testing.T) {
+	t.Parallel()
+	events := goldenEvents()
+	var messages []*mapping.Event
+	for i, name := range slices.Sorted(maps.Keys(events)) {
+		ev := *events[name]
+		ev.ID = fmt.Sprintf("evt_%026d", i+1)
+		ev.Position.Ordinal = uint32(i + 1)
+		messages = append(messages, &ev)
+	}
+	var got bytes.Buffer
+	for _, f := range Formats() {
+		if f.Name == subscriptions.FormatRepresentation {
+			continue // it has no batches
+		}
+		for _, maxBody := range []int{0, 300} {
+			x := &shape{format: f, in: goldenEnvelope(), maxBody: maxBody}
+			x.in.batch = true
+			var a attempt
+			a.gather(messages)
+			body, omitted, err := x.content(&a, new([]byte))
+			if err != nil || omitted {
+				t.Errorf("%s: data is said to be left out of the whole: %t, %v", f.Name, omitted, err)
+			}
+			var all []map[string]any
+			if err := json.Unmarshal(body, &all); err != nil || len(all) != len(messages) {
+				t.Fatalf("%s is no array of %d: %v: %s", f.Name, len(messages), err, body)
+			}
+			for i, m := range all {
+				if m["id"] != messages[i].ID || m["position"] != messages[i].Position.String() {
+					t.Errorf("%s: message %d has the id %v and the position %v", f.Name, i, m["id"], m["position"])
+				}
+			}
+			what := ""
+			if maxBody > 0 {
+				what = fmt.Sprintf(" with max_body %d", maxBody)
+			}
+			fmt.Fprintf(&got, "== %s%s\n%s: %s, %s\n%s\n", f.Name, what, a.event.ID, a.event.Type, f.BatchType, body)
+		}
+	}
+	const path = "testdata/batch.txt"
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("got\n%s\nwant\n%s", got.Bytes(), want)
 	}
 }
 
