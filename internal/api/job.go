@@ -64,7 +64,10 @@ func (in *replayInput) read() (client.Replay, []client.FieldError) {
 			is(field, "is no time such as 2026-11-22T08:00:00Z")
 			return nil
 		}
-		t = t.UTC()
+		if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 {
+			is(field, "is no time that can be meant") // nor one that can be written as JSON
+			return nil
+		}
 		return &t
 	}
 	r.From, r.To = at("from", in.From), at("to", in.To)
@@ -88,6 +91,11 @@ func (in *replayInput) read() (client.Replay, []client.FieldError) {
 		is("to", "is before from")
 	case r.FromPosition != "" && r.ToPosition != "" && strings.ToLower(r.ToPosition) < strings.ToLower(r.FromPosition):
 		is("to_position", "is before from_position")
+	}
+	for field, texts := range map[string][]string{"resource_id": {r.ResourceID}, "events": r.Events, "event_ids": r.EventIDs} {
+		if slices.ContainsFunc(texts, func(text string) bool { return !storable(text) }) {
+			is(field, "has a zero byte in it")
+		}
 	}
 	if r.State == "" {
 		r.State = replayStates[0]

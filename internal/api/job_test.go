@@ -89,7 +89,10 @@ func TestReplayIsStrict(t *testing.T) {
 		`{"from_position":"` + late + `","to_position":"` + early + `"}`:                              {"to_position"},
 		`{"from_position":"1","to":"2026-11-22T08:00:00Z","to_position":"` + late + `","rate":10001}`: {"from_position", "to_position", "rate"},
 		`{"event_ids":["` + strings.Repeat(`x","`, 1000) + `x"]}`:                                     {"event_ids"},
-		`{"from":"2026-11-22T08:00:00Z","evnts":[]}`:                                                  {"evnts"},
+		// What Postgres and JSON cannot take.
+		`{"from":"0001-01-01T00:00:00+12:00","to":"9999-12-31T23:59:59-12:00"}`:                                          {"from", "to"},
+		`{"from":"2026-11-22T08:00:00Z","resource_id":"4\u0000","events":["\u0000"],"event_ids":["evt_1","evt_\u0000"]}`: {"resource_id", "events", "event_ids"},
+		`{"from":"2026-11-22T08:00:00Z","evnts":[]}`:                                                                     {"evnts"},
 	} {
 		answer, text := b.do(t, "POST", at, tokenOne, "application/json", body)
 		if answer.StatusCode != 422 {
