@@ -280,11 +280,12 @@ func (s *Server) awaitFeed(c call, q FeedQuery, page *FeedPage, sub *subscriptio
 		if page, err = s.feedPage(c.r.Context(), c.scope, sub, q); err != nil || last || len(page.Elements) > 0 {
 			return page, err
 		}
+		news := follower.News()
 		if page.More {
-			continue
+			news = there // what is selected may be far: whoever asks again goes on from where this ends
 		}
 		select {
-		case <-follower.News():
+		case <-news:
 		case <-over.C:
 			return page, nil
 		case <-s.retired:
@@ -422,7 +423,7 @@ func (x *stream) run(q FeedQuery, page *FeedPage) {
 		for _, e := range page.Elements {
 			x.event(e)
 		}
-		if len(page.Elements) == 0 && !page.More {
+		if len(page.Elements) == 0 {
 			// The cursor moves though there is nothing to show.
 			fmt.Fprintf(&x.buffer, "id: %s\n: as of now\n\n", page.Next)
 		}
@@ -430,11 +431,13 @@ func (x *stream) run(q FeedQuery, page *FeedPage) {
 			return
 		}
 		q = q.onFrom(page)
-		if !page.More {
-			if why, over := x.wait(pulse.C); over {
-				x.end(why)
-				return
-			}
+		news := x.follower.News()
+		if page.More {
+			news = there
+		}
+		if why, over := x.wait(news, pulse.C); over {
+			x.end(why)
+			return
 		}
 		ctx, cancel := context.WithTimeout(x.call.r.Context(), maxWork)
 		next, err := x.server.feedPage(ctx, x.call.scope, x.sub, q)
@@ -447,10 +450,17 @@ func (x *stream) run(q FeedQuery, page *FeedPage) {
 	}
 }
 
+// there is news of what is there already: who goes on through much is asked on the way whether he may.
+var there = func() <-chan struct{} {
+	news := make(chan struct{})
+	close(news)
+	return news
+}()
+
 // wait returns when there may be something to show, or to say. Over says that there is nothing more, and why.
-func (x *stream) wait(pulse <-chan time.Time) (why string, over bool) {
+func (x *stream) wait(news <-chan struct{}, pulse <-chan time.Time) (why string, over bool) {
 	select {
-	case <-x.follower.News():
+	case <-news:
 		return x.still(false)
 	case <-pulse:
 		return x.still(true)

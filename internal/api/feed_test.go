@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -279,6 +280,51 @@ func TestFeedWaits(t *testing.T) {
 	}
 	if n := f.waiting(); n != 0 {
 		t.Errorf("%d still wait", n)
+	}
+}
+
+// endlessFeed selects nothing of all that there is, and has never seen all of it.
+type endlessFeed struct {
+	*fakeFeed
+	pages atomic.Int64
+}
+
+func (f *endlessFeed) Page(context.Context, *subscriptions.Subscription, api.FeedQuery) (*api.FeedPage, error) {
+	return &api.FeedPage{Next: feedAt(int(f.pages.Add(1))), Settled: feedAt(1 << 40), More: true}, nil
+}
+
+// TestFeedGoesThroughMuch: whoever selects little of much is told how far it was looked for, when its time is over; a stream on its
+// way through much ends as one that waits does.
+func TestFeedGoesThroughMuch(t *testing.T) {
+	t.Parallel()
+	f := &endlessFeed{fakeFeed: newFeed()}
+	b, _, path := feedBench(t, func(c *api.Config) { c.Feed = f })
+	b.server.SetPulse(10 * time.Millisecond)
+	wait, _ := http.NewRequestWithContext(t.Context(), "GET", b.url+path+"?after=oldest&wait=20ms", nil)
+	wait.Header.Set("Authorization", "Bearer "+tokenOne)
+	resp, err := http.DefaultTransport.RoundTrip(wait)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 200 || !strings.Contains(resp.Header.Get("Link"), "after="+resp.Header.Get("Rowhook-Cursor")) {
+		t.Errorf("its time is over: %s %v", resp.Status, resp.Header)
+	}
+
+	token, err := b.client(tokenAdmin).CreateToken(t.Context(), client.NewToken{Account: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	revoked, stopped := b.stream(t, path+"?after=oldest", token.Token, nil), b.stream(t, path+"?after=oldest", tokenOne, nil)
+	if err := b.client(tokenAdmin).DeleteToken(t.Context(), token.ID); err != nil {
+		t.Fatal(err)
+	}
+	if event, at, reason := revoked.next(); event != "rowhook.end" || at == "" || reason != `{"reason":"401 Unauthorized"}` {
+		t.Errorf("its token is deleted: %q at %q %s", event, at, reason)
+	}
+	b.server.Retire()
+	if event, _, _ := stopped.next(); event != "rowhook.end" {
+		t.Errorf("the server stops: %q", event)
 	}
 }
 
