@@ -9,7 +9,7 @@ import (
 )
 
 // Patience is how long the waiting methods without a deadline of their own wait.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // errTooLate is why waiting ended.
 var errTooLate = errors.New("the deadline has passed")
