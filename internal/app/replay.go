@@ -102,11 +102,17 @@ func (w *replayWanted) wantsState(d store.Sent) bool {
 	case client.ReplayDelivered:
 		return d.Status == sender.StatusDelivered
 	case client.ReplayDropped:
-		return d.Status == sender.StatusDropped
+		return neverSent(d)
 	case client.ReplayMissed:
-		return d.Status == sender.StatusDropped || d.Status == sender.StatusFailed
+		return neverSent(d) || d.Status == sender.StatusFailed
 	}
 	return d.Status == sender.StatusFailed
+}
+
+// neverSent says that a delivery was dropped because the subscription was not sent to. What a later event has taken the place of, and
+// what its target did not want, is not missing anywhere.
+func neverSent(d store.Sent) bool {
+	return d.Status == sender.StatusDropped && (d.Dropped == sender.DropShadow || d.Dropped == sender.DropFeed)
 }
 
 // wants says whether an event is wanted. Notices of ours are no events of anybody's.
