@@ -149,6 +149,8 @@ type replayReader struct {
 	buffer  []store.Sent
 	through time.Time
 	ends    bool
+	// bounded says that it is known how far is to be read.
+	bounded bool
 }
 
 func newReplayReader(st *store.Store, subscription int64, w replayWanted, progress json.RawMessage) (*replayReader, error) {
@@ -192,6 +194,18 @@ func (r *replayReader) progress() replayProgress {
 
 // read reads some more.
 func (r *replayReader) read(ctx context.Context) error {
+	if !r.bounded {
+		until, err := r.store.SentUntil(ctx, r.want.high)
+		if err != nil {
+			return err
+		}
+		if r.again != nil {
+			r.again.Until = until
+		} else {
+			r.span.Until = until
+		}
+		r.bounded = true
+	}
 	page, err := r.store.Sent(ctx, r.span)
 	if err != nil {
 		return err

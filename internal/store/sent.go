@@ -31,8 +31,8 @@ type Sent struct {
 type Span struct {
 	Subscription int64
 	From, To     cdc.Position
-	// Read is where a look ended, zero for the first one; Until, where it is not zero, is one beyond which none goes. Rows bounds what
-	// it reads: each has up to 60 deliveries.
+	// Read is where a look ended, zero for the first one; Until, where it is not zero, is one beyond which none goes: without it the last
+	// look goes through all that was written since, see SentUntil. Rows bounds what it reads: each has up to 60 deliveries.
 	Read, Until cdc.Position
 	Rows        int
 }
@@ -54,14 +54,14 @@ func (s *Store) Sent(ctx context.Context, q Span) (page SentPage, err error) {
 	if q.Read.Compare(from) > 0 {
 		from = q.Read
 	}
-	var until []byte
-	if !q.Until.IsZero() {
-		until = bytesOf(q.Until)
+	until := q.Until
+	if until.IsZero() {
+		until = lastPosition
 	}
 	rows, err := s.pool.Query(ctx, `
 		SELECT newest, committed_at, finished_at, packed FROM outcome
-		WHERE subscription = $1 AND newest >= $2 AND newest <> $3 AND oldest <= $4 AND ($6::bytea IS NULL OR newest <= $6)
-		ORDER BY newest LIMIT $5`, q.Subscription, bytesOf(from), bytesOf(q.Read), bytesOf(q.To), q.Rows, until)
+		WHERE subscription = $1 AND newest >= $2 AND newest <> $3 AND oldest <= $4 AND newest <= $6
+		ORDER BY newest LIMIT $5`, q.Subscription, bytesOf(from), bytesOf(q.Read), bytesOf(q.To), q.Rows, bytesOf(until))
 	if err != nil {
 		return page, fmt.Errorf("read deliveries: %w", err)
 	}
@@ -96,6 +96,27 @@ func (s *Store) Sent(ctx context.Context, q Span) (page SentPage, err error) {
 		page.Read, err = cdc.PositionFromBytes(newest)
 	}
 	return page, err
+}
+
+// SentUntil is the Until of looks for deliveries up to a position: rows whose newest one is behind it have none of them, since those of a
+// row are of one minute of commits. It is zero where nothing was committed so much later.
+func (s *Store) SentUntil(ctx context.Context, to cdc.Position) (until cdc.Position, err error) {
+	err = s.transact(ctx, func(tx pgx.Tx) error {
+		at, ok, err := committedUpTo(ctx, tx, to)
+		if err != nil || !ok {
+			return err
+		}
+		behind, err := positionSince(ctx, tx, at.Add(feedSlack))
+		if err != nil || behind == nil {
+			return err
+		}
+		until, err = cdc.PositionFromBytes(behind)
+		return err
+	})
+	if err != nil {
+		return until, fmt.Errorf("look for how far deliveries are to be read: %w", err)
+	}
+	return until, nil
 }
 
 // unpack reads what appendPacked has written, but for the times.

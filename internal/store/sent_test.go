@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/pgtest"
@@ -135,5 +136,52 @@ func TestResentExpires(t *testing.T) {
 	}
 	if n := value[int](t, conn, `SELECT count(*) FROM resent`); n != 0 {
 		t.Errorf("%d rows are left", n)
+	}
+}
+
+// TestSentUntil: a look at a part of what is kept reads the rows that hold some of it, and little more.
+func TestSentUntil(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn, r := open(t, db), connect(t, db), feedSeed(t)
+	x := subscribe(t, s, "")
+	var events []*mapping.Event
+	var late []sender.Record
+	for i := range 4000 { // 20 minutes, over midnight
+		ev := event(i+1, day.Add(23*time.Hour+50*time.Minute+time.Duration(i)*300*time.Millisecond))
+		events = append(events, ev)
+		if late = append(late, delivered(ev, x.Key, 1, false)); i%50 == 49 || i == 3999 {
+			// Some end later, together with what is committed then.
+			r.Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
+			n := len(late)
+			if i < 3999 {
+				n -= 20
+			}
+			write(t, s, late[:n]...)
+			late = late[n:]
+		}
+	}
+	for _, i := range []int{0, 1, 1000, 1999, 2000, 2001, 3600, 3999} {
+		to := events[i].Position
+		until, err := s.SentUntil(t.Context(), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if later := events[i].Time.Add(feedSlack).Before(events[3999].Time); later == until.IsZero() {
+			t.Errorf("up to event %d: %s", i, until)
+		}
+		if until.IsZero() {
+			continue
+		}
+		if n := value[int](t, conn, `SELECT count(*) FROM outcome WHERE oldest <= $1 AND newest > $2`, bytesOf(to), bytesOf(until)); n != 0 {
+			t.Errorf("up to event %d: %d rows behind %s hold some", i, n, until)
+		}
+		if behind := uint64(until.Commit-to.Commit) / 200; behind > uint64(feedSlack/(300*time.Millisecond))+1 {
+			t.Errorf("up to event %d: what was committed %d events later is read", i, behind)
+		}
+		page, err := s.Sent(t.Context(), Span{Subscription: x.Key, To: to, Until: until, Rows: 10_000})
+		if err != nil || len(page.Sent) != i+1 || !page.Ends {
+			t.Errorf("up to event %d: %d deliveries, %v", i, len(page.Sent), err)
+		}
 	}
 }
