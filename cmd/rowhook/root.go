@@ -40,7 +40,7 @@ func (p *program) rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(explainFlag)
 	group(root)
 	root.AddCommand(p.demoCommand(), p.devCommand(), p.initCommand(), p.checkCommand(), p.runCommand(), p.proxyCommand(), p.previewCommand(), p.compareCommand(),
-		p.testCommand(), p.verifyCommand(),
+		p.testCommand(), p.listenCommand(), p.verifyCommand(),
 		p.subscriptionCommand(), p.eventTypeCommand(), p.eventCommand(), p.deliveryCommand(), p.tokenCommand(), p.jobCommand(), p.deadLetterCommand(),
 		p.resumeCommand(), p.configCommand())
 	for _, c := range root.Commands() {

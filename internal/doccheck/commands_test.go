@@ -50,7 +50,7 @@ func TestEveryCommandIsRun(t *testing.T) {
 	run := map[string]string{
 		"README.md": "TestREADME, TestDemoExcerpt, TestExampleBehindTheProxy", "docs/api.md": "TestAPI", "docs/history.md": "TestAPI", "docs/config.md": "TestSchemaCommand",
 		"docs/operations.md": "TestOperations", "docs/receiving.md": "TestVerifyCommand", "docs/mapping.md": "TestMappingCommands, TestMappingCases",
-		"docs/migrating.md": "TestMigrating", "docs/zapier.md": "TestZapier", "examples/django/README.md": "TestExampleBehindTheProxy",
+		"docs/migrating.md": "TestMigrating", "docs/listen.md": "TestListenCommands", "docs/zapier.md": "TestZapier", "examples/django/README.md": "TestExampleBehindTheProxy",
 	}
 	left := map[string]bool{}
 	for _, page := range pages(t) {

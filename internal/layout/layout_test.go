@@ -19,6 +19,7 @@ var stages = []string{
 	"bench",
 	"internal/chaos",
 	"cmd/rowhook",
+	"internal/listen",
 	"internal/verify",
 	"internal/demo",
 	"internal/dev",
