@@ -22,7 +22,13 @@ import (
 // newResender is a resender on a real store, whose Dispatcher runs.
 func newResender(t *testing.T) *resender {
 	t.Helper()
-	st, err := store.Open(t.Context(), store.Config{URL: secret.String(pgtest.Database(t)), Schema: "rowhook"})
+	return newResenderAt(t, pgtest.Database(t))
+}
+
+// newResenderAt is one whose store is in the database.
+func newResenderAt(t *testing.T, url string) *resender {
+	t.Helper()
+	st, err := store.Open(t.Context(), store.Config{URL: secret.String(url), Schema: "rowhook"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,59 +58,71 @@ func (a *App) lineage() string {
 	return ""
 }
 
-// resendEnabled does it for some, and says whether there may be more.
+// resendEnabled does it for some, and says whether there may be more. One of which it cannot be done holds up no other.
 func (a *App) resendEnabled(ctx context.Context, r *resender) (more bool, err error) {
 	found, err := r.store.ToResend(ctx, resendSubscriptions)
 	if err != nil {
 		return false, err
 	}
+	var failed []error
 	for _, x := range found {
-		again, lost := 0, store.Gap{From: x.ResendSince}
-		err := r.store.FailedSince(ctx, x.Key, x.ResendSince, resendRows, func(failed []store.Sent, heads []*mapping.Event) error {
-			var jobs []sender.Job
-			for i, ev := range heads {
-				if ev == nil {
-					lost.Missed.Count++
-					lost.Missed.Position = failed[i].Position.String()
-					continue
-				}
-				jobs = append(jobs, sender.Job{Event: ev, To: []*subscriptions.Subscription{x}, Stored: true, Replay: true, Attempts: failed[i].Attempts})
+		if err := a.resendTo(ctx, r, x); err != nil {
+			failed = append(failed, fmt.Errorf("subscription %s: %w", x.ID, err))
+			if ctx.Err() != nil || errors.Is(err, sender.ErrSuspended) || errors.Is(err, sender.ErrNotOwner) {
+				break
 			}
-			for len(jobs) > 0 {
-				page := jobs[:min(len(jobs), resendJobs)]
-				jobs = jobs[len(page):]
-				n, err := r.resend(ctx, page)
-				if again += n; err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return false, fmt.Errorf("subscription %s: %w", x.ID, err)
-		}
-		gaps, err := r.store.GapsOf(ctx, x.Key)
-		if err != nil {
-			return false, err
-		}
-		told := gaps
-		if lost.Missed.Count > 0 {
-			lost.Missed.Until = x.ResendSince
-			told = append(told, lost)
-		}
-		for _, g := range told {
-			if err := a.tellGap(ctx, r, x, g); err != nil {
-				return false, fmt.Errorf("subscription %s: %w", x.ID, err)
-			}
-		}
-		if err := r.store.Resent(ctx, x, gaps); err != nil {
-			return false, err
-		}
-		if again > 0 || len(told) > 0 {
-			a.log.Info("a subscription goes on: what had failed is sent again first", "subscription", x.ID, "again", again, "gaps", len(told))
 		}
 	}
-	return len(found) == resendSubscriptions, nil
+	return len(found) == resendSubscriptions, errors.Join(failed...)
+}
+
+// resendTo does it for one.
+func (a *App) resendTo(ctx context.Context, r *resender, x *subscriptions.Subscription) error {
+	again, lost := 0, store.Gap{From: x.ResendSince}
+	err := r.store.FailedSince(ctx, x.Key, x.ResendSince, resendRows, func(failed []store.Sent, heads []*mapping.Event) error {
+		var jobs []sender.Job
+		for i, ev := range heads {
+			if ev == nil {
+				lost.Missed.Count++
+				lost.Missed.Position = failed[i].Position.String()
+				continue
+			}
+			jobs = append(jobs, sender.Job{Event: ev, To: []*subscriptions.Subscription{x}, Stored: true, Replay: true, Attempts: failed[i].Attempts})
+		}
+		for len(jobs) > 0 {
+			page := jobs[:min(len(jobs), resendJobs)]
+			jobs = jobs[len(page):]
+			n, err := r.resend(ctx, page)
+			if again += n; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	gaps, err := r.store.GapsOf(ctx, x.Key)
+	if err != nil {
+		return err
+	}
+	told := gaps
+	if lost.Missed.Count > 0 {
+		lost.Missed.Until = x.ResendSince
+		told = append(told, lost)
+	}
+	for _, g := range told {
+		if err := a.tellGap(ctx, r, x, g); err != nil {
+			return err
+		}
+	}
+	if err := r.store.Resent(ctx, x, gaps); err != nil {
+		return err
+	}
+	if again > 0 || len(told) > 0 {
+		a.log.Info("a subscription goes on: what had failed is sent again first", "subscription", x.ID, "again", again, "gaps", len(told))
+	}
+	return nil
 }
 
 // missedReason is the reason of a rowhook.gap for what was kept for too long.

@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/hooktest"
+	"github.com/rowhook/rowhook/internal/pgtest"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
@@ -104,6 +107,71 @@ func TestEnabledAndKilled(t *testing.T) {
 		last[of] = at
 		if again := q.Header.Get("Webhook-Replay") == "1"; again != (position(t, q) <= 30) {
 			t.Errorf("request %d: sent again %v: %s", i, again, at)
+		}
+	}
+}
+
+// TestEnablingWaitsForNoOther: where what one subscription gets first cannot be read, the others go on.
+func TestEnablingWaitsForNoOther(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	r := newResenderAt(t, url)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	a := &App{log: slog.New(slog.DiscardHandler)}
+	target := hooktest.New(t, hooktest.Always(hooktest.Status(500)))
+	none := subscriptions.Retries{IsCount: true}
+	begun := time.Now().Add(-time.Second)
+	var ids []string
+	for range 2 {
+		s := &subscriptions.Subscription{ID: subscriptions.NewID(), Admin: true, Events: []string{"*"}, TargetURL: secret.String(target.URL("/")),
+			Delivery: subscriptions.DeliveryOptions{Retries: &none},
+			Secrets:  []subscriptions.SigningSecret{{Secret: subscriptions.NewSecret()}}, State: subscriptions.Active}
+		if err := r.store.Create(t.Context(), s, 0); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, s.ID)
+		receipt := cdc.NewReceipt(1)
+		n := len(ids)
+		job := sender.Job{To: []*subscriptions.Subscription{s}, Event: &mapping.Event{ID: fmt.Sprint("evt_", n), Type: "contact.update", Resource: "contact",
+			Instance: "1", Data: []byte(`{}`), Position: cdc.Position{Epoch: 1, Commit: cdc.LSN(n), Ordinal: 1}, Time: time.Now().UTC().Truncate(time.Microsecond)}}
+		if err := r.dispatcher.Submit(t.Context(), []sender.Job{job}, receipt); err != nil {
+			t.Fatal(err)
+		}
+		<-receipt.Settled()
+		for _, change := range []func(*subscriptions.Subscription) error{
+			func(x *subscriptions.Subscription) error {
+				x.DisableDead(begun, subscriptions.LastAnswer{Reason: "http_status", At: time.Now()}, time.Now())
+				return nil
+			},
+			func(x *subscriptions.Subscription) error { return x.Enable(time.Now()) },
+		} {
+			if _, err := r.store.Update(t.Context(), subscriptions.Scope{Admin: true}, s.ID, change); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n == 1 {
+			if err := r.dispatcher.Recorded(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Exec(t.Context(), `update rowhook.outcome set newest = '\x01', oldest = ''`); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if more, err := a.resendEnabled(t.Context(), r); err == nil || more {
+		t.Fatal("what cannot be read was read", more)
+	}
+	for i, id := range ids {
+		x, err := r.store.Get(t.Context(), subscriptions.Scope{Admin: true}, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waits := !x.ResendSince.IsZero(); waits != (i == 0) {
+			t.Errorf("subscription %d still waits: %v", i, waits)
 		}
 	}
 }
