@@ -117,6 +117,9 @@ func (s *Store) Feed(ctx context.Context, q FeedQuery) (page EventPage, err erro
 			page.Next = r.found[n-1].at
 		}
 		if q.Missed {
+			if err := r.sentAgain(ctx); err != nil {
+				return err
+			}
 			r.found = slices.DeleteFunc(r.found, func(c candidate) bool { return !c.missed })
 		}
 		events, cut, err := fetchEvents(ctx, tx, r.found, &q.Select, q.Limit, q.Bytes)
@@ -193,6 +196,32 @@ func (r *feedReader) order() {
 		kept = append(kept, c)
 	}
 	r.found = kept
+}
+
+// sentAgain notes what has reached its target when it was sent again.
+func (r *feedReader) sentAgain(ctx context.Context) error {
+	low, high := r.found[0].at, r.found[len(r.found)-1].at
+	if r.q.Descending {
+		low, high = high, low
+	}
+	rows, err := r.tx.Query(ctx, `SELECT position FROM resent WHERE subscription = $1 AND position >= $2 AND position <= $3 AND status = $4`,
+		r.q.Subscription, bytesOf(low), bytesOf(high), int16(sender.StatusDelivered))
+	if err != nil {
+		return err
+	}
+	delivered := map[cdc.Position]bool{}
+	var position []byte
+	if _, err = pgx.ForEachRow(rows, []any{&position}, func() error {
+		p, err := cdc.PositionFromBytes(position)
+		delivered[p] = true
+		return err
+	}); err != nil {
+		return err
+	}
+	for i := range r.found {
+		r.found[i].missed = r.found[i].missed && !delivered[r.found[i].at]
+	}
+	return nil
 }
 
 // pending reads what waits. It comes first: what is not there any more a moment later has ended by then, and is found there.

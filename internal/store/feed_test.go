@@ -389,3 +389,38 @@ func TestFeedFindsWhatEndedLate(t *testing.T) {
 		t.Errorf("newest first: got %d, want %d: %s", len(got), len(want), firstDifference(got, want))
 	}
 }
+
+// TestMissedIsWhatWasNeverDelivered: also when it was sent again.
+func TestMissedIsWhatWasNeverDelivered(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.Database(t))
+	x := subscribe(t, s, "")
+	failed := &sender.Outcome{Verdict: sender.Retry, Reason: "timeout", Started: day}
+	for i := 1; i <= 5; i++ {
+		r := delivered(event(i, day.Add(time.Duration(i)*time.Second)), x.Key, int64(i), false)
+		if i > 1 {
+			r.Status, r.Outcome = sender.StatusFailed, failed
+		}
+		write(t, s, r)
+	}
+	// The first had been delivered before, the third is delivered now, the fourth fails again, and the fifth waits.
+	for i, status := range map[int]sender.Status{1: sender.StatusFailed, 3: sender.StatusDelivered, 4: sender.StatusFailed, 5: 0} {
+		ev := event(i, day.Add(time.Duration(i)*time.Second))
+		write(t, s, sender.Record{Op: sender.Defer, Event: ev, Subscription: x.Key, Key: int64(i), DueAt: day, Replay: true, Attempts: 1, Before: 1})
+		if r := delivered(ev, x.Key, int64(i), true); status != 0 {
+			if r.Replay, r.Status = true, status; status == sender.StatusFailed {
+				r.Outcome = failed
+			}
+			write(t, s, r)
+		}
+	}
+	q := FeedQuery{Subscription: x.Key, Settled: event(9, day).Position, Missed: true, Limit: 10, Bytes: 1 << 20}
+	want := []string{"evt_2", "evt_4", "evt_5"}
+	for range 2 {
+		if got, _ := readFeed(t, s, q); !slices.Equal(got, want) {
+			t.Errorf("missed, descending %v: %v, want %v", q.Descending, got, want)
+		}
+		q.Descending = true
+		slices.Reverse(want)
+	}
+}
