@@ -30,6 +30,8 @@ type jobs struct {
 	active bool
 	// running are those under way, by key, with what ends them.
 	running map[int64]context.CancelFunc
+	// aside is how many of them wait, and are not at work.
+	aside int
 }
 
 // jobKind does a job, from where its Progress says. An error that is a jobError ends it as failed; after any other it is begun again, from
@@ -49,8 +51,10 @@ type jobRun struct {
 }
 
 const (
-	// jobsAtOnce bounds the jobs under way, and jobsPerAccount those of one customer's: most of them wait for their rate.
+	// jobsAtOnce bounds the jobs at work, jobsMost all under way with those that wait for their rate or their target, and
+	// jobsPerAccount those of one customer's: most of them wait.
 	jobsAtOnce     = 16
+	jobsMost       = 128
 	jobsPerAccount = 4
 	// jobsIdle is how often is looked for jobs that other processes have taken the request for. jobPause is how long one waits that could not go on.
 	jobsIdle = 2 * time.Second
@@ -132,7 +136,7 @@ func (j *jobs) loop(ctx, work context.Context) {
 // begin begins jobs that are not under way, as far as there is room.
 func (j *jobs) begin(ctx context.Context) error {
 	j.mu.Lock()
-	active, room := j.active, jobsAtOnce-len(j.running)
+	active, room := j.active, min(jobsAtOnce-len(j.running)+j.aside, jobsMost-len(j.running))
 	running := slices.Collect(maps.Keys(j.running))
 	j.mu.Unlock()
 	if !active || room <= 0 {
@@ -216,6 +220,24 @@ func (j *jobs) do(ctx context.Context, x *store.Job) {
 			log.Warn("a job cannot go on now: it is tried again", "error", err)
 		}
 		_ = sleep(ctx, jobPause) // where ctx ends it, so does the next try
+	}
+}
+
+// waitAside lets others work while one waits, and returns when there is room for it again.
+func (j *jobs) waitAside(ctx context.Context, wait func() error) error {
+	j.mu.Lock()
+	j.aside++
+	j.mu.Unlock()
+	err := wait()
+	for {
+		j.mu.Lock()
+		if err != nil || len(j.running)-j.aside < jobsAtOnce {
+			j.aside--
+			j.mu.Unlock()
+			return err
+		}
+		j.mu.Unlock()
+		err = sleep(ctx, replayLook)
 	}
 }
 

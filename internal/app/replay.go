@@ -27,6 +27,8 @@ const (
 	// store does not hold everything twice. replayLook is how often is looked.
 	replayAhead = 5_000
 	replayLook  = 100 * time.Millisecond
+	// replayLong is how long one waits for that with what it has read in memory.
+	replayLong = 10 * time.Second
 	// replayRows is how many rows of deliveries are read at once, of up to 60 each. replayBuffer is how many deliveries are
 	// kept to be put in order.
 	replayRows   = 20
@@ -276,8 +278,13 @@ func (j *jobs) replay(ctx context.Context, r *jobRun) error {
 	}
 	found := 0
 	for {
-		if err := j.mayReplay(ctx, r); err != nil {
+		if err := j.mayReplay(ctx, r, func() { reader = nil }); err != nil {
 			return err
+		}
+		if reader == nil {
+			if reader, err = newReplayReader(j.store, r.Subscription, w, r.Progress); err != nil {
+				return err
+			}
 		}
 		sent, err := reader.next(ctx, page)
 		if err != nil {
@@ -306,10 +313,14 @@ func (j *jobs) replay(ctx context.Context, r *jobRun) error {
 				again = append(again, sender.Job{Event: ev, To: []*subscriptions.Subscription{to}, Replay: true, Attempts: sent[i].Attempts})
 			}
 		}
-		for _, p := range []*pace{own, &j.paces} {
-			if err := p.wait(ctx, len(again)); err != nil {
-				return err
-			}
+		if w.Rate > 0 {
+			err = j.waitAside(ctx, func() error { return own.wait(ctx, len(again)) })
+		}
+		if err == nil {
+			err = j.paces.wait(ctx, len(again))
+		}
+		if err != nil {
+			return err
 		}
 		if len(again) > 0 {
 			if _, err := j.resender.resend(ctx, again); err != nil {
@@ -325,21 +336,38 @@ func (j *jobs) replay(ctx context.Context, r *jobRun) error {
 	}
 }
 
-// mayReplay returns when more may be queued. The error is store.ErrJobEnded when the job was cancelled.
-func (j *jobs) mayReplay(ctx context.Context, r *jobRun) error {
-	for {
-		switch open, err := j.store.JobOpen(ctx, r.Key); {
-		case err != nil:
-			return err
-		case !open:
-			return store.ErrJobEnded
-		case j.resender.dispatcher.Waiting(r.Subscription) < replayAhead:
-			return nil
+// mayReplay returns when more may be queued. The error is store.ErrJobEnded when the job was cancelled. Long is called when that
+// takes long: what was read may be read again.
+func (j *jobs) mayReplay(ctx context.Context, r *jobRun, long func()) error {
+	open := func() error {
+		open, err := j.store.JobOpen(ctx, r.Key)
+		if err == nil && !open {
+			err = store.ErrJobEnded
 		}
-		if err := sleep(ctx, replayLook); err != nil {
-			return err
-		}
+		return err
 	}
+	full := func() bool { return j.resender.dispatcher.Waiting(r.Subscription) >= replayAhead }
+	if err := open(); err != nil || !full() {
+		return err
+	}
+	return j.waitAside(ctx, func() error {
+		began := time.Now()
+		for looked := began; full(); {
+			if err := sleep(ctx, replayLook); err != nil {
+				return err
+			}
+			if time.Since(looked) < jobsIdle {
+				continue
+			}
+			if err := open(); err != nil {
+				return err
+			}
+			if looked = time.Now(); looked.Sub(began) > replayLong {
+				long()
+			}
+		}
+		return nil
+	})
 }
 
 // countReplay counts what a replay selects, for so long.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -214,4 +215,45 @@ func TestReplay(t *testing.T) {
 		t.Errorf("to a disabled one: %v", err)
 	}
 	stop()
+}
+
+// TestReplaysThatWait: replays that wait for their rate are not in the way of those of others.
+func TestReplaysThatWait(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start()
+	create := func(account string) *client.Subscription {
+		t.Helper()
+		s, err := r.admin().Create(t.Context(), &client.Subscription{Account: &account, Events: []string{"contact.create"}, TargetURL: r.recv.URL("/" + account)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	begun := time.Now().Add(-time.Minute)
+	var slow []*client.Subscription
+	for account := range 4 {
+		for range 4 {
+			slow = append(slow, create(strconv.Itoa(11+account)))
+		}
+	}
+	fast := create("15")
+	r.exec(`insert into contacts (id, account_id, first_name, last_name) select n, 11 + n % 5, 'Ada', 'L' from generate_series(1, 500) n`)
+	eventually(t, "all is delivered", func() bool {
+		var n int
+		return r.conn.QueryRow(context.Background(), `select count(*) from rowhook.delivery`).Scan(&n) == nil && n == 16*100+100
+	})
+	for _, s := range slow {
+		if _, err := r.admin().Replay(t.Context(), s.ID, client.Replay{From: &begun, State: client.ReplayAll, Rate: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "they are under way", func() bool { return r.metric("rowhook_jobs_running") == 16 })
+	j, err := r.admin().Replay(t.Context(), fast.ID, client.Replay{From: &begun, State: client.ReplayAll})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j = r.jobEnds(j.ID); j.State != client.JobDone || j.Done != 100 {
+		t.Errorf("the job is %+v", j)
+	}
 }
