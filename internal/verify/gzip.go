@@ -22,7 +22,7 @@ func (r *Report) unpack(q *request) bool {
 	const next = "take the bytes as they came, all of them, or those that the framework has decompressed"
 	switch packed := q.body; {
 	case bytes.HasPrefix(packed, gzipMagic):
-		plain, err := unpacked(packed)
+		plain, err := unpacked(packed, bodyMax)
 		if err != nil {
 			r.add("body", Wrong, fmt.Sprintf("is %d bytes of gzip: %v", len(packed), err), next)
 			return false
@@ -35,19 +35,20 @@ func (r *Report) unpack(q *request) bool {
 	return true
 }
 
-func unpacked(packed []byte) ([]byte, error) {
+// unpacked decompresses so many bytes at most.
+func unpacked(packed []byte, most int) ([]byte, error) {
 	in := bytes.NewReader(packed)
 	z, err := gzip.NewReader(in)
 	if err != nil {
 		return nil, broken(err)
 	}
 	z.Multistream(false)
-	plain, err := io.ReadAll(io.LimitReader(z, bodyMax+1))
+	plain, err := io.ReadAll(io.LimitReader(z, int64(most)+1))
 	switch {
 	case err != nil:
 		return nil, broken(err)
-	case len(plain) > bodyMax:
-		return nil, fmt.Errorf("more than %d MiB when it is decompressed, as no request is", bodyMax>>20)
+	case len(plain) > most:
+		return nil, fmt.Errorf("more than %d MiB when it is decompressed, as no request is", most>>20)
 	}
 	rest, err := io.ReadAll(in)
 	if err != nil {
