@@ -96,6 +96,14 @@ func (c *chores) verify(ctx context.Context, v store.Verification) {
 		if c.tried(ctx, s, asked, &status) {
 			log.Info("the target was given its secret: it may confirm", "outcome", out)
 		}
+	case out.Verdict == sender.Wait:
+		// It has not been asked, or asks for time: that is no attempt.
+		next := time.Now().Add(out.After)
+		if next.After(*asked.ExpiresAt) {
+			next = *asked.ExpiresAt
+		}
+		status.Attempts, status.NextAttempt = asked.Attempts, &next
+		c.tried(ctx, s, asked, &status)
 	default:
 		delay, more := c.dispatcher.Wait(s, status.Attempts)
 		log.Info("the target has not agreed", "attempt", status.Attempts, "outcome", out)
@@ -151,6 +159,11 @@ func (c *chores) tellEnd(ctx context.Context, e store.Ending) {
 	case out.Verdict == sender.Delivered:
 		log.Info("the target was told that its subscription is over", "outcome", out)
 		over(endTold)
+	case out.Verdict == sender.Wait:
+		c.app.metrics.endings.WithLabelValues(endFailed).Inc()
+		c.keep(ctx, s, func(ctx context.Context) error {
+			return c.store.NotTold(ctx, e.Key, e.Attempts, time.Now().Add(out.After))
+		})
 	case e.Attempts >= len(endWaits) || out.Reason == sender.ReasonConfiguration || refusesForGood(out.Status):
 		log.Warn("the target was not told that its subscription is over", "outcome", out)
 		over(endGivenUp)

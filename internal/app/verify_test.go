@@ -1,12 +1,16 @@
 package app_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rowhook/rowhook/client"
@@ -302,4 +306,59 @@ func TestVerificationGoesOnElsewhere(t *testing.T) {
 		}
 	}
 	eventually(t, "nothing is left to be told", func() bool { return r.text1(`select count(*)::text from rowhook.ending`) == "0" })
+}
+
+// TestAProxyThatIsAwayIsNoAnswer: while the egress proxy cannot be used, no target is taken for one that does not agree, and none is given
+// up that is to be told of the end.
+func TestAProxyThatIsAwayIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			_, _ = io.WriteString(conn, "HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n")
+			_ = conn.Close()
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); accepting.Wait() })
+	r := newRig(t)
+	r.text = strings.Replace(r.text, "delivery:\n", "delivery:\n  egress_proxy: http://"+l.Addr().String()+"\n", 1)
+	r.start()
+	s, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"note.*"}, TargetURL: r.recv.URL("/asked"), Verification: "secret",
+		Delivery: client.Delivery{Retries: &client.Retries{Count: 0}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it was tried", func() bool {
+		s, err = r.admin().Get(t.Context(), s.ID)
+		return err == nil && s.VerificationStatus.LastError != ""
+	})
+	if v := s.VerificationStatus; s.State != "pending" || v.Attempts != 0 || v.NextAttempt == nil || !strings.HasPrefix(v.LastError, "proxy_error") {
+		t.Errorf("it is %s, %+v", s.State, v)
+	}
+	over := r.subscribe("/told", "note.*")
+	if _, err := r.admin().Update(t.Context(), over.ID, client.Patch{"notify_end": true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.admin().Delete(t.Context(), over.ID); err != nil {
+		t.Fatal(err)
+	}
+	failed := `rowhook_end_notices_total{result="failed"}`
+	eventually(t, "it was to be told", func() bool { return r.metric(failed) > 0 })
+	eventually(t, "it is not given up", func() bool {
+		var attempts int
+		err := r.conn.QueryRow(t.Context(), `select attempts from rowhook.ending where due_at > now()`).Scan(&attempts)
+		if err == nil && attempts != 0 {
+			t.Fatalf("%d attempts", attempts)
+		}
+		return err == nil
+	})
 }
