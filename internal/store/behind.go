@@ -38,14 +38,14 @@ func unfolded(records []sender.Record) []sender.Record {
 }
 
 // waitingSQL reads rows behind a position of each key, and their events but for what is large and not needed to merge them. Both are
-// looked up one by one, whatever the planner thinks of their number.
+// looked up one by one, whatever the planner thinks of their number. The keys are in order, or the rows of all would be read for a page.
 const waitingSQL = `
 	SELECT key, replay, position, committed_at, candidates, id, type, resource, instance, account, previous
 	FROM (
 		SELECT d.*, e.*, count(*) OVER () AS candidates,
 			sum(coalesce(octet_length(e.previous), 0)) OVER (ORDER BY d.key, d.position) - coalesce(octet_length(e.previous), 0) AS before
 		FROM (
-			SELECT w.key, x.replay, x.position, x.committed_at FROM unnest($2::bigint[], $3::bytea[]) AS w(key, after)
+			SELECT w.key, x.replay, x.position, x.committed_at FROM (SELECT * FROM unnest($2::bigint[], $3::bytea[]) AS u(key, after) ORDER BY key) w
 			CROSS JOIN LATERAL (
 				SELECT replay, position, committed_at FROM due WHERE subscription = $1 AND key = w.key AND position > w.after
 				ORDER BY position LIMIT $4) x

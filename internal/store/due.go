@@ -66,7 +66,8 @@ const dueSQL = `
 	ORDER BY due_at, position`
 
 // dueBehindSQL reads with each that is due what waits behind it: the oldest rows of its key, in their order, which the one that
-// is due is most often the first of. It counts as many keys as rows are wanted, and takes what there is room for.
+// is due is most often the first of. It counts as many keys as rows are wanted, and takes what there is room for. The keys are in order
+// before their rows are read, or those of all would be read to be sorted, for the sake of the first ones.
 var dueBehindSQL = strings.NewReplacer(
 	`(
 			SELECT key, attempts, retry_reason, replay, attempts_before, due_at, position, committed_at FROM due
@@ -75,9 +76,11 @@ var dueBehindSQL = strings.NewReplacer(
 	`(
 			SELECT b.key, b.attempts, b.retry_reason, b.replay, b.attempts_before, h.due_at, h.position AS head, b.position, b.committed_at
 			FROM (
-				SELECT key, due_at, position FROM due
-				WHERE subscription = $1 AND due_at <= $2 AND due_at < 'infinity' AND key <> ALL ($4::bigint[])
-				ORDER BY due_at LIMIT $3) h
+				SELECT key, due_at, position FROM (
+					SELECT key, due_at, position FROM due
+					WHERE subscription = $1 AND due_at <= $2 AND due_at < 'infinity' AND key <> ALL ($4::bigint[])
+					ORDER BY due_at LIMIT $3) f
+				ORDER BY due_at, position) h
 			CROSS JOIN LATERAL (
 				SELECT key, attempts, retry_reason, replay, attempts_before, position, committed_at FROM due
 				WHERE subscription = $1 AND key = h.key
