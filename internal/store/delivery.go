@@ -155,11 +155,15 @@ func eventAt(ctx context.Context, tx pgx.Tx, at cdc.Position, most int) (*mappin
 // endsOf returns how the delivery of an event has ended, each time.
 func endsOf(ctx context.Context, tx pgx.Tx, subscription int64, ev *mapping.Event) ([]*Logged, error) {
 	day := dayOf(ev.Time)
+	ahead, err := aheadOf(ctx, tx, bytesOf(ev.Position))
+	if err != nil {
+		return nil, err
+	}
 	rows, err := tx.Query(ctx, `
 		SELECT `+outcomeColumns+` FROM (
 			SELECT `+outcomeColumns+`, oldest FROM outcome
-			WHERE subscription = $1 AND newest >= $2 AND committed_at >= $3 AND committed_at < $4 ORDER BY newest LIMIT $5) o
-		WHERE oldest <= $2`, subscription, bytesOf(ev.Position), day, day.Add(24*time.Hour), defaultLogBounds().ahead)
+			WHERE subscription = $1 AND newest >= $2 AND newest < $5 AND committed_at >= $3 AND committed_at < $4 ORDER BY newest OFFSET 0) o
+		WHERE oldest <= $2`, subscription, bytesOf(ev.Position), day, day.Add(24*time.Hour), ahead)
 	if err != nil {
 		return nil, err
 	}

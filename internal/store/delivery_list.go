@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -51,15 +52,12 @@ func (q *LogQuery) wantsEvent(ev *mapping.Event) bool {
 type logBounds struct {
 	// rows of outcomes are read, chunk at once, and events are looked up.
 	rows, chunk, events int
-	// ahead is how many rows that are newer than a position are looked at for deliveries before it: those of a row are of a minute
-	// of commits.
-	ahead int
 	// due is how many due rows of a subscription are read whole. Where there are more, events are gone through, page at once.
 	due, page int
 }
 
 func defaultLogBounds() logBounds {
-	return logBounds{rows: 2000, chunk: 50, events: 10_000, ahead: 5000, due: 20_000, page: 1000}
+	return logBounds{rows: 2000, chunk: 50, events: 10_000, due: 20_000, page: 1000}
 }
 
 // ListDeliveries returns a page of a subscription's deliveries, newest first by position, and the position after which to go
@@ -121,6 +119,24 @@ func listDeliveries(ctx context.Context, tx pgx.Tx, q LogQuery, most logBounds) 
 	}
 	err := through(ctx)
 	return p.page, p.next, err
+}
+
+// aheadOf is from which position on rows of outcomes have nothing that is before a position: those of a row are of a minute of commits,
+// of which there may be any number.
+func aheadOf(ctx context.Context, tx pgx.Tx, before []byte) ([]byte, error) {
+	var at time.Time
+	err := tx.QueryRow(ctx, `SELECT committed_at FROM event WHERE position <= $1 ORDER BY position DESC LIMIT 1`, before).Scan(&at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return before, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ahead, err := positionSince(ctx, tx, at.Add(feedSlack))
+	if err == nil && ahead == nil {
+		ahead = behindAll
+	}
+	return ahead, err
 }
 
 // pager makes a page.
@@ -192,12 +208,18 @@ func (p *pager) sentAgain(due []*Logged) {
 func (p *pager) throughOutcomes(ctx context.Context) error {
 	var waiting []*Logged // read, and not taken yet, newest first
 	before := p.in.before
-	rows, err := p.tx.Query(ctx, aheadSQL, p.q.Subscription, before, p.most.ahead)
-	if err == nil {
-		waiting, err = p.within(ctx, waiting, rows)
-	}
-	if err != nil {
-		return err
+	if !bytes.Equal(before, behindAll) {
+		ahead, err := aheadOf(ctx, p.tx, before)
+		if err != nil {
+			return err
+		}
+		rows, err := p.tx.Query(ctx, aheadSQL, p.q.Subscription, before, ahead)
+		if err == nil {
+			waiting, err = p.within(ctx, waiting, rows)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	for read := 0; ; read += p.most.chunk {
 		rows, err := p.tx.Query(ctx, outcomesSQL,
@@ -397,10 +419,14 @@ func (p *pager) becameOf(ctx context.Context, events []*mapping.Event) ([]*Logge
 		return nil, err
 	}
 	newest, oldest := bytesOf(events[0].Position), bytesOf(events[len(events)-1].Position)
+	ahead, err := aheadOf(ctx, p.tx, newest)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := p.tx.Query(ctx, `
 		SELECT `+outcomeColumns+` FROM (
-			SELECT `+outcomeColumns+`, oldest FROM outcome WHERE subscription = $1 AND newest >= $2 ORDER BY newest LIMIT $4) o
-		WHERE oldest <= $3`, p.q.Subscription, oldest, newest, p.most.ahead)
+			SELECT `+outcomeColumns+`, oldest FROM outcome WHERE subscription = $1 AND newest >= $2 AND newest < $4 ORDER BY newest OFFSET 0) o
+		WHERE oldest <= $3`, p.q.Subscription, oldest, newest, ahead)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ const (
 	// aheadSQL reads rows that begin before a position and end behind it.
 	aheadSQL = `
 		SELECT ` + outcomeColumns + ` FROM (
-			SELECT ` + outcomeColumns + `, oldest FROM outcome WHERE subscription = $1 AND newest >= $2 ORDER BY newest LIMIT $3) o
+			SELECT ` + outcomeColumns + `, oldest FROM outcome WHERE subscription = $1 AND newest >= $2 AND newest < $3 ORDER BY newest OFFSET 0) o
 		WHERE oldest < $2`
 )
 

@@ -90,7 +90,7 @@ func TestListDeliveries(t *testing.T) {
 	write(t, s, waits...)
 	write(t, s, ends...)
 	slices.Reverse(all)
-	small := logBounds{rows: 6, chunk: 2, events: 40, ahead: 5000, due: 1 << 20, page: 7}
+	small := logBounds{rows: 6, chunk: 2, events: 40, due: 1 << 20, page: 7}
 	many := small
 	many.due = 3
 	short := 0
@@ -245,6 +245,31 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
+// TestTheLogFindsWhatEndedLate: what was retried stands in the row of what was committed just before its end. However many of a minute
+// stand in between, it is in the log all the same.
+func TestTheLogFindsWhatEndedLate(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn := open(t, db), connect(t, db)
+	x := subscribe(t, s, "")
+	const most = 11_000
+	late, last := event(1, day), event(most, day.Add(59*time.Second))
+	exec(t, conn, `SET synchronous_commit = off`)
+	write(t, s, delivered(event(2, day), x.Key, 1, false), delivered(event(3, day.Add(time.Minute)), x.Key, 1, false)) // for the partitions
+	exec(t, conn, `INSERT INTO outcome SELECT $1, p, $2, p, $2, p || '\x0000000100c8000101'
+		FROM (SELECT decode('00000001' || lpad(to_hex(n * 200), 16, '0') || '0000000100000000', 'hex') AS p FROM generate_series(4, $3::int - 1) n) x`,
+		x.Key, day.Add(time.Second), most)
+	write(t, s, delivered(late, x.Key, 1, false), delivered(last, x.Key, 1, false))
+	if l, _, err := s.Delivery(t.Context(), x.Key, late.Position, 1<<20); err != nil || l.Event.ID != late.ID {
+		t.Errorf("by its position: %+v, %v", l, err)
+	}
+	before := event(4, day).Position
+	page, next, err := s.ListDeliveries(t.Context(), LogQuery{Subscription: x.Key, Before: &before, Limit: 10})
+	if err != nil || next != nil || len(page) != 3 || page[2].Event.ID != late.ID {
+		t.Errorf("in the list: %d, %v, %v", len(page), next, err)
+	}
+}
+
 // TestTheLogIsNotReadWhole looks at the plans of what pages read, where nothing has been analyzed and where a subscription has most
 // of the rows.
 func TestTheLogIsNotReadWhole(t *testing.T) {
@@ -263,7 +288,7 @@ func TestTheLogIsNotReadWhole(t *testing.T) {
 		args []string
 	}{
 		"Rows":  {outcomesSQL, "(newest < ", []string{sub, middle, `''`, "50"}},
-		"Ahead": {aheadSQL, "(newest >= ", []string{sub, middle, "5000"}},
+		"Ahead": {aheadSQL, "(newest >= ", []string{sub, middle, fmt.Sprintf(`'\x%s'`, cdc.Position{Sub: 30_000})}},
 		"Event": {eventSinceSQL, `("position" >= `, []string{middle, day.Format(`'` + time.RFC3339 + `'`), day.Add(24 * time.Hour).Format(`'` + time.RFC3339 + `'`)}},
 	}
 	for _, analyzed := range []bool{false, true} {
