@@ -15,7 +15,7 @@ import (
 func TestNobodyWaitsForASlowTarget(t *testing.T) {
 	t.Parallel()
 	r := hooktest.New(t)
-	r.Handle("/slow", hooktest.Always(hooktest.OK().After(100*time.Millisecond)))
+	r.Handle("/slow", hooktest.Always(hooktest.OK().After(time.Second)))
 	cfg := testConfig()
 	cfg.Memory, cfg.MaxInFlight = 128<<10, 64
 	d := run(t, cfg, newMemory().open())
@@ -33,9 +33,8 @@ func TestNobodyWaitsForASlowTarget(t *testing.T) {
 		t.Error("the slow one does not go through the store")
 	}
 	for i := range 4 {
-		if d.Whole(int64(i + 2)) {
-			t.Errorf("%d goes through the store", i)
-		}
+		// One that waited longer than hold on a busy machine comes back.
+		eventually(t, fmt.Sprintf("%d does not go through the store", i), func() bool { return !d.Whole(int64(i + 2)) })
 	}
 	if n := len(hooktest.ByPath(r.Requests())["/slow"]); n > events/2 {
 		t.Errorf("the slow one has had %d requests when the others have all of theirs", n)
