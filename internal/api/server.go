@@ -99,8 +99,8 @@ type Server struct {
 // lookupsAtOnce bounds how many connections of the store whoever is not known may take: deliveries are written by the same.
 const lookupsAtOnce = 2
 
-// countsAtOnce bounds how many count what a replay selects.
-const countsAtOnce = 1
+// countsAtOnce bounds how many count what a replay selects, for seconds each: half of the store's connections are for what is sent.
+const countsAtOnce = 2
 
 // New makes a server of the config.
 func New(c Config) *Server {
