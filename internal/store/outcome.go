@@ -87,7 +87,8 @@ func (c *outcomes) add(r *sender.Record) {
 		c.packed, c.timings = append(c.packed, nil), append(c.timings, nil)
 	}
 	if bytes.Compare(position, c.newest[i]) > 0 {
-		c.newest[i] = position
+		// Of one delivery, so that no two rows have the same newest: who reads them goes on behind it.
+		c.newest[i], c.committed[i] = position, r.Event.Time
 	}
 	if bytes.Compare(position, c.oldest[i]) < 0 {
 		c.oldest[i] = position
