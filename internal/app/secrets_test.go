@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/hooktest"
@@ -61,6 +62,40 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 		}
 		answers = append(answers, string(body))
 	}
+	// What has become of it, as it is shown: the request of a delivery tells its owner where it goes, too.
+	from, deliveries := time.Now().Add(-time.Hour), 0
+	for s, err := range r.admin().List(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for d, err := range r.admin().Deliveries(t.Context(), s.ID, client.DeliveryFilter{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, err = r.admin().GetDelivery(t.Context(), d.ID); err != nil || d.Request == nil || len(d.Request.Headers) == 0 {
+				t.Fatalf("%+v, %v", d, err)
+			}
+			deliveries++
+			shown, err := json.Marshal(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers = append(answers, strings.ReplaceAll(string(shown), "path-is-secret", ""))
+		}
+		j, err := r.admin().Replay(t.Context(), s.ID, client.Replay{From: &from, State: client.ReplayAll})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, err := json.Marshal(r.jobEnds(j.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, string(shown), r.fetched("/api/v1/subscription/"+s.ID+"/event/"))
+	}
+	answers = append(answers, r.fetched("/api/v1/event/"))
+	if deliveries == 0 {
+		t.Error("no delivery was looked at")
+	}
 	rows, err := r.conn.Query(t.Context(), `select relname::text from pg_class where relnamespace = 'rowhook'::regnamespace and relkind in ('r', 'p')`)
 	if err != nil {
 		t.Fatal(err)
@@ -88,4 +123,24 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 	if len(tables) < 8 {
 		t.Errorf("only the tables %v were looked at", tables)
 	}
+}
+
+// fetched is the answer to a GET of the admin's.
+func (r *rig) fetched(path string) string {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.api+path, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+r.admin().Token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		r.t.Fatalf("%s: %s %s, %v", path, resp.Status, body, err)
+	}
+	return string(body)
 }
