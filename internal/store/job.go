@@ -69,14 +69,20 @@ func scanJob(row pgx.Row) (*Job, error) {
 	return j, nil
 }
 
+// keptJobs are how many jobs of a subscription are kept that have ended. Each holds what was asked for, which may be a list of a quarter of
+// a megabyte, and nobody bounds how many are asked for in the time of the retention.
+const keptJobs = 100
+
 // CreateJob queues a job, and sets its Key, ID, State and CreatedAt. It returns ErrJobOpen where the subscription may have one of the
-// kind at a time and has it, and subscriptions.ErrNotFound where it was deleted.
+// kind at a time and has it, and subscriptions.ErrNotFound where it was deleted. Of those that have ended it keeps the newest.
 func (s *Store) CreateJob(ctx context.Context, j *Job) error {
 	j.ID, j.State = "job_"+strings.ToLower(rand.Text()), JobQueued
 	err := s.pool.QueryRow(ctx, `
+		WITH old AS (DELETE FROM job WHERE finished_at IS NOT NULL AND subscription = $3
+			AND key <= (SELECT key FROM job WHERE subscription = $3 ORDER BY key DESC OFFSET $7 LIMIT 1))
 		INSERT INTO job (id, kind, subscription, parameters, total, requested_by)
 		SELECT $1, $2, $3, $4, $5, $6 FROM subscription WHERE key = $3 AND deleted_at IS NULL
-		RETURNING key, created_at`, j.ID, j.Kind, j.Subscription, j.Parameters, j.Total, j.RequestedBy).Scan(&j.Key, &j.CreatedAt)
+		RETURNING key, created_at`, j.ID, j.Kind, j.Subscription, j.Parameters, j.Total, j.RequestedBy, keptJobs).Scan(&j.Key, &j.CreatedAt)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return subscriptions.ErrNotFound

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -183,5 +184,41 @@ func TestPlaces(t *testing.T) {
 	p, err := s.PlaceOf(t.Context(), day.AddDate(0, 0, 9))
 	if err != nil || p.Compare(records[39].Event.Position) <= 0 {
 		t.Errorf("after all of them: %s, %v", p, err)
+	}
+}
+
+// TestEndedJobsAreBounded: who asks for job after job fills no disk.
+func TestEndedJobsAreBounded(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn := open(t, db), connect(t, db)
+	x, other := subscribe(t, s, "7"), subscribe(t, s, "8")
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, of := range []*subscriptions.Subscription{x, other} {
+		exec(`INSERT INTO rowhook.job (id, kind, subscription, parameters, state, finished_at)
+			SELECT format('job_%s_%s', $1::bigint, n), 'replay', $1, '{}', 'done', now() FROM generate_series(1, $2::int) n`, of.Key, 2*keptJobs)
+	}
+	j := &Job{Kind: "replay", Subscription: x.Key, Parameters: json.RawMessage(`{}`)}
+	if err := s.CreateJob(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	count := func(of *subscriptions.Subscription) (n int) {
+		t.Helper()
+		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM rowhook.job WHERE subscription = $1`, of.Key).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if a, b := count(x), count(other); a != keptJobs+1 || b != 2*keptJobs {
+		t.Errorf("%d are kept with the new one, and %d of another subscription", a, b)
+	}
+	all, _, err := s.Jobs(t.Context(), x.Key, "", 2)
+	if err != nil || len(all) != 2 || all[0].ID != j.ID || all[1].ID != fmt.Sprintf("job_%d_%d", x.Key, 2*keptJobs) {
+		t.Errorf("the newest are %v, %v", all, err)
 	}
 }
