@@ -24,11 +24,16 @@ type limit struct {
 	next            time.Time
 }
 
-// set makes the rate the limit's. What has been begun still counts.
-func (l *limit) set(r subscriptions.Rate) {
+// set makes the rate the limit's. What has been begun still counts, as it would at that rate: after one in an hour nobody waits for the
+// rest of it when there may be ten in a second.
+func (l *limit) set(r subscriptions.Rate, now time.Time) {
 	l.interval, l.slack = r.Interval(), 0
-	if l.interval > 0 {
-		l.slack = max(limitBurst/l.interval-1, 0) * l.interval
+	if l.interval == 0 {
+		return
+	}
+	l.slack = max(limitBurst/l.interval-1, 0) * l.interval
+	if most := now.Add(l.slack + l.interval); l.next.After(most) {
+		l.next = most
 	}
 }
 

@@ -20,7 +20,7 @@ func TestLimit(t *testing.T) {
 			}
 			rng := rand.New(rand.NewPCG(1, uint64(rate.Count)))
 			var l limit
-			l.set(rate)
+			l.set(rate, time.Time{})
 			interval := rate.Interval()
 			burst := max(1, int(100*time.Millisecond/interval))
 			begin := time.Unix(1_000_000, 0)
@@ -60,8 +60,8 @@ func TestLimit(t *testing.T) {
 func TestLimitIsUsedUp(t *testing.T) {
 	t.Parallel()
 	var l limit
-	l.set(subscriptions.Rate{Count: 100, Unit: 's'})
 	now := time.Unix(1_000_000, 0)
+	l.set(subscriptions.Rate{Count: 100, Unit: 's'}, now)
 	l.start(now)
 	run := func(for_ time.Duration) (n int) {
 		for end := now.Add(for_); now.Before(end); now = now.Add(time.Millisecond) {
@@ -83,11 +83,11 @@ func TestLimitIsUsedUp(t *testing.T) {
 		t.Errorf("%d at once after an hour, want 10", n)
 	}
 	// Another rate does not forget what has been begun, and none lets all through.
-	l.set(subscriptions.Rate{Count: 1, Unit: 's'})
+	l.set(subscriptions.Rate{Count: 1, Unit: 's'}, now)
 	if !l.waits(now) {
 		t.Error("a change of the rate begins anew")
 	}
-	l.set(subscriptions.Rate{})
+	l.set(subscriptions.Rate{}, now)
 	if n := l.ahead(77); l.waits(now) || n != 77 || l.takes(1000) != 0 {
 		t.Errorf("without a limit: %v %d %s", l.waits(now), n, l.takes(1000))
 	}
@@ -102,7 +102,7 @@ func TestLimitReadsAhead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.set(rate)
+		l.set(rate, time.Time{})
 		if n := l.ahead(128); n != want {
 			t.Errorf("%s: %d rows, want %d", text, n, want)
 		}

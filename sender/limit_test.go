@@ -130,6 +130,48 @@ func TestRateLimitCostsOthersNothing(t *testing.T) {
 	}
 }
 
+// TestRateLimitIsChanged while something waits for it: a higher rate counts from then on, not when the old one would have let the next
+// request through; also one of the config.
+func TestRateLimitIsChanged(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*sender.Config, *subscriptions.Subscription){
+		"Higher": func(_ *sender.Config, s *subscriptions.Subscription) { s.Delivery.RateLimit = rate(t, "1000/s") },
+		"None":   func(_ *sender.Config, s *subscriptions.Subscription) { s.Delivery.RateLimit = subscriptions.Rate{} },
+		"Config": func(c *sender.Config, s *subscriptions.Subscription) {
+			s.Delivery.RateLimit = subscriptions.Rate{}
+			c.RateLimit = rate(t, "1000/s")
+		},
+	} {
+		// At one a minute all that is submitted waits in memory, at one an hour in the store.
+		for _, slow := range []string{"1/m", "1/h"} {
+			t.Run(name+"/"+slow[2:], func(t *testing.T) {
+				t.Parallel()
+				r := hooktest.New(t, hooktest.Always(hooktest.OK()))
+				cfg := testConfig()
+				d := run(t, cfg, newMemory().open())
+				sub := newSubscription(1, r.URL("/"))
+				sub.Delivery.RateLimit = rate(t, slow)
+				for i := range 20 {
+					d.submit(t, newEvent(i+1, fmt.Sprint(i%7)), sub)
+				}
+				eventually(t, "one is sent, and the others wait", func() bool {
+					c := d.Counts()
+					return len(r.Requests()) == 1 && c.InFlight == 0 && c.Unwritten == 0
+				})
+				faster := sub.Clone()
+				faster.Version++
+				change(&cfg, faster)
+				d.Reconfigure(cfg)
+				d.Update(faster)
+				d.idle(t)
+				if n := len(r.Requests()); n != 20 {
+					t.Errorf("%d requests, want 20", n)
+				}
+			})
+		}
+	}
+}
+
 // TestRateLimitIsNotForgotten with the state of a subscription that has nothing to be sent, nor by a connection that is lost.
 func TestRateLimitIsNotForgotten(t *testing.T) {
 	t.Parallel()

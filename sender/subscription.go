@@ -131,6 +131,7 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 		d.beginCarefully(s)
 	}
 	d.enter(s)
+	d.makeReady(s) // what has waited in memory for a time need not any more
 	if s.rows > 0 {
 		if enabled {
 			s.startSlowly()
@@ -166,9 +167,10 @@ func (d *Dispatcher) configure(s *subscription) {
 	if r := to.Delivery.RateLimit; !r.IsZero() {
 		rate = r
 	}
-	s.limit.set(rate)
+	now := time.Now()
+	s.limit.set(rate, now)
 	if s.limit.next.IsZero() {
-		s.limit.start(time.Now())
+		s.limit.start(now)
 	}
 	if s.window == 0 {
 		s.window = windowBegin
