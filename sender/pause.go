@@ -54,6 +54,7 @@ func (d *Dispatcher) pause(s *subscription, until time.Time) {
 		d.record(Record{Op: Pause, Subscription: s.key, Version: s.sub.Version, DueAt: until})
 	}
 	s.startSlowly()
+	d.enter(s) // in its place, whatever else: the first of the agenda is the one that all others wait behind
 	if d.halted() {
 		return // all that waits is in the store, or on its way
 	}

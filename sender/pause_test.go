@@ -182,3 +182,30 @@ func TestAPauseSurvivesAKill(t *testing.T) {
 		})
 	}
 }
+
+// TestATargetMayAskForTimeBetweenConnections: one that does while nothing is begun lets nobody else wait afterwards.
+func TestATargetMayAskForTimeBetweenConnections(t *testing.T) {
+	t.Parallel()
+	r := hooktest.New(t, hooktest.Always(hooktest.RetryAfter(429, "3600").After(300*time.Millisecond)))
+	other := hooktest.New(t, hooktest.Sequence(hooktest.Status(500), hooktest.OK()))
+	cfg := testConfig()
+	cfg.Retries = []time.Duration{time.Second}
+	d := run(t, cfg, newMemory().open())
+	sub, neighbour := newSubscription(1, r.URL("/")), newSubscription(2, other.URL("/"))
+	sub.Delivery.MaxInFlight = 1
+	subs := map[int64]*subscriptions.Subscription{1: sub, 2: neighbour}
+	failing := d.submit(t, newEvent(1, "a"), neighbour)
+	settled(t, failing)
+	for i := range 2 {
+		ev := newEvent(i+2, fmt.Sprint(i))
+		ev.Time = time.Now()
+		d.submit(t, ev, sub)
+	}
+	r.Wait(t, 1, 20*time.Second)
+	d.Suspend()
+	eventually(t, "all is stored", func() bool { c := d.Counts(); return c.InFlight == 0 && c.Unwritten == 0 && c.InMemory == 0 })
+	if err := d.Resume(t.Context(), true, func(key int64) *subscriptions.Subscription { return subs[key] }); err != nil {
+		t.Fatal(err)
+	}
+	other.Wait(t, 2, 20*time.Second)
+}
