@@ -230,6 +230,15 @@ func (p *program) getCommand(r *remote) *cobra.Command {
 				why = ": " + d.Reason
 			}
 			fmt.Fprintf(w, "%s\tby %s since %s%s\n", s.State, d.By, d.Since.Format(time.RFC3339), why)
+			if d.LastAnswer != nil {
+				fmt.Fprintf(w, "last_answer\t%s\n", lastAnswer(d.LastAnswer))
+			}
+		}
+		if s.FailingSince != nil {
+			fmt.Fprintf(w, "failing\tsince %s\n", s.FailingSince.Format(time.RFC3339))
+		}
+		if s.LastFailure != nil {
+			fmt.Fprintf(w, "last_failure\t%s\n", lastAnswer(s.LastFailure))
 		}
 		if s.ExpiresAt != nil {
 			fmt.Fprintf(w, "expires_at\t%s\n", s.ExpiresAt.Format(time.RFC3339))
@@ -275,6 +284,15 @@ func oneID(cmd *cobra.Command, args []string) error {
 		return usage(fmt.Sprintf("%s needs the id of one subscription", cmd.CommandPath()), "rowhook subscription list shows them")
 	}
 	return nil
+}
+
+// lastAnswer is how an attempt ended, in a line.
+func lastAnswer(a *client.LastAnswer) string {
+	status := ""
+	if a.Status != nil {
+		status = fmt.Sprintf(" %d", *a.Status)
+	}
+	return fmt.Sprintf("%s%s at %s", a.Reason, status, a.At.Format(time.RFC3339))
 }
 
 // filterError is what is wrong with its filter, in a line.
