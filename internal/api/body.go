@@ -62,7 +62,9 @@ func decode(b []byte, into any, such string) error {
 	case errors.Is(err, io.EOF):
 		return nil
 	case errors.As(err, &wrong):
-		return refusal{fieldProblem(wrong.Field, "is "+wrong.Value+": the body is such as "+such)}
+		// What is embedded in a body is no part of its fields' names.
+		names := slices.DeleteFunc(strings.Split(wrong.Field, "."), func(name string) bool { return name != "" && name[0] >= 'A' && name[0] <= 'Z' })
+		return refusal{fieldProblem(strings.Join(names, "."), "is "+kindOfJSON(wrong.Value)+": the body is such as "+such)}
 	case unknown:
 		field = strings.Trim(field, `"`)
 		return refusal{fieldProblem(shorten(field), "is not a field: the body is such as "+such)}
@@ -71,6 +73,19 @@ func decode(b []byte, into any, such string) error {
 		return refusal{fieldProblem("", "has a time that is not by RFC 3339: give one such as 2030-01-31T12:00:00Z")}
 	}
 	return refusal{problem(http.StatusBadRequest, "the body is not JSON: it is such as "+such)}
+}
+
+// kindOfJSON names the kind of a value, as the decoder calls it, for an error.
+func kindOfJSON(kind string) string {
+	switch kind, _, _ = strings.Cut(kind, " "); kind {
+	case "bool":
+		return "a boolean"
+	case "array":
+		return "a list"
+	case "object":
+		return "an object"
+	}
+	return "a " + kind
 }
 
 // shorten bounds how much of a caller's text an answer repeats.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +99,13 @@ func TestEnableFailed(t *testing.T) {
 	} {
 		if resp, got := b.do(t, "POST", "/api/v1/subscription/enable", tokenOne, "application/json", body); resp.StatusCode != want {
 			t.Errorf("%s: %d, want %d: %s", body, resp.StatusCode, want, got)
+		}
+	}
+	for body, want := range map[string]string{
+		`{"name":1}`: "name is a number: the body is such as", `{"name":[]}`: "name is a list: ", `{"all":{}}`: "all is an object: ", `{"limit":true}`: "limit is a boolean: ",
+	} {
+		if _, got := b.do(t, "POST", "/api/v1/subscription/enable", tokenOne, "application/json", body); !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", body, got, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -101,7 +102,7 @@ func (in *replayInput) read() (client.Replay, []client.FieldError) {
 		r.State = replayStates[0]
 	}
 	if !slices.Contains(replayStates, r.State) {
-		is("state", "is none of "+strings.Join(replayStates, ", "))
+		is("state", fmt.Sprintf("is %q, which is none of %s", shorten(r.State), strings.Join(replayStates, ", ")))
 	}
 	if len(r.EventIDs) > replayIDsMax {
 		is("event_ids", "has more than "+strconv.Itoa(replayIDsMax))

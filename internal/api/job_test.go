@@ -93,6 +93,7 @@ func TestReplayIsStrict(t *testing.T) {
 		`{"from":"0001-01-01T00:00:00+12:00","to":"9999-12-31T23:59:59-12:00"}`:                                          {"from", "to"},
 		`{"from":"2026-11-22T08:00:00Z","resource_id":"4\u0000","events":["\u0000"],"event_ids":["evt_1","evt_\u0000"]}`: {"resource_id", "events", "event_ids"},
 		`{"from":"2026-11-22T08:00:00Z","evnts":[]}`:                                                                     {"evnts"},
+		`{"from":"2026-11-22T08:00:00Z","rate":"5"}`:                                                                     {"rate"},
 	} {
 		answer, text := b.do(t, "POST", at, tokenOne, "application/json", body)
 		if answer.StatusCode != 422 {
