@@ -31,10 +31,16 @@ func (p *program) rootCommand() *cobra.Command {
 			"  rowhook init --database-url URL       # print a config for it\n" +
 			"  rowhook check --config config.yaml    # what is wrong with config and database, and what mends it\n" +
 			"  rowhook run --config config.yaml      # the real thing",
-		Version:           versionText(),
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { p.began = true; return nil },
+		Version:       versionText(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return explainGroup(err)
+			}
+			p.began = true
+			return nil
+		},
 	}
 	root.SetVersionTemplate("rowhook {{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
@@ -95,6 +101,16 @@ func explainFlag(cmd *cobra.Command, err error) error {
 		hint = "did you mean --" + near + "?"
 	}
 	return usage(err.Error(), hint)
+}
+
+// explainGroup names the flags of which only one can be given.
+func explainGroup(err error) error {
+	_, all, ok := strings.Cut(err.Error(), "; [")
+	all, ok2 := strings.CutSuffix(all, "] were all set")
+	if !ok || !ok2 {
+		return usage(err.Error(), "")
+	}
+	return usage("--"+strings.ReplaceAll(all, " ", " and --")+" do not go together", "leave one of them out")
 }
 
 // usageError is a command line that was not understood.
