@@ -37,7 +37,7 @@ func (p *program) enableCommand(r *remote) *cobra.Command {
 	f.StringVar(&want.TargetHost, "target-host", "", "of these, those with a target at this host")
 	f.StringVar(&want.Name, "name", "", "of these, those with this in their name")
 	f.StringVar(&want.Account, "account", "", "of these, those of this customer; only with an admin's token")
-	f.StringVar(&after, "disabled-after", "", "of these, those that were disabled then or later: 2026-11-22T04:00:00Z")
+	f.StringVar(&after, "disabled-after", "", "of these, those that were disabled then or later: 2026-11-22T04:00:00Z, or how long ago it was: 24h")
 	f.StringVar(&before, "disabled-before", "", "of these, those that were disabled before")
 	f.BoolVar(&want.DryRun, "dry-run", false, "only count them")
 	_ = cmd.RegisterFlagCompletionFunc("event", r.completeEvents(false))
@@ -58,14 +58,11 @@ func (p *program) enableCommand(r *remote) *cobra.Command {
 			name, text string
 			to         **time.Time
 		}{{"--disabled-after", after, &want.DisabledAfter}, {"--disabled-before", before, &want.DisabledBefore}} {
-			if t.text == "" {
-				continue
-			}
-			at, err := time.Parse(time.RFC3339, t.text)
+			at, err := timeOrAge(t.name, t.text, time.Now())
 			if err != nil {
-				return usage(fmt.Sprintf("%s %q is no time", t.name, t.text), "give one such as 2026-11-22T04:00:00Z")
+				return err
 			}
-			*t.to = &at
+			*t.to = at
 		}
 		c, err := r.client()
 		if err != nil {
