@@ -212,7 +212,7 @@ func choice(m *mistakes, at string, v any, from []string) string {
 		if n := nearest(text, from); n != "" {
 			hint = "did you mean " + strconv.Quote(n) + "? "
 		}
-		m.add(at, "is %s: %sthere are %s", quote(text), hint, strings.Join(from, ", "))
+		m.add(at, "is %s: %sgive one of %s", quote(text), hint, strings.Join(from, ", "))
 	}
 	return ""
 }
