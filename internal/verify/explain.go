@@ -37,6 +37,11 @@ func (r *Report) explain(c *Capture, q *request, text string) {
 		return
 	}
 	if q.at.IsZero() || !r.elsewhere(q, text) {
+		if len(q.body) == 0 {
+			r.add("body", Unknown, "0 bytes, which is not what was signed with this secret",
+				"give the raw body, of a GET the query in its place, which is all that is after the question mark; and see whether the secret is that of this subscription")
+			return
+		}
 		r.add("body", Unknown, fmt.Sprintf("%d bytes; neither these nor what is usually done to them, with this id and any time within %.0f hours, is signed with this secret", len(q.body), searched.Hours()),
 			"see whether the secret is that of this subscription (rotate-secret gives a new one), and whether the body is the raw one: a single changed byte is enough")
 	}

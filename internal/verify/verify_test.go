@@ -56,7 +56,9 @@ func TestEachPartIsNamed(t *testing.T) {
 		// part is the one that is wrong, empty for none; detail is a piece of what is said.
 		part, detail string
 	}{
-		"all is right":    {},
+		"all is right": {},
+		"the body is not there, as that of a GET": {change: func(_ map[string]string, body *string) { *body = "" },
+			part: "body", detail: "0 bytes, which is not what was signed"},
 		"arrived in time": {at: sent.Add(4 * time.Minute)},
 		"several signatures": {change: func(h map[string]string, _ *string) {
 			h["webhook-signature"] = "v1,AAAA v1a,AAAA " + h["webhook-signature"]
