@@ -31,7 +31,7 @@ var file = object[Config]{
 		key("proxy", proxyObject, func(c *Config) *Proxy { return &c.Proxy },
 			"A reverse proxy before the application: subscriptions are one more resource of its API there, behind its own login. Needs app.url. Default: no proxy."),
 		key("delivery", deliveryObject, func(c *Config) *Delivery { return &c.Delivery },
-			"How webhooks are sent. These are the defaults; a subscription can set its own timeout, retries and ordering."),
+			"How webhooks are sent. These are the defaults; a subscription can set its own timeout, retries, ordering, debounce, rate_limit and max_body."),
 		key("retention", retentionObject, func(c *Config) *Retention { return &c.Retention },
 			"How long what was sent is kept."),
 		key("limits", limitsObject, func(c *Config) *Limits { return &c.Limits },
