@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -120,7 +121,7 @@ func (p *program) getDeliveryCommand(r *remote) *cobra.Command {
 		}
 		d, err := c.GetDelivery(cmd.Context(), args[0])
 		if err != nil {
-			return answered(c, err)
+			return unknownDelivery(args[0], answered(c, err))
 		}
 		if r.output == outputJSON {
 			return p.printJSON(d)
@@ -217,7 +218,7 @@ func (p *program) redeliverCommand(r *remote) *cobra.Command {
 			}
 			d, err := c.Redeliver(cmd.Context(), args[0])
 			if err != nil {
-				return answered(c, err)
+				return unknownDelivery(args[0], answered(c, err))
 			}
 			if r.output == outputJSON {
 				return p.printJSON(d)
@@ -225,6 +226,15 @@ func (p *program) redeliverCommand(r *remote) *cobra.Command {
 			fmt.Fprintf(p.stderr, "it is sent again: rowhook delivery get %s shows what comes of it\n", d.ID)
 			return nil
 		}}
+}
+
+// unknownDelivery says where the delivery is of which the event was named: who receives knows no other id.
+func unknownDelivery(id string, err error) error {
+	var told *client.Error
+	if !errors.As(err, &told) || told.Status != 404 || !strings.HasPrefix(id, "evt_") {
+		return err
+	}
+	return fmt.Errorf("%w\n  hint: that is an event, which is a delivery for each subscription: rowhook delivery list SUBSCRIPTION --event-id %s", err, id)
 }
 
 func oneDeliveryID(cmd *cobra.Command, args []string) error {
