@@ -29,6 +29,8 @@ type LoggedDelivery struct {
 	DroppedReason string `json:"dropped_reason,omitempty"`
 	// Replay says that it has ended before, and is to be sent again.
 	Replay bool `json:"replay"`
+	// Fallback says that it is, or was at its end, with the subscription's fallback: the schedule of its target is over.
+	Fallback bool `json:"fallback"`
 	// AttemptCount counts the attempts that have ended, without those by whose answer the target asked for time.
 	AttemptCount int `json:"attempt_count"`
 	// NextAttempt is when a pending one is sent; nil where it waits for an earlier event of its instance.
@@ -70,9 +72,11 @@ type LoggedRequest struct {
 // LoggedAttempt is an attempt that has ended.
 type LoggedAttempt struct {
 	// Number counts from 1. One that does not count, because the target asked for time, has that of the next one.
-	Number    int       `json:"number"`
-	Counts    bool      `json:"counts"`
-	Delivered bool      `json:"delivered"`
+	Number    int  `json:"number"`
+	Counts    bool `json:"counts"`
+	Delivered bool `json:"delivered"`
+	// Fallback says that it was made at the subscription's fallback.
+	Fallback  bool      `json:"fallback"`
 	StartedAt time.Time `json:"started_at"`
 	// Headers are those that are this attempt's own.
 	Headers map[string]string `json:"headers"`

@@ -118,6 +118,8 @@ type Delivery struct {
 	RateLimit string `json:"rate_limit,omitzero"`
 	// Debounce is how long changes of an instance are gathered to be sent as one: a duration such as 15s, or 0s for not at all.
 	Debounce string `json:"debounce,omitzero"`
+	// FallbackURL is where an event goes after the last retry has failed. It has *** in the place of its credentials when it was received.
+	FallbackURL string `json:"fallback_url,omitzero"`
 	// Batch lets several events come in one request; nil for one in each.
 	Batch *Batch `json:"batch,omitzero"`
 	// MaxBody is a size such as 256KiB.

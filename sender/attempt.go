@@ -54,6 +54,8 @@ const (
 // Outcome is how an attempt ended.
 type Outcome struct {
 	Verdict Verdict
+	// Fallback says that the attempt was made at the subscription's fallback, not at its target.
+	Fallback bool
 	// Status is the answer's status, 0 when there was none.
 	Status int
 	// Reason is one of the typed reasons, empty when delivered.
@@ -86,6 +88,9 @@ var proxyWait = 10 * time.Second
 // LogValue is one line's worth of an outcome.
 func (o Outcome) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.Duration("duration", o.Duration.Round(10*time.Microsecond))}
+	if o.Fallback {
+		attrs = append(attrs, slog.Bool("fallback", true))
+	}
 	if o.Status != 0 {
 		attrs = append(attrs, slog.Int("status", o.Status))
 	}

@@ -244,8 +244,8 @@ func (d *Dispatcher) fill(s *subscription, first *delivery) {
 	g := s.batch
 	n, size := 0, 0
 	last := first
-	// What is sent again is said to be so in a header: it goes with its like.
-	fits := func(dl *delivery) bool { return dl.replay == first.replay && g.fits(n, size, s.messageSize(dl.event)) }
+	// What is sent again, or to the fallback, is said to be so in a header: it goes with its like.
+	fits := func(dl *delivery) bool { return dl.alike(first) && g.fits(n, size, s.messageSize(dl.event)) }
 	add := func(dl *delivery) {
 		n++
 		size += s.messageSize(dl.event)

@@ -20,6 +20,8 @@ const (
 	// many that fail must not fill the memory of what is read.
 	probePause = 50 * time.Millisecond
 	probeRows  = 1
+	// fallbackPause is the longest of a subscription with a fallback.
+	fallbackPause = time.Second
 	// probeShare is what each open circuit adds to the pause of all, when they are many: together they get 500 attempts a
 	// second, however many they are.
 	probeShare = 2 * time.Millisecond
@@ -118,6 +120,9 @@ func (d *Dispatcher) failed(s *subscription, out *Outcome, probe bool) {
 	}
 	if probe || s.pause == 0 {
 		s.pause = min(max(2*s.pause, probePause), b.longest())
+		if s.sub.FallbackURL != "" {
+			s.pause = min(s.pause, fallbackPause) // somebody waits for what fails for good
+		}
 	}
 	s.probeAt = now.Add(jittered(max(s.pause, time.Duration(d.open)*probeShare)))
 	d.storeWhole(s)

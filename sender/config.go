@@ -81,6 +81,8 @@ type Report struct {
 	// Replay says that it was sent again.
 	Replay  bool
 	Outcome Outcome
+	// FallsBack says that the next attempt is the first at the subscription's fallback.
+	FallsBack bool
 	// Dropped is why there is no other attempt though the schedule is not over, 0 where that is not so.
 	Dropped DropReason
 	// Next is when the next attempt is due, zero when there is none.

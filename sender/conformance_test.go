@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -294,6 +295,23 @@ func promises(t *testing.T, open func(testing.TB) keepers) {
 			due, _ := b.lookAt(sender.Look{Now: b.now.Add(time.Minute), Rows: 10, Bytes: 1000})
 			if len(due) != 1 || due[0].Event.ID != "evt_1" || due[0].Attempts != 1 || due[0].RetryReason != "timeout" || due[0].Key != 1 {
 				b.Errorf("got %+v", due)
+			}
+		},
+		"TheWayToTheFallbackIsKept": func(b *bench) {
+			one, two := newEvent(1, "a"), newEvent(2, "b")
+			f := &sender.Fallback{Reason: "http_status", Status: 503, After: 3, Position: newEvent(9, "").Position}
+			first := b.deferred(one, 1, b.now)
+			first.Fallback = f
+			b.write(first, b.deferred(two, 2, b.now.Add(time.Second)))
+			later := b.rescheduled(two, 2, b.now.Add(time.Second), 1)
+			later.Fallback = &sender.Fallback{Reason: "timeout", Position: two.Position}
+			gone := b.rescheduled(one, 1, b.now, 1)
+			for _, want := range [][]*sender.Fallback{{f, nil}, {nil, later.Fallback}} {
+				due, _ := b.lookAt(sender.Look{Now: b.now.Add(soon), Rows: 10, Bytes: 1000})
+				if len(due) != 2 || !reflect.DeepEqual([]*sender.Fallback{due[0].Fallback, due[1].Fallback}, want) {
+					b.Errorf("got %+v, want %+v", due, want)
+				}
+				b.write(gone, later)
 			}
 		},
 		"WhatWaitsBehindComesWithIt": func(b *bench) {

@@ -94,6 +94,9 @@ func (d *Dispatcher) merge(ctx context.Context, m *merging, look Look, due []Due
 			r.last = last
 		}
 		head := rowOf(x.Event)
+		if x.Fallback != nil && x.Fallback.Position != r.last.Position {
+			x.Fallback = nil // the target has not been sent what is new
+		}
 		x.merged = &merged{head: head, rows: r.rows, over: r.over}
 		if ev := r.message(r.last, m); ev != nil {
 			x.Event = ev

@@ -5,6 +5,9 @@ import "time"
 // SetProxyWait changes how long a subscription waits for a proxy, before any test runs.
 func SetProxyWait(d time.Duration) { proxyWait = d }
 
+// SetFallbackRetries changes the waits between the attempts at a fallback, before any test runs.
+func SetFallbackRetries(waits ...time.Duration) { fallbackRetries = waits }
+
 // SetKeysMax changes how many keys with rows are remembered one by one.
 func (d *Dispatcher) SetKeysMax(n int) { d.keysMax = n }
 

@@ -152,7 +152,7 @@ func (d *Dispatcher) fetched(s *subscription, look Look, due []Due, next time.Ti
 			l = &lane{sub: s, key: x.Key}
 			s.keep(l)
 		}
-		dl := &delivery{event: x.Event, lane: l, attempts: x.Attempts, retryReason: x.RetryReason, stored: true, replay: x.Replay, before: x.Before, submitted: now,
+		dl := &delivery{event: x.Event, lane: l, attempts: x.Attempts, retryReason: x.RetryReason, stored: true, replay: x.Replay, before: x.Before, fallback: x.Fallback, submitted: now,
 			price: int64(x.Event.Size()) + eventOverhead + deliveryOverhead, merged: x.merged}
 		if dl.merged != nil {
 			dl.price += rowSize * int64(len(dl.merged.rows))
@@ -194,7 +194,7 @@ func (d *Dispatcher) readBehind(before *delivery, x *Due) *delivery {
 		return nil
 	}
 	dl := &delivery{event: x.Event, lane: before.lane, attempts: x.Attempts, retryReason: x.RetryReason, stored: true, replay: x.Replay,
-		before: x.Before, submitted: before.submitted,
+		before: x.Before, fallback: x.Fallback, submitted: before.submitted,
 		price: int64(x.Event.Size()) + eventOverhead + deliveryOverhead}
 	dl.lane.sub.replays = dl.lane.sub.replays || x.Replay
 	d.read.take(dl.price)

@@ -60,6 +60,6 @@ func (d *Dispatcher) dropIdle(s *subscription) {
 		if s.cancel != nil {
 			s.cancel()
 		}
-		s.ctx, s.cancel, s.target, s.broken = nil, nil, nil, nil
+		s.ctx, s.cancel, s.target, s.broken, s.fallback = nil, nil, nil, nil, nil
 	}
 }

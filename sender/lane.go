@@ -51,12 +51,14 @@ type delivery struct {
 	deferred bool
 	replay   bool
 	// first says that its row is due before all others.
-	first     bool
+	first bool
+	// waits says that it is counted among its subscription's bytes.
+	waits     bool
 	submitted time.Time
 	// merged is what it stands for beside its event, nil for nothing.
 	merged *merged
-	// waits says that it is counted among its subscription's bytes.
-	waits bool
+	// fallback is nil while it goes to the target.
+	fallback *Fallback
 	// rendered is what its body is charged for while it runs.
 	rendered int64
 	// with is the next delivery of the same request, those of a key one after another; of what was read from the store and does

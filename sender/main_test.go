@@ -11,5 +11,6 @@ import (
 
 func TestMain(m *testing.M) {
 	sender.SetProxyWait(20 * time.Millisecond)
+	sender.SetFallbackRetries(5*time.Millisecond, 5*time.Millisecond)
 	os.Exit(pgtest.Run(m))
 }

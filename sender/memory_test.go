@@ -49,6 +49,7 @@ type dueRow struct {
 	reason   string
 	replay   bool
 	before   int
+	fallback *sender.Fallback
 }
 
 func newMemory() *memory {
@@ -122,7 +123,7 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 			}
 			if s.find(p) == nil {
 				s.due = append(s.due, &dueRow{pair: p, key: r.Key, at: r.DueAt, never: !isFirst, attempts: r.Attempts, reason: r.RetryReason,
-					replay: r.Replay, before: r.Before})
+					replay: r.Replay, before: r.Before, fallback: r.Fallback})
 			}
 			if h := s.head(r.Subscription, r.Key); r.Replay && h != nil && h.never {
 				h.at, h.never = now, false
@@ -169,6 +170,7 @@ func (s *memoryStore) Write(_ context.Context, records []sender.Record) error {
 		}
 		if d := s.find(pair{r.Subscription, at}); d != nil {
 			d.at, d.never, d.attempts, d.reason = r.DueAt, r.Behind || s.head(r.Subscription, r.Key) != d, r.Attempts, r.RetryReason
+			d.fallback = r.Fallback
 		}
 	}
 	return nil
@@ -250,7 +252,7 @@ func (s *memoryStore) Due(_ context.Context, subscription int64, look sender.Loo
 			return out, look.Now, nil
 		}
 		bytes += int64(ev.Size())
-		out = append(out, sender.Due{Event: ev, Key: d.key, Attempts: d.attempts, RetryReason: d.reason, Replay: d.replay, Before: d.before, At: d.at})
+		out = append(out, sender.Due{Event: ev, Key: d.key, Attempts: d.attempts, RetryReason: d.reason, Replay: d.replay, Before: d.before, Fallback: d.fallback, At: d.at})
 	}
 	return out, next, nil
 }

@@ -11,7 +11,15 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	s := dl.lane.sub
 	d.prepare(s)
 	t, broken, sub, ctx := s.target, s.broken, s.sub, s.ctx
-	a := attempt{event: dl.event, number: dl.attempts + 1, retryReason: dl.retryReason, timeout: s.timeout, replay: dl.replay}
+	if dl.fallback != nil {
+		if sub.FallbackURL == "" {
+			dl.leaveFallback()
+		} else {
+			f := d.prepareFallback(s)
+			t, broken = f.target, f.broken
+		}
+	}
+	a := attempt{event: dl.event, number: dl.attempts + 1, retryReason: dl.retryReason, timeout: s.timeout, replay: dl.replay, fallback: dl.fallback}
 	if dl.batched && (broken != nil || t.batch) {
 		a.join(dl)
 	}
@@ -39,8 +47,10 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	report := Report{Event: a.event, Messages: a.messages, Subscription: sub, Attempt: a.number, Replay: a.replay, Outcome: out}
 	d.mu.Lock()
 	d.charge(dl, 0)
+	out.Fallback = a.fallback != nil
 	next, tell := d.ended(dl, &out)
-	report.Outcome.Verdict = out.Verdict // that of an old event is none that waits
+	report.Outcome.Verdict, report.Outcome.Fallback = out.Verdict, out.Fallback // that of an old event is none that waits
+	report.FallsBack = !out.Fallback && dl.fallback != nil
 	if out.Verdict == Retry && next.IsZero() && s.silent() {
 		report.Dropped = s.dropped
 	}
@@ -58,7 +68,7 @@ func (d *Dispatcher) attempt(dl *delivery) {
 
 // tell tells of an attempt; failures are those of its subscription that are told of with it.
 func (d *Dispatcher) tell(r Report, failures int) {
-	level := levelOf(r.Outcome.Verdict, r.Next.IsZero(), failures)
+	level := levelOf(r.Outcome.Verdict, r.Next.IsZero() || r.FallsBack, failures)
 	if ctx := context.Background(); d.cfg.Log.Enabled(ctx, level) {
 		attrs := []any{"event", r.Event.ID, "type", r.Event.Type, "position", r.Event.Position.String(),
 			"subscription", r.Subscription.ID, "attempt", r.Attempt, "outcome", r.Outcome}
@@ -99,6 +109,8 @@ func attemptMessage(r *Report) string {
 		return "the target asks for time: its subscription waits"
 	case r.Dropped != 0:
 		return "attempt failed: nothing is sent to the subscription any more"
+	case r.FallsBack:
+		return "attempt failed: the schedule is over, the fallback is next"
 	case r.Next.IsZero():
 		return "delivery failed: the schedule is over"
 	}
@@ -134,6 +146,9 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 		d.enter(s)
 		wake(d.wakeFetcher)
 	}
+	if out.Fallback && (out.Verdict == Gone || out.Verdict == Wait && out.Reason != ReasonProxy) {
+		out.Verdict = Retry // it speaks for itself, not for the target
+	}
 	if out.Verdict == Wait && s.silent() {
 		out.Verdict = Retry // nobody is asked again: it was the last one
 	}
@@ -149,10 +164,12 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 	switch out.Verdict {
 	case Delivered:
 		s.moved = now
-		d.takes(s.key)
-		s.widen(now)
-		d.succeeds(s)
-		s.batch.took()
+		if !out.Fallback {
+			d.takes(s.key)
+			s.widen(now)
+			d.succeeds(s)
+			s.batch.took()
+		}
 		d.succeeded++
 		for m := dl; m != nil; m = m.with {
 			m.attempts++
@@ -198,6 +215,9 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 		}
 		return time.Time{}, tell
 	}
+	if out.Fallback {
+		return d.missed(dl, out, now), nil
+	}
 	defer d.failed(s, out, probe)
 	if out.Duration > slowFailure || out.Reason == ReasonTimeout {
 		s.narrow()
@@ -213,12 +233,16 @@ func (d *Dispatcher) ended(dl *delivery, out *Outcome) (next time.Time, tell fun
 			continue
 		}
 		delay, more := again.after(s.retries, m.attempts-m.before)
+		at := now.Add(delay)
+		if !more {
+			at, more = d.fallsBack(m, out, now)
+		}
 		if more {
-			d.postpone(m, now.Add(delay), out.of(m))
+			d.postpone(m, at, out.of(m))
 		} else {
 			d.finish(m, StatusFailed, out.of(m))
 		}
-		if at := now.Add(delay); more && (next.IsZero() || at.Before(next)) {
+		if more && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
@@ -263,7 +287,7 @@ func (d *Dispatcher) postpone(dl *delivery, at time.Time, out *Outcome) {
 	}
 	if dl.stored {
 		d.record(Record{Op: Reschedule, Event: dl.event, Row: dl.row(), Subscription: l.sub.key, Key: l.key, Stored: true, Behind: dl.trails,
-			Attempts: dl.attempts, DueAt: at, RetryReason: dl.retryReason, Outcome: out, Replay: dl.replay, delivery: dl})
+			Attempts: dl.attempts, DueAt: at, RetryReason: dl.retryReason, Outcome: out, Replay: dl.replay, Fallback: dl.fallback, delivery: dl})
 		d.forget(l)
 		return
 	}

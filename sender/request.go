@@ -69,5 +69,11 @@ func (a *attempt) appendFields(dst []http1.Field, sig *signer, at time.Time, bod
 	if a.replay {
 		dst = append(dst, http1.Field{Name: "Webhook-Replay", Value: "1"})
 	}
+	if f := a.fallback; f != nil {
+		dst = append(dst, http1.Field{Name: "Webhook-Fallback-Reason", Value: f.Reason})
+		if f.Status != 0 {
+			dst = append(dst, http1.Field{Name: "Webhook-Fallback-Status", Value: strconv.Itoa(f.Status)})
+		}
+	}
 	return dst, true
 }

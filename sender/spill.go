@@ -26,7 +26,7 @@ func (d *Dispatcher) deferred(dl *delivery, at time.Time, out *Outcome) {
 	d.stored[s.key] = s
 	s.replays = s.replays || dl.replay
 	d.record(Record{Op: Defer, Event: dl.event, Subscription: s.key, Key: l.key, Attempts: dl.attempts, DueAt: at,
-		RetryReason: dl.retryReason, Outcome: out, Replay: dl.replay, Before: dl.before, delivery: dl})
+		RetryReason: dl.retryReason, Outcome: out, Replay: dl.replay, Before: dl.before, Fallback: dl.fallback, delivery: dl})
 }
 
 // storeQueue stores all that waits in a lane.

@@ -82,6 +82,8 @@ type Record struct {
 	// Replay says that the delivery is sent again. Before is for Defer: how many of Attempts were made before that.
 	Replay bool
 	Before int
+	// Fallback is for Defer and Reschedule: nil while it goes to the target.
+	Fallback *Fallback
 	// Behind says of a Reschedule that there is an older row of its key, which alone has a time.
 	Behind bool
 	// Outcome is that of the attempt that led to the record, nil when none did.
@@ -113,6 +115,8 @@ type Due struct {
 	// Replay says that it is sent again, and Before how many of Attempts were made before that.
 	Replay bool
 	Before int
+	// Fallback is nil while it goes to the target.
+	Fallback *Fallback
 	// Lost says that the event is not in the store any more: it has only its Position and Time.
 	Lost bool
 	// At is when it was due. Behind leaves it out.

@@ -17,6 +17,8 @@ type subscription struct {
 	// target is made when it is needed first; broken is why it cannot be used.
 	target *target
 	broken error
+	// fallback is where it goes to afterwards, made when it is needed first.
+	fallback *fallbackTarget
 	// lanes is made when it is needed first.
 	lanes   map[int64]*lane
 	timeout time.Duration
@@ -145,7 +147,7 @@ func (d *Dispatcher) adopt(s *subscription, to *subscriptions.Subscription) {
 // configure works out from the subscription and the config how to send to it.
 func (d *Dispatcher) configure(s *subscription) {
 	to := s.sub
-	s.target, s.broken = nil, nil
+	s.target, s.broken, s.fallback = nil, nil, nil
 	s.dropped = dropReasonOf(to)
 	s.timeout, s.retries, s.slots = d.cfg.Timeout, retriesOf(to, d.cfg.Retries), d.cfg.PerSubscription
 	ordering := d.cfg.Ordering
@@ -207,12 +209,16 @@ func (d *Dispatcher) prepare(s *subscription) {
 		}
 	}
 	if s.target == nil && s.broken == nil {
-		c := d.accounts
-		if s.sub.Admin {
-			c = d.admin
-		}
-		s.target, s.broken = newTarget(s.sub, c, d.cfg.envelope())
+		s.target, s.broken = newTarget(s.sub, d.clientOf(s.sub), d.cfg.envelope())
 	}
+}
+
+// clientOf is whose guard its requests pass. It is called with the mutex held.
+func (d *Dispatcher) clientOf(s *subscriptions.Subscription) *client {
+	if s.Admin {
+		return d.admin
+	}
+	return d.accounts
 }
 
 // cut ends its requests.

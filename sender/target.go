@@ -42,12 +42,17 @@ type target struct {
 
 // newTarget makes the target of a subscription. What is around its events is the same for all.
 func newTarget(s *subscriptions.Subscription, c *client, around Envelope) (*target, error) {
+	return newTargetAt("target_url", s, c, around)
+}
+
+// newTargetAt names the field that the URL is from in its errors.
+func newTargetAt(field string, s *subscriptions.Subscription, c *client, around Envelope) (*target, error) {
 	u, err := url.Parse(s.TargetURL.Reveal())
 	if err != nil || u.Host == "" {
-		return nil, errors.New("target_url cannot be read")
+		return nil, errors.New(field + " cannot be read")
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !c.guard.AllowHTTP) {
-		return nil, fmt.Errorf("target_url is %s, only https is allowed", u.Scheme)
+		return nil, fmt.Errorf("%s is %s, only https is allowed", field, u.Scheme)
 	}
 	if c.reach.broken != nil {
 		return nil, c.reach.broken
@@ -89,6 +94,8 @@ type attempt struct {
 	timeout     time.Duration
 	// replay says that the event is sent again.
 	replay bool
+	// fallback says that it is made at the fallback, and why.
+	fallback *Fallback
 	// messages are those of a batch; event stands for all of them then.
 	messages []*mapping.Event
 	// composed, when set, is told how large the body is that was made for it.

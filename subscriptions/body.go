@@ -113,6 +113,7 @@ func (r Rules) read(s, old *Subscription, o object, m *mistakes) {
 	v, _ := o.get("request")
 	r.readRequest(s, old, v, m)
 	s.checkBodies(m)
+	s.checkFallback(m)
 }
 
 // readOther handles the members that set nothing.
@@ -192,11 +193,7 @@ func (r Rules) readTarget(s, old *Subscription, v any, m *mistakes) {
 		s.TargetURL = old.TargetURL
 		return
 	}
-	policy := r.Accounts
-	if s.Admin {
-		policy = r.Admin
-	}
-	if err := policy.Check(text); err != nil {
+	if err := r.policyOf(s).Check(text); err != nil {
 		m.add("target_url", "%s", err)
 		return
 	}

@@ -19,12 +19,7 @@ const (
 	maxDebounce    = time.Hour
 )
 
-var deliveryMembers = []string{"timeout", "retries", "ordering", "max_in_flight", "rate_limit", "batch", "max_body", "debounce"}
-
-// laterDelivery are delivery's members of later versions.
-var laterDelivery = map[string]bool{
-	"fallback_url": true,
-}
+var deliveryMembers = []string{"timeout", "retries", "ordering", "max_in_flight", "rate_limit", "batch", "max_body", "debounce", "fallback_url"}
 
 func (r Rules) readDelivery(s, old *Subscription, v any, m *mistakes) {
 	if v == nil {
@@ -41,12 +36,6 @@ func (r Rules) readDelivery(s, old *Subscription, v any, m *mistakes) {
 			return
 		}
 		at := join("delivery", member.name)
-		if laterDelivery[member.name] {
-			if !isEmpty(member.value) {
-				m.add(at, "%q is not supported by this version", member.name)
-			}
-			continue
-		}
 		if member.value == nil {
 			if !slices.Contains(deliveryMembers, member.name) {
 				unknown(m, "delivery", member.name, deliveryMembers)
@@ -88,6 +77,8 @@ func (r Rules) readDelivery(s, old *Subscription, v any, m *mistakes) {
 			if d, ok := readDebounce(m, at, member.value); ok {
 				s.Delivery.Debounce = &d
 			}
+		case "fallback_url":
+			r.readFallback(s, old, member.value, m)
 		default:
 			unknown(m, "delivery", member.name, deliveryMembers)
 		}
@@ -154,8 +145,11 @@ func wholeNumber(v any) (int, bool) {
 }
 
 // writableDelivery is the reverse of readDelivery.
-func writableDelivery(d DeliveryOptions) object {
-	o := object{}
+func (s *Subscription) writableDelivery() object {
+	d, o := s.Delivery, object{}
+	if s.FallbackURL != "" {
+		o = append(o, member{"fallback_url", s.ShownFallback()})
+	}
 	if d.Timeout != nil {
 		o = append(o, member{"timeout", time.Duration(*d.Timeout).String()})
 	}

@@ -84,7 +84,7 @@ func appendPacked(dst []byte, s *Subscription) []byte {
 		panic(err) // texts always encode
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(request)))
-	return append(dst, request...)
+	return append(append(dst, request...), s.FallbackURL.Reveal()...) // hardly any has one: it takes the rest
 }
 
 // appendTime appends a time in microseconds, which is what the store keeps; a zero one is one byte.
@@ -140,6 +140,7 @@ func unpack(s *Subscription, b []byte) {
 			panic(err) // appendPacked wrote it
 		}
 	}
+	s.FallbackURL = secret.String(text[at:])
 }
 
 // packedID and packedResourceID are single texts of what appendPacked wrote.

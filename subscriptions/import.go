@@ -133,6 +133,9 @@ func (x *Import) Differs(found *Subscription) []Mistake {
 	if x.TargetURL != found.TargetURL {
 		m.add("target_url", "is another one here")
 	}
+	if x.FallbackURL != found.FallbackURL && x.ShownFallback() == found.ShownFallback() {
+		m.add("delivery.fallback_url", "is another one here") // by its login
+	}
 	if !reflect.DeepEqual(x.Request, found.Request) {
 		m.add("request", "is another one here")
 	}

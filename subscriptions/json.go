@@ -182,18 +182,3 @@ func kindOf(v any) string {
 	}
 	return "an object"
 }
-
-// isEmpty says whether a value says nothing: null, "", [] or {}.
-func isEmpty(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return true
-	case string:
-		return v == ""
-	case []any:
-		return len(v) == 0
-	case object:
-		return len(v) == 0
-	}
-	return false
-}

@@ -194,6 +194,16 @@ func TestImportKeepsWhatItIsGiven(t *testing.T) {
 			t.Errorf("%s: differs in %v", change, d)
 		}
 	}
+	login := with(`"id":"a","delivery":{"fallback_url":"https://u:hunter2@example.com/f"}`)
+	other = importOf(t, login).Clone()
+	other.FallbackURL = "https://u:other@example.com/f"
+	if d := importOf(t, login).Differs(other); len(d) != 1 || d[0].Field != "delivery.fallback_url" || strings.Contains(d[0].Detail, "hunter2") {
+		t.Errorf("with another login of the fallback it differs in %v", d)
+	}
+	other.FallbackURL = "https://example.com/other"
+	if d := importOf(t, login).Differs(other); len(d) != 1 || d[0].Field != "delivery" {
+		t.Errorf("with another fallback it differs in %v", d)
+	}
 	// What was not given is not compared.
 	small := with(`"id":"a"`)
 	held = importOf(t, small).Clone()

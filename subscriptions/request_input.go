@@ -351,14 +351,10 @@ func (r Rules) readAuth(s *Subscription, v any, before *Request, kept keeper, m 
 
 // checkTokenURL rules the address of a token endpoint as that of a target.
 func (r Rules) checkTokenURL(s *Subscription, text string) string {
-	policy := r.Accounts
-	if s.Admin {
-		policy = r.Admin
-	}
 	if _, end := userinfo(text); end >= 0 {
 		return "has credentials: give them as client_id and client_secret"
 	}
-	if err := policy.Check(text); err != nil {
+	if err := r.policyOf(s).Check(text); err != nil {
 		return err.Error()
 	}
 	return ""

@@ -124,7 +124,7 @@ func (r Rules) rewrite(s *Subscription, o object, m *mistakes) error {
 	// What is not read below is the store's.
 	next := s.Clone()
 	next.Events, next.ResourceID, next.IgnoreSources, next.Delivery = nil, "", nil, DeliveryOptions{}
-	next.Request = nil
+	next.Request, next.FallbackURL = nil, ""
 	next.Name, next.Description, next.Metadata = "", "", nil
 	next.Filter = ""
 	next.ExpiresAt = time.Time{}
@@ -182,7 +182,7 @@ func writable(s *Subscription) object {
 		{"resource_id", s.ResourceID},
 		{"ignore_sources", sources},
 		{"filter", s.Filter},
-		{"delivery", writableDelivery(s.Delivery)},
+		{"delivery", s.writableDelivery()},
 		{"request", writableRequest(s.Request)},
 		{"verification", shownVerification(s.Verification)},
 		{"notify_end", s.NotifyEnd},

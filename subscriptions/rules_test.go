@@ -203,6 +203,12 @@ func TestNewSaysEachMistake(t *testing.T) {
 		{account42, with(`"delivery":{"debounce":"61m"}`), `delivery.debounce: is "61m"`},
 		{account42, with(`"delivery":{"debounce":"-0.5s"}`), `delivery.debounce: is "-0.5s"`},
 		{account42, with(`"delivery":{"debounce":15}`), `delivery.debounce: is a number`},
+		{account42, with(`"delivery":{"fallback_url":"http://example.com/f"}`), `delivery.fallback_url: is http: give an https URL`},
+		{account42, with(`"delivery":{"fallback_url":"https://10.0.0.1/f"}`), `delivery.fallback_url: not a public address`},
+		{account42, with(`"delivery":{"fallback_url":"https://***@example.com/f"}`), `delivery.fallback_url: has *** for its credentials`},
+		{account42, with(`"delivery":{"fallback_url":["https://example.com/f"]}`), `delivery.fallback_url: is a list`},
+		{account42, `{"events":["contact.create"],"target_url":null,"delivery":{"fallback_url":"https://example.com/f"}}`, `delivery.fallback_url: is given, and nothing is sent`},
+		{account42, `{"events":["contact.create"],"target_url":"https://example.com/f","delivery":{"fallback_url":"https://example.com/f"}}`, `delivery.fallback_url: is target_url itself`},
 		{account42, with(`"resource_id":1.5`), `resource_id: is a number`},
 		{account42, with(`"resource_id":{}`), `resource_id: is an object`},
 		{account42, with(`"name":"` + strings.Repeat("é", 201) + `"`), `name: has 201 characters`},
@@ -279,7 +285,7 @@ func stored(t testing.TB, scope subscriptions.Scope) *sub {
 	t.Helper()
 	s, err := rules(scope).New([]byte(`{"events":["contact.create","deal.*"],"target_url":"https://user:hunter2@example.com/h",
 		"secret":"` + goodSecret + `","resource_id":"9","name":"old","description":"d","metadata":{"a":"1","b":"2"},
-		"delivery":{"timeout":"5s","retries":["5s"],"ordering":"none","max_in_flight":3}}`))
+		"delivery":{"timeout":"5s","retries":["5s"],"ordering":"none","max_in_flight":3,"fallback_url":"https://user:hunter2@fallback.example.com/h"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +323,7 @@ func TestReplacePutsWhatIsLeftOutBack(t *testing.T) {
 	s := stored(t, account42)
 	want := s.Clone()
 	want.Events, want.TargetURL = []string{"*"}, "https://example.com/new"
-	want.ResourceID, want.Name, want.Description, want.Metadata, want.Delivery = "", "", "", nil, subscriptions.DeliveryOptions{}
+	want.ResourceID, want.Name, want.Description, want.Metadata, want.Delivery, want.FallbackURL = "", "", "", nil, subscriptions.DeliveryOptions{}, ""
 	body := `{"events":["*"],"target_url":"https://example.com/new","id":"other","state":"disabled","created_at":1,"account":"42"}`
 	if err := rules(account42).Replace(s, []byte(body)); err != nil || !reflect.DeepEqual(s, want) {
 		t.Errorf("%v\n got %+v\nwant %+v", err, s, want)
@@ -338,7 +344,7 @@ func TestPatchMerges(t *testing.T) {
 		`{"delivery":{"rate_limit":"36000000/h"}}`: func(s *sub) {
 			s.Delivery.RateLimit = subscriptions.Rate{Count: 36000000, Unit: 'h'}
 		},
-		`{"delivery":null}`:                 func(s *sub) { s.Delivery = subscriptions.DeliveryOptions{} },
+		`{"delivery":null}`:                 func(s *sub) { s.Delivery, s.FallbackURL = subscriptions.DeliveryOptions{}, "" },
 		`{"event":"deal.won"}`:              func(s *sub) { s.Events = []string{"deal.won"} },
 		`{"events":["*"]}`:                  func(s *sub) { s.Events = []string{"*"} },
 		`{"resource_id":null}`:              func(s *sub) { s.ResourceID = "" },
@@ -352,7 +358,9 @@ func TestPatchMerges(t *testing.T) {
 		`{"target_url":"https://example.com/n"}`:                   func(s *sub) { s.TargetURL = "https://example.com/n" },
 		`{"target_url":"https://user:hunter2@example.com/h"}`:      func(s *sub) {},
 		`{"target_url":"https://***@example.com/h","filter":null}`: func(s *sub) {},
-		`{"target_url":null}`:                                      func(s *sub) { s.TargetURL = "" },
+		`{"target_url":null,"delivery":{"fallback_url":null}}`:     func(s *sub) { s.TargetURL, s.FallbackURL = "", "" },
+		`{"delivery":{"fallback_url":""}}`:                         func(s *sub) { s.FallbackURL = "" },
+		`{"delivery":{"fallback_url":"https://example.com/f"}}`:    func(s *sub) { s.FallbackURL = "https://example.com/f" },
 		`{"state":"shadow"}`:                                       func(s *sub) { s.State = subscriptions.Shadow },
 		`{"expires_at":"2999-01-31T12:00:00.1234567+01:00"}`: func(s *sub) {
 			s.ExpiresAt = time.Date(2999, 1, 31, 11, 0, 0, 123456000, time.UTC)
@@ -431,7 +439,7 @@ func TestShownIsInAFixedOrderAndHidesSecrets(t *testing.T) {
 	}
 	want := `{"id":"sub_1","account":"42","events":["contact.create","deal.*"],"target_url":"https://***@example.com/h",` +
 		`"resource_id":"9","filter":null,"filter_error":null,"ignore_sources":[],"expires_at":null,"state":"active","disabled_reason":null,"failing_since":null,"last_failure":null,` +
-		`"delivery":{"timeout":"5s","retries":["5s"],"ordering":"none","max_in_flight":3},"request":{},"verification":"none","verification_status":null,"notify_end":false,"name":"old","description":"d",` +
+		`"delivery":{"timeout":"5s","retries":["5s"],"ordering":"none","max_in_flight":3,"fallback_url":"https://***@fallback.example.com/h"},"request":{},"verification":"none","verification_status":null,"notify_end":false,"name":"old","description":"d",` +
 		`"metadata":{"a":"1","b":"2"},"created_at":"2026-11-22T01:00:00.123456Z","updated_at":"2026-11-22T01:00:00.123456Z"}`
 	if string(got) != want {
 		t.Errorf(" got %s\nwant %s", got, want)

@@ -37,6 +37,8 @@ type Subscription struct {
 	// Secrets sign, newest first. Those after the first are being rotated out.
 	Secrets  []SigningSecret
 	Delivery DeliveryOptions
+	// FallbackURL is where events go whose schedule is over, and may hold credentials as TargetURL does; empty for nowhere.
+	FallbackURL secret.String
 	// Request says how requests to the target are made; nil for the defaults.
 	Request *Request
 	State   State

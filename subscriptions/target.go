@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/rowhook/rowhook/internal/secret"
 )
 
 // Policy rules the targets that subscriptions may name.
@@ -22,8 +24,10 @@ type Policy struct {
 const hidden = "***"
 
 // ShownTarget is the target URL with its credentials, if any, replaced by ***.
-func (s *Subscription) ShownTarget() string {
-	text := s.TargetURL.Reveal()
+func (s *Subscription) ShownTarget() string { return shownURL(s.TargetURL) }
+
+func shownURL(u secret.String) string {
+	text := u.Reveal()
 	at, end := userinfo(text)
 	if end < 0 {
 		return text

@@ -22,10 +22,10 @@ type View struct {
 	State          State           `json:"state"`
 	DisabledReason *DisabledReason `json:"disabled_reason"`
 	// FailingSince is null where the target takes something, or nothing is sent. LastFailure is how the last attempt ended then.
-	FailingSince *time.Time      `json:"failing_since"`
-	LastFailure  *LastAnswer     `json:"last_failure"`
-	Delivery     DeliveryOptions `json:"delivery"`
-	Request      RequestView     `json:"request"`
+	FailingSince *time.Time   `json:"failing_since"`
+	LastFailure  *LastAnswer  `json:"last_failure"`
+	Delivery     DeliveryView `json:"delivery"`
+	Request      RequestView  `json:"request"`
 	// Verification is none, secret or challenge.
 	Verification string `json:"verification"`
 	// VerificationStatus is null where there is nothing to verify.
@@ -47,7 +47,7 @@ type View struct {
 func (s *Subscription) Shown(withSecret bool) View {
 	v := View{
 		ID: s.ID, Events: slices.Clone(s.Events), State: s.State,
-		Delivery: s.Delivery.clone(), Request: s.Request.shown(), Name: s.Name, Description: s.Description, Metadata: maps.Clone(s.Metadata),
+		Delivery: DeliveryView{s.Delivery.clone(), s.ShownFallback()}, Request: s.Request.shown(), Name: s.Name, Description: s.Description, Metadata: maps.Clone(s.Metadata),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
 	}
 	if !s.Admin {

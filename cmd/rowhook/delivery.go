@@ -93,6 +93,17 @@ func (p *program) listDeliveriesCommand(r *remote) *cobra.Command {
 
 // resultOf says in some words how a delivery has ended, or how it goes on.
 func resultOf(d *client.LoggedDelivery) string {
+	result := endOf(d)
+	switch {
+	case !d.Fallback:
+		return result
+	case result == "":
+		return "at the fallback"
+	}
+	return result + ", at the fallback"
+}
+
+func endOf(d *client.LoggedDelivery) string {
 	switch {
 	case d.Status == client.DeliveryPending:
 		next := "after an earlier event of its instance"
@@ -181,6 +192,9 @@ func attemptResult(a client.LoggedAttempt) string {
 	said := "delivered"
 	if !a.Delivered {
 		said = a.Reason
+	}
+	if a.Fallback {
+		said += " (at the fallback)"
 	}
 	if a.Answer != nil {
 		said += fmt.Sprintf(", status %d", a.Answer.Status)

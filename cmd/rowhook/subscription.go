@@ -321,6 +321,9 @@ func printDelivery(w io.Writer, d client.Delivery) {
 	if d.RateLimit != "" {
 		fmt.Fprintf(w, "delivery.rate_limit\t%s\n", d.RateLimit)
 	}
+	if d.FallbackURL != "" {
+		fmt.Fprintf(w, "delivery.fallback_url\t%s\n", d.FallbackURL)
+	}
 	if d.Debounce != "" {
 		fmt.Fprintf(w, "delivery.debounce\t%s\n", d.Debounce)
 	}

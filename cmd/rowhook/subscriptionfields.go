@@ -34,7 +34,7 @@ var memberOf = map[string]string{
 	"timeout": "delivery.timeout", "retries": "delivery.retries", "ordering": "delivery.ordering", "max-in-flight": "delivery.max_in_flight",
 	"rate-limit": "delivery.rate_limit",
 	"batch":      "delivery.batch", "max-body": "delivery.max_body",
-	"debounce": "delivery.debounce",
+	"debounce": "delivery.debounce", "fallback-url": "delivery.fallback_url",
 }
 
 func (f *fieldFlags) register(cmd *cobra.Command, r *remote) {
@@ -57,6 +57,7 @@ func (f *fieldFlags) register(cmd *cobra.Command, r *remote) {
 	flags.StringVar(&s.Delivery.RateLimit, "rate-limit", "", "how many requests in a time the target gets: 10/s, 600/m, 5000/h")
 	flags.Var(batching{&s.Delivery.Batch}, "batch", "several events in one request: max=100,bytes=256KiB,wait=1s; what is left out is the default, as is all of: default")
 	flags.StringVar(&s.Delivery.MaxBody, "max-body", "", "leave out the data of a message that would be larger: 256KiB")
+	flags.StringVar(&s.Delivery.FallbackURL, "fallback-url", "", "where an event goes after the last retry has failed")
 	flags.StringVar(&s.Delivery.Debounce, "debounce", "", "gather the changes of an instance for so long and send them as one: 15s")
 	flags.StringVar(&s.Name, "name", "", "a name, for people")
 	flags.StringVar(&s.Description, "description", "", "more, for people")

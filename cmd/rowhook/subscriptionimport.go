@@ -331,7 +331,7 @@ func (p *program) exportCommand(r *remote) *cobra.Command {
 				expired++
 				continue
 			}
-			if strings.Contains(s.TargetURL, "://***@") {
+			if strings.Contains(s.TargetURL, "://***@") || strings.Contains(s.Delivery.FallbackURL, "://***@") {
 				without = append(without, s.ID)
 			}
 			if s.UpdatedAt = (time.Time{}); s.State != "disabled" {
@@ -347,7 +347,7 @@ func (p *program) exportCommand(r *remote) *cobra.Command {
 			fmt.Fprintf(p.stderr, "left out: %d that are expired\n", expired)
 		}
 		if slices.Sort(without); len(without) > 0 {
-			fmt.Fprintf(p.stderr, "the targets of %s have credentials, shown as ***: write them in before you import\n", strings.Join(without, ", "))
+			fmt.Fprintf(p.stderr, "the URLs of %s have credentials, shown as ***: write them in before you import\n", strings.Join(without, ", "))
 		}
 		return nil
 	}

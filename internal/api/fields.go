@@ -13,7 +13,7 @@ import (
 // schemaNames are the types that bodies are made of, by what the document calls them.
 var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[subscriptions.View]():               "Subscription",
-	reflect.TypeFor[subscriptions.DeliveryOptions]():    "Delivery",
+	reflect.TypeFor[subscriptions.DeliveryView]():       "Delivery",
 	reflect.TypeFor[subscriptions.Batch]():              "Batch",
 	reflect.TypeFor[client.Batch]():                     "BatchInput",
 	reflect.TypeFor[subscriptions.DisabledReason]():     "DisabledReason",
@@ -179,6 +179,7 @@ var fields = map[string]apidoc.Field{
 	"Delivery.retries":       {Text: "The waits before each retry, each `1s` to `168h`, at most 100; or how many of the config's, 0 for none.", Example: `["5s", "5m", "2h"]`},
 	"Delivery.ordering":      {Text: "Whether the events of an instance come in order.", Example: `"resource"`, Enum: []string{subscriptions.OrderingResource, subscriptions.OrderingNone}},
 	"Delivery.debounce":      {Text: "How long changes of an instance are gathered, from the first that was not sent, and sent as one: `1s` to `1h`, or `0s` for not at all.", Example: `"15s"`},
+	"Delivery.fallback_url":  {Text: "Where an event goes after the last retry has failed: a URL by the rules of `target_url`, and shown as that.", Example: `"https://fallback.example.com/hooks"`, Rare: true},
 	"Delivery.max_in_flight": {Text: "How many requests at once the target gets; 64 if it is not given.", Example: `16`, Min: 1, Max: 1000},
 	"Delivery.rate_limit":    {Text: "How many requests the target gets in a second (`s`), minute (`m`) or hour (`h`): `1/h` to `10000/s`. Retries count.", Example: `"10/s"`},
 
@@ -228,6 +229,7 @@ var fields = map[string]apidoc.Field{
 	"LoggedDelivery.status":         {Text: "What has become of it.", Example: `"failed"`, Enum: deliveryStatuses},
 	"LoggedDelivery.dropped_reason": {Text: "Why it was dropped: `shadow`, `feed` or `debounced`. Not there where the target asked for it.", Example: `"shadow"`, Rare: true},
 	"LoggedDelivery.replay":         {Text: "Whether it has ended before, and is to be sent again.", Example: `false`},
+	"LoggedDelivery.fallback":       {Text: "Whether it is, or was at its end, with `delivery.fallback_url`: the schedule of the target is over.", Example: `false`},
 	"LoggedDelivery.attempt_count":  {Text: "How many attempts have ended, without those by whose answer the target asked for time.", Example: `1`},
 	"LoggedDelivery.next_attempt":   {Text: "When a pending one is sent; null where it waits for an earlier event of its instance, and of one that has ended.", Example: `null`},
 	"LoggedDelivery.retry_reason":   {Text: "Why the last attempt of a pending one failed.", Example: `"timeout"`, Rare: true},
@@ -254,6 +256,7 @@ var fields = map[string]apidoc.Field{
 	"LoggedAttempt.number":          {Text: "Its `webhook-attempt`, from 1.", Example: `1`},
 	"LoggedAttempt.counts":          {Text: "False where the target asked for time: the next attempt has the same number. Only the first of several such is kept.", Example: `true`},
 	"LoggedAttempt.delivered":       {Text: "Whether the target took it.", Example: `false`},
+	"LoggedAttempt.fallback":        {Text: "Whether it was made at `delivery.fallback_url`.", Example: `false`},
 	"LoggedAttempt.started_at":      {Text: "When it began; of a delivered one to within some milliseconds.", Example: timeExample},
 	"LoggedAttempt.headers":         {Text: "The headers that are this attempt's own.", Example: `{"webhook-attempt": "1", "webhook-timestamp": "1795323242"}`},
 	"LoggedAttempt.answer":          {Text: "What the target answered; null where it did not."},

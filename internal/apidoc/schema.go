@@ -114,6 +114,11 @@ func (t *Types) Object(typ reflect.Type, name string, only ...string) *Schema {
 		f := typ.Field(i)
 		tag := f.Tag.Get("json")
 		field, options, _ := strings.Cut(tag, ",")
+		if f.Anonymous && tag == "" {
+			inner := t.Object(f.Type, name, only...)
+			s.Properties, s.Required = append(s.Properties, inner.Properties...), append(s.Required, inner.Required...)
+			continue
+		}
 		if !f.IsExported() || field == "-" || field == "" || len(only) > 0 && !slices.Contains(only, field) {
 			continue
 		}

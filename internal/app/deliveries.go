@@ -67,11 +67,21 @@ func (d deliveries) Get(ctx context.Context, s *subscriptions.Subscription, at c
 	shown := shownDelivery(s, l)
 	shown.Request = d.request(s, l.Event)
 	reason := ""
+	var last store.LoggedAttempt // at the target
 	for _, a := range attempts {
 		if a.Number == l.FirstReplay {
 			reason = "" // the schedule has begun anew
 		}
-		shown.Attempts = append(shown.Attempts, shownAttempt(a, reason, l.FirstReplay, answers))
+		one := shownAttempt(a, reason, l.FirstReplay, answers)
+		if a.Fallback {
+			one.Headers["webhook-fallback-reason"] = last.Reason
+			if last.Status != 0 {
+				one.Headers["webhook-fallback-status"] = strconv.Itoa(last.Status)
+			}
+		} else {
+			last = a
+		}
+		shown.Attempts = append(shown.Attempts, one)
 		if !a.Uncounted {
 			reason = a.Reason
 		}
@@ -148,7 +158,7 @@ func (d deliveries) Redeliver(ctx context.Context, s *subscriptions.Subscription
 		return nil, err
 	}
 	d.app.log.Info("a delivery is sent again", "delivery", api.DeliveryID(s.ID, at), "event", l.Event.ID, "by", by)
-	l.Status, l.Dropped, l.Replay, l.FinishedAt, l.NextAttempt, l.HTTPStatus, l.Duration = 0, 0, true, time.Time{}, time.Time{}, 0, 0
+	l.Status, l.Dropped, l.Fallback, l.Replay, l.FinishedAt, l.NextAttempt, l.HTTPStatus, l.Duration = 0, 0, false, true, time.Time{}, time.Time{}, 0, 0
 	shown := shownDelivery(s, l)
 	return &shown, nil
 }
@@ -168,7 +178,7 @@ func whenOf(next time.Time) string {
 func shownDelivery(s *subscriptions.Subscription, l *store.Logged) client.LoggedDelivery {
 	ev := l.Event
 	d := client.LoggedDelivery{ID: api.DeliveryID(s.ID, ev.Position), Subscription: s.ID, Status: l.Status.String(), DroppedReason: l.Dropped.String(),
-		Replay: l.Replay, AttemptCount: l.Attempts, NextAttempt: timeOrNil(l.NextAttempt), RetryReason: l.RetryReason, FinishedAt: timeOrNil(l.FinishedAt),
+		Replay: l.Replay, Fallback: l.Fallback, AttemptCount: l.Attempts, NextAttempt: timeOrNil(l.NextAttempt), RetryReason: l.RetryReason, FinishedAt: timeOrNil(l.FinishedAt),
 		Event: client.LoggedEvent{ID: ev.ID, Type: ev.Type, Resource: ev.Resource, Instance: ev.Instance, Position: ev.Position.String(), Timestamp: ev.Time}}
 	if l.HTTPStatus != 0 {
 		d.HTTPStatus = &l.HTTPStatus
@@ -181,7 +191,7 @@ func shownDelivery(s *subscriptions.Subscription, l *store.Logged) client.Logged
 
 // shownAttempt is an attempt as the API shows it. Retry is why the one before failed, replay the number from which on it was sent again.
 func shownAttempt(a store.LoggedAttempt, retry string, replay int, answers bool) client.LoggedAttempt {
-	shown := client.LoggedAttempt{Number: a.Number, Counts: !a.Uncounted, Delivered: a.Delivered, StartedAt: a.Started, Reason: a.Reason, Detail: a.Detail,
+	shown := client.LoggedAttempt{Number: a.Number, Counts: !a.Uncounted, Delivered: a.Delivered, Fallback: a.Fallback, StartedAt: a.Started, Reason: a.Reason, Detail: a.Detail,
 		Headers: map[string]string{"webhook-attempt": strconv.Itoa(a.Number), "webhook-timestamp": strconv.FormatInt(a.Started.Unix(), 10)},
 		Timings: client.LoggedTimings{TotalMS: *milliseconds(a.Duration)}}
 	if retry != "" {

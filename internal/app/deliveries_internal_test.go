@@ -33,12 +33,13 @@ func TestDeliveryLog(t *testing.T) {
 	target := hooktest.New(t, hooktest.Always(hooktest.OK()))
 	target.Handle("/down", hooktest.Sequence(hooktest.Answer{Status: 503, Body: "try \xff later"}, hooktest.Status(500), hooktest.Answer{Until: release, Status: 200}, hooktest.OK()))
 	const hiddenValue = "a-value-of-the-subscriber"
+	fallback := ""
 	subscribe := func(path string, retries ...subscriptions.Duration) *subscriptions.Subscription {
 		s := &subscriptions.Subscription{ID: subscriptions.NewID(), Admin: true, Events: []string{"*"}, State: subscriptions.Active,
 			TargetURL: secret.String(strings.Replace(target.URL(path), "://", "://user:"+hiddenValue+"@", 1)),
 			Secrets:   []subscriptions.SigningSecret{{Secret: subscriptions.NewSecret()}}}
 		s.Request = &subscriptions.Request{Headers: []subscriptions.RequestHeader{{Name: "x-tenant", Value: hiddenValue}}}
-		s.Delivery.Retries = &subscriptions.Retries{Waits: retries}
+		s.Delivery.Retries, s.FallbackURL = &subscriptions.Retries{Waits: retries}, secret.String(fallback)
 		if err := r.store.Create(t.Context(), s, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -150,6 +151,22 @@ func TestDeliveryLog(t *testing.T) {
 	}
 	if told := lines.String(); strings.Count(told, "\n") != 1 || !strings.Contains(told, "delivery="+d.ID) || !strings.Contains(told, "by=ops") {
 		t.Errorf("the log tells %s", told)
+	}
+	// What the target did not take, and the fallback did.
+	target.Handle("/dead", hooktest.Always(hooktest.Status(502)))
+	fallback = target.URL("/up")
+	rescued := subscribe("/dead", subscriptions.Duration(time.Millisecond))
+	ev = submit(4, `{}`, rescued)
+	d = until(rescued, client.DeliveryDelivered)
+	if !d.Fallback || d.AttemptCount != 3 || *d.HTTPStatus != 200 || len(d.Attempts) != 3 {
+		t.Fatalf("taken by the fallback: %+v", d)
+	}
+	if last := d.Attempts[2]; d.Attempts[0].Fallback || d.Attempts[1].Fallback || !last.Fallback || !last.Delivered || last.Headers["webhook-fallback-reason"] != sender.ReasonHTTPStatus ||
+		last.Headers["webhook-fallback-status"] != "502" || d.Attempts[1].Headers["webhook-fallback-reason"] != "" {
+		t.Errorf("its attempts: %+v", d.Attempts)
+	}
+	if q := hooktest.ByID(target.Requests())["evt_4"]; len(q) != 3 || q[2].Header.Get("webhook-fallback-status") != "502" || q[2].Header.Get("x-tenant") != hiddenValue {
+		t.Errorf("it was sent as %v", q)
 	}
 	none := cdc.Position{Epoch: 1, Commit: 77}
 	if _, err := log.Get(t.Context(), takes, none, true); !refusedWith(err, 404) {

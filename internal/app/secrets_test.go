@@ -19,6 +19,7 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.recv.Handle("/fails/path-is-secret", hooktest.Always(hooktest.Status(500)))
+	r.recv.Handle("/falls/path-is-secret", hooktest.Always(hooktest.Status(500)))
 	key := seal.NewKey().Reveal()
 	r.text = strings.Replace(r.text, "api:\n", "store: {encryption_key: '"+key+"'}\napi:\n", 1)
 	stop := r.start()
@@ -28,7 +29,8 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 	var answers []string
 	for _, path := range []string{"/works/path-is-secret", "/fails/path-is-secret"} {
 		target := strings.Replace(r.recv.URL(path), "://", "://user:"+password+"@", 1)
-		s, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"contact.*"}, TargetURL: target, Request: request})
+		s, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"contact.*"}, TargetURL: target, Request: request,
+			Delivery: client.Delivery{Retries: &client.Retries{Count: 1}, FallbackURL: strings.Replace(r.recv.URL("/falls/path-is-secret"), "://", "://user:"+password+"@", 1)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,6 +52,7 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 		t.Errorf("sent with %v", got.Header)
 	}
 	r.recv.WaitFor(t, arrived("/fails/path-is-secret", "contact/1", 2))
+	r.recv.WaitFor(t, arrived("/falls/path-is-secret", "contact/1", 1))
 	for _, path := range []string{"/metrics", "/readyz", "/healthz", "/api/v1/event-type/", "/api/v1/subscription/nothing"} {
 		resp, err := http.Get(r.api + path)
 		if err != nil {

@@ -107,7 +107,7 @@ func scanWaiting(row pgx.CollectableRow, candidates *int) (d sender.Due, err err
 
 // wholeSQL reads events one by one, as many as there is room for.
 const wholeSQL = `
-	SELECT 0::bigint, 0::smallint, '', false, 0::smallint, now(), position, committed_at, 0, id, type, resource, instance, account, data, partial, previous, context
+	SELECT 0::bigint, 0::smallint, '', false, 0::smallint, null::jsonb, now(), position, committed_at, 0, id, type, resource, instance, account, data, partial, previous, context
 	FROM (
 		SELECT e.*, w.n, sum(e.size) OVER (ORDER BY w.n) - e.size AS before
 		FROM unnest($1::bytea[], $2::timestamptz[]) WITH ORDINALITY AS w(at, committed, n)

@@ -35,6 +35,8 @@ type Logged struct {
 	// again.
 	RetryReason string
 	Replay      bool
+	// Fallback says that it is, or was at its end, with the subscription's fallback.
+	Fallback bool
 	// HTTPStatus, Duration and Timings are those of the attempt by which it ended, zero without one. Timings are nil where there is
 	// nothing to tell beyond the duration.
 	HTTPStatus int
@@ -50,13 +52,15 @@ type LoggedAttempt struct {
 	Number    int
 	Uncounted bool
 	Delivered bool
-	Started   time.Time
-	Duration  time.Duration
-	Timings   *sender.Timings
-	Status    int
-	Reason    string
-	Detail    string
-	Answer    []byte
+	// Fallback says that it was made at the subscription's fallback.
+	Fallback bool
+	Started  time.Time
+	Duration time.Duration
+	Timings  *sender.Timings
+	Status   int
+	Reason   string
+	Detail   string
+	Answer   []byte
 }
 
 // logTimeout bounds a look into the log, beside its bounds on rows.
@@ -103,7 +107,7 @@ func (s *Store) Delivery(ctx context.Context, subscription int64, at cdc.Positio
 			l = end
 			if end.Status == sender.StatusDelivered {
 				attempts = append(attempts, LoggedAttempt{Number: end.Attempts, Delivered: true, Started: end.FinishedAt.Add(-end.Duration),
-					Duration: end.Duration, Timings: end.Timings, Status: end.HTTPStatus})
+					Duration: end.Duration, Timings: end.Timings, Status: end.HTTPStatus, Fallback: end.Fallback})
 			}
 		}
 		slices.SortFunc(attempts, func(a, b LoggedAttempt) int {
@@ -202,7 +206,7 @@ func endsOf(ctx context.Context, tx pgx.Tx, subscription int64, ev *mapping.Even
 // failedOf returns the failed attempts of a delivery.
 func failedOf(ctx context.Context, tx pgx.Tx, subscription int64, ev *mapping.Event) ([]LoggedAttempt, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT number, started_at, duration_us, http_status, reason, detail, answer, dns_us, connect_us, tls_us, first_byte_us FROM attempt
+		SELECT number, started_at, duration_us, http_status, reason, detail, answer, dns_us, connect_us, tls_us, first_byte_us, coalesce(fallback, false) FROM attempt
 		WHERE subscription = $1 AND position = $2 AND committed_at = $3`, subscription, bytesOf(ev.Position), ev.Time)
 	if err != nil {
 		return nil, err
@@ -211,7 +215,7 @@ func failedOf(ctx context.Context, tx pgx.Tx, subscription int64, ev *mapping.Ev
 		var number, status int16
 		var duration int32
 		var dns, connect, tls, first *int32
-		if err := row.Scan(&number, &a.Started, &duration, &status, &a.Reason, &a.Detail, &a.Answer, &dns, &connect, &tls, &first); err != nil {
+		if err := row.Scan(&number, &a.Started, &duration, &status, &a.Reason, &a.Detail, &a.Answer, &dns, &connect, &tls, &first, &a.Fallback); err != nil {
 			return a, err
 		}
 		if a.Number = int(number); a.Number < 0 {

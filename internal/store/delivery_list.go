@@ -159,14 +159,14 @@ func (p *pager) full() bool { return p.next != nil }
 
 func (p *pager) endAt(at cdc.Position) { p.next = &at }
 
-const dueOfLog = `position, committed_at, nullif(due_at, 'infinity'), attempts, retry_reason, replay`
+const dueOfLog = `position, committed_at, nullif(due_at, 'infinity'), attempts, retry_reason, replay, fallback IS NOT NULL`
 
 func scanDueOfLog(row pgx.CollectableRow) (*Logged, error) {
 	l := &Logged{Event: &mapping.Event{}}
 	var position []byte
 	var attempts int16
 	var at *time.Time
-	if err := row.Scan(&position, &l.Event.Time, &at, &attempts, &l.RetryReason, &l.Replay); err != nil {
+	if err := row.Scan(&position, &l.Event.Time, &at, &attempts, &l.RetryReason, &l.Replay, &l.Fallback); err != nil {
 		return nil, err
 	}
 	l.Attempts, l.NextAttempt, l.Event.Time = int(attempts), timeOf(at), l.Event.Time.UTC()

@@ -39,8 +39,8 @@ func (r *outcomeRow) deliveries() ([]*Logged, error) {
 		rest := packed[cdc.PositionSize:packedSize]
 		l := &Logged{Event: &mapping.Event{Position: p, Time: r.day}, FinishedAt: r.finished.UTC(),
 			Duration:   time.Duration(binary.BigEndian.Uint32(rest)) * time.Microsecond,
-			HTTPStatus: int(binary.BigEndian.Uint16(rest[4:])), Attempts: int(binary.BigEndian.Uint16(rest[6:])),
-			Status: sender.Status(rest[8] & 15), Dropped: sender.DropReason(rest[8] >> 4)}
+			HTTPStatus: int(binary.BigEndian.Uint16(rest[4:])), Attempts: int(binary.BigEndian.Uint16(rest[6:]))}
+		l.Status, l.Dropped, l.Fallback = statusOf(rest[8])
 		for t := r.timings; len(t) >= timingSize; t = t[timingSize:] {
 			if int(t[0]) == i {
 				part := func(n int) time.Duration {
@@ -97,20 +97,22 @@ func endedAgain(ctx context.Context, tx pgx.Tx, subscription int64, all []*Logge
 	return nil
 }
 
-const resentColumns = `finished_at, duration_us, http_status, attempts, status, dropped`
+const resentColumns = `finished_at, duration_us, http_status, attempts, status, dropped, coalesce(fallback, false)`
 
 // resentRow is how a delivery ended that was sent again.
 type resentRow struct {
 	finished                              time.Time
 	duration                              int32
 	httpStatus, attempts, status, dropped int16
+	fallback                              bool
 }
 
 func (r *resentRow) into() []any {
-	return []any{&r.finished, &r.duration, &r.httpStatus, &r.attempts, &r.status, &r.dropped}
+	return []any{&r.finished, &r.duration, &r.httpStatus, &r.attempts, &r.status, &r.dropped, &r.fallback}
 }
 
 func (r *resentRow) ends(l *Logged) {
 	l.FinishedAt, l.Duration, l.HTTPStatus, l.Timings = r.finished.UTC(), micro(&r.duration), int(r.httpStatus), nil
 	l.Attempts, l.Status, l.Dropped = int(r.attempts), sender.Status(r.status), sender.DropReason(r.dropped)
+	l.Fallback = r.fallback
 }

@@ -234,6 +234,42 @@ func TestDelivery(t *testing.T) {
 	write(t, s, over)
 	wantAttempts = append(wantAttempts, LoggedAttempt{Number: 3, Started: began.Add(2 * time.Hour), Duration: time.Second, Status: 500, Reason: sender.ReasonHTTPStatus})
 	read(x.Key, ev.Position, &Logged{Event: ev, Status: sender.StatusFailed, Attempts: 3, HTTPStatus: 500, Duration: time.Second, FirstReplay: 3}, wantAttempts)
+	// Sent again, and taken by the fallback after one more failure there.
+	again.Attempts, again.Before = 3, 3
+	write(t, s, again)
+	falls := sender.Record{Op: sender.Reschedule, Event: ev, Subscription: x.Key, Key: key, Stored: true, Attempts: 4, DueAt: began.Add(2 * time.Hour), RetryReason: sender.ReasonTimeout,
+		Replay: true, Fallback: &sender.Fallback{Reason: sender.ReasonHTTPStatus, Status: 500, After: 3, Position: ev.Position}}
+	falls.Outcome = &sender.Outcome{Verdict: sender.Retry, Fallback: true, Reason: sender.ReasonTimeout, Started: began.Add(2 * time.Hour), Duration: time.Second}
+	write(t, s, falls)
+	wantAttempts = append(wantAttempts, LoggedAttempt{Number: 4, Fallback: true, Started: began.Add(2 * time.Hour), Duration: time.Second, Reason: sender.ReasonTimeout})
+	read(x.Key, ev.Position, &Logged{Event: ev, Attempts: 4, RetryReason: sender.ReasonTimeout, Replay: true, Fallback: true, FirstReplay: 3}, wantAttempts)
+	taken := delivered(ev, x.Key, key, true)
+	taken.Replay, taken.Attempts, taken.Outcome.Fallback = true, 5, true
+	write(t, s, taken)
+	wantAttempts = append(wantAttempts, LoggedAttempt{Number: 5, Delivered: true, Fallback: true, Duration: 1234 * time.Microsecond, Status: 200})
+	read(x.Key, ev.Position, &Logged{Event: ev, Status: sender.StatusDelivered, Fallback: true, Attempts: 5, HTTPStatus: 200, Duration: 1234 * time.Microsecond, FirstReplay: 3}, wantAttempts)
+	// The first time, in the packed row: the status beside it is as it was.
+	for n, status := range []sender.Status{sender.StatusDelivered, sender.StatusFailed, sender.StatusDropped} {
+		ev := event(20+n, day)
+		packed := delivered(ev, x.Key, int64(20+n), false)
+		packed.Status, packed.Outcome.Fallback, packed.Outcome.Timings = status, true, nil
+		if status == sender.StatusDropped {
+			packed.Dropped = sender.DropShadow
+		}
+		write(t, s, packed)
+		q := LogQuery{Subscription: x.Key, Limit: 1, EventID: ev.ID}
+		page, _, err := s.ListDeliveries(t.Context(), q)
+		if err != nil || len(page) != 1 || !page[0].Fallback || page[0].Status != status || page[0].Dropped != packed.Dropped {
+			t.Errorf("%v: %+v, %v", status, page, err)
+		}
+		var dropped string
+		var shown int
+		var fallback bool
+		if err := s.pool.QueryRow(t.Context(), `SELECT status, coalesce(dropped, ''), fallback FROM delivery WHERE position = $1`, bytesOf(ev.Position)).Scan(&shown, &dropped, &fallback); err != nil ||
+			!fallback || shown != int(status) || dropped != packed.Dropped.String() {
+			t.Errorf("%v: the view has %d %q %v, %v", status, shown, dropped, fallback, err)
+		}
+	}
 	large, _, err := s.Delivery(t.Context(), x.Key, ev.Position, 10)
 	if err != nil || large.Event.ID != ev.ID || large.Event.Data != nil || large.Event.Previous != nil {
 		t.Errorf("a large one: %+v, %v", large, err)

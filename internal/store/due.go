@@ -49,12 +49,12 @@ func (s *Store) Due(ctx context.Context, subscription int64, look sender.Look) (
 // dueSQL reads what is due, as many bodies as there is room for. The events are looked up one by one whatever the
 // planner thinks of their number (OFFSET 0): there are few, in tables that are large.
 const dueSQL = `
-	SELECT key, attempts, retry_reason, replay, attempts_before, due_at, position, committed_at, candidates, id, type, resource, instance, account, data, partial, previous, context
+	SELECT key, attempts, retry_reason, replay, attempts_before, fallback, due_at, position, committed_at, candidates, id, type, resource, instance, account, data, partial, previous, context
 	FROM (
 		SELECT d.*, e.*, count(*) OVER () AS candidates,
 			sum(coalesce(e.size, 0)) OVER (ORDER BY d.due_at, d.position) - coalesce(e.size, 0) AS before
 		FROM (
-			SELECT key, attempts, retry_reason, replay, attempts_before, due_at, position, committed_at FROM due
+			SELECT key, attempts, retry_reason, replay, attempts_before, fallback, due_at, position, committed_at FROM due
 			WHERE subscription = $1 AND due_at <= $2 AND due_at < 'infinity' AND key <> ALL ($4::bigint[])
 			ORDER BY due_at LIMIT $3) d
 		LEFT JOIN LATERAL (
@@ -70,11 +70,11 @@ const dueSQL = `
 // before their rows are read, or those of all would be read to be sorted, for the sake of the first ones.
 var dueBehindSQL = strings.NewReplacer(
 	`(
-			SELECT key, attempts, retry_reason, replay, attempts_before, due_at, position, committed_at FROM due
+			SELECT key, attempts, retry_reason, replay, attempts_before, fallback, due_at, position, committed_at FROM due
 			WHERE subscription = $1 AND due_at <= $2 AND due_at < 'infinity' AND key <> ALL ($4::bigint[])
 			ORDER BY due_at LIMIT $3) d`,
 	`(
-			SELECT b.key, b.attempts, b.retry_reason, b.replay, b.attempts_before, h.due_at, h.position AS head, b.position, b.committed_at
+			SELECT b.key, b.attempts, b.retry_reason, b.replay, b.attempts_before, b.fallback, h.due_at, h.position AS head, b.position, b.committed_at
 			FROM (
 				SELECT key, due_at, position FROM (
 					SELECT key, due_at, position FROM due
@@ -82,7 +82,7 @@ var dueBehindSQL = strings.NewReplacer(
 					ORDER BY due_at LIMIT $3) f
 				ORDER BY due_at, position) h
 			CROSS JOIN LATERAL (
-				SELECT key, attempts, retry_reason, replay, attempts_before, position, committed_at FROM due
+				SELECT key, attempts, retry_reason, replay, attempts_before, fallback, position, committed_at FROM due
 				WHERE subscription = $1 AND key = h.key
 				ORDER BY position LIMIT $6) b
 			ORDER BY h.due_at, h.position, b.position LIMIT $3) d`,
@@ -95,17 +95,20 @@ const nextSQL = `SELECT min(due_at) FROM due WHERE subscription = $1 AND due_at 
 // scanDue reads a row of dueSQL.
 func scanDue(row pgx.CollectableRow, candidates *int) (d sender.Due, err error) {
 	var (
-		position                              []byte
+		position, fallback                    []byte
 		id, kind, resource, instance, account *string
 		attempts, before                      int16
 	)
 	ev := &mapping.Event{}
 	d.Event = ev
-	if err := row.Scan(&d.Key, &attempts, &d.RetryReason, &d.Replay, &before, &d.At, &position, &ev.Time, candidates, &id, &kind, &resource, &instance,
+	if err := row.Scan(&d.Key, &attempts, &d.RetryReason, &d.Replay, &before, &fallback, &d.At, &position, &ev.Time, candidates, &id, &kind, &resource, &instance,
 		&account, &ev.Data, &ev.Partial, &ev.Previous, &ev.Context); err != nil {
 		return d, err
 	}
 	d.Attempts, d.Before = int(attempts), int(before)
+	if d.Fallback, err = openFallback(fallback); err != nil {
+		return d, err
+	}
 	ev.Time = ev.Time.UTC()
 	if ev.Position, err = cdc.PositionFromBytes(position); err != nil {
 		return d, err

@@ -170,7 +170,9 @@ func (r *feedReader) unpack(packed []byte, day time.Time) error {
 
 // missedStatus says that a delivery that ended so did not reach its target, which did not say that it does not want it.
 func missedStatus(b byte) bool {
-	switch status, dropped := sender.Status(b&15), sender.DropReason(b>>4); status {
+	switch status, dropped, fallback := statusOf(b); status {
+	case sender.StatusDelivered:
+		return fallback
 	case sender.StatusFailed:
 		return true
 	case sender.StatusDropped:
@@ -204,7 +206,7 @@ func (r *feedReader) sentAgain(ctx context.Context) error {
 	if r.q.Descending {
 		low, high = high, low
 	}
-	rows, err := r.tx.Query(ctx, `SELECT position FROM resent WHERE subscription = $1 AND position >= $2 AND position <= $3 AND status = $4`,
+	rows, err := r.tx.Query(ctx, `SELECT position FROM resent WHERE subscription = $1 AND position >= $2 AND position <= $3 AND status = $4 AND fallback IS NOT TRUE`,
 		r.q.Subscription, bytesOf(low), bytesOf(high), int16(sender.StatusDelivered))
 	if err != nil {
 		return err

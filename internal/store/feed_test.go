@@ -47,6 +47,9 @@ func liveFeed(t *testing.T, s *Store, r *rand.Rand, subscription int64, n int, f
 			m.missed[ev.Position] = true
 		case 2:
 			rec.Status, rec.Outcome = sender.StatusDropped, nil // the target wanted no more attempts
+		case 3:
+			m.missed[ev.Position] = true
+			rec.Outcome = &sender.Outcome{Verdict: sender.Delivered, Fallback: true, Status: 200}
 		}
 		batch = append(batch, rec)
 	}
@@ -396,26 +399,27 @@ func TestMissedIsWhatWasNeverDelivered(t *testing.T) {
 	s := open(t, pgtest.Database(t))
 	x := subscribe(t, s, "")
 	failed := &sender.Outcome{Verdict: sender.Retry, Reason: "timeout", Started: day}
-	for i := 1; i <= 5; i++ {
+	for i := 1; i <= 6; i++ {
 		r := delivered(event(i, day.Add(time.Duration(i)*time.Second)), x.Key, int64(i), false)
 		if i > 1 {
 			r.Status, r.Outcome = sender.StatusFailed, failed
 		}
 		write(t, s, r)
 	}
-	// The first had been delivered before, the third is delivered now, the fourth fails again, and the fifth waits.
-	for i, status := range map[int]sender.Status{1: sender.StatusFailed, 3: sender.StatusDelivered, 4: sender.StatusFailed, 5: 0} {
+	// The first had been delivered before, the third is delivered now, the fourth fails again, the fifth waits, and the sixth
+	// is taken by the fallback.
+	for i, status := range map[int]sender.Status{1: sender.StatusFailed, 3: sender.StatusDelivered, 4: sender.StatusFailed, 5: 0, 6: sender.StatusDelivered} {
 		ev := event(i, day.Add(time.Duration(i)*time.Second))
 		write(t, s, sender.Record{Op: sender.Defer, Event: ev, Subscription: x.Key, Key: int64(i), DueAt: day, Replay: true, Attempts: 1, Before: 1})
 		if r := delivered(ev, x.Key, int64(i), true); status != 0 {
-			if r.Replay, r.Status = true, status; status == sender.StatusFailed {
+			if r.Replay, r.Status, r.Outcome.Fallback = true, status, i == 6; status == sender.StatusFailed {
 				r.Outcome = failed
 			}
 			write(t, s, r)
 		}
 	}
 	q := FeedQuery{Subscription: x.Key, Settled: event(9, day).Position, Missed: true, Limit: 10, Bytes: 1 << 20}
-	want := []string{"evt_2", "evt_4", "evt_5"}
+	want := []string{"evt_2", "evt_4", "evt_5", "evt_6"}
 	for range 2 {
 		if got, _ := readFeed(t, s, q); !slices.Equal(got, want) {
 			t.Errorf("missed, descending %v: %v, want %v", q.Descending, got, want)

@@ -86,7 +86,7 @@ func subscribe(t testing.TB, s *Store, account string) *subscriptions.Subscripti
 	timeout := subscriptions.Duration(7 * time.Second)
 	x := &subscriptions.Subscription{
 		ID: subscriptions.NewID(), Account: account, Admin: account == "", Events: []string{"contact.*", "deal.create"},
-		TargetURL: "https://u:hunter2@example.com/hook", ResourceID: "42", Secrets: []subscriptions.SigningSecret{{Secret: subscriptions.NewSecret()}},
+		TargetURL: "https://u:hunter2@example.com/hook", FallbackURL: "https://u:hunter2@fallback.example.com/hook", ResourceID: "42", Secrets: []subscriptions.SigningSecret{{Secret: subscriptions.NewSecret()}},
 		Delivery: subscriptions.DeliveryOptions{Timeout: &timeout, Ordering: "none"}, State: subscriptions.Active, Name: "n", Description: "d",
 		Metadata: map[string]string{"a": "b"},
 		Request: &subscriptions.Request{Format: subscriptions.FormatThin, Headers: []subscriptions.RequestHeader{{Name: "x-b", Value: "hunter2-b"}, {Name: "X-A", Value: ""}},

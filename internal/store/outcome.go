@@ -16,7 +16,7 @@ import (
 
 const (
 	// packedSize is what a finished delivery takes: position (20 bytes), duration in microseconds (4), HTTP status (2),
-	// attempts (2), status (1, with the reason of a dropped one in its upper half), all big endian.
+	// attempts (2), status (1, with more in its upper half: see statusByte), all big endian.
 	packedSize = 29
 	// outcomeMax is how many deliveries a row has at most: with more the row would be larger than what Postgres keeps in
 	// one piece (2 kB).
@@ -37,7 +37,7 @@ func appendPacked(dst []byte, r *sender.Record) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(duration))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(status))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(min(r.Attempts, math.MaxUint16)))
-	return append(dst, byte(r.Status)|byte(r.Dropped)<<4)
+	return append(dst, statusByte(r))
 }
 
 // appendTimings adds what the parts of the attempt took by which a delivery ended, where there is more to tell than its duration.

@@ -16,9 +16,10 @@ import (
 // What nobody may read who can read the store: what signs, where to, but for the host, and the request block with its headers
 // and its login. A target's address is a secret with many receivers. Each is sealed for its subscription and column, so that nobody can move one to another row.
 
-func secretsPlace(id string) string { return "subscription/" + id + "/secrets" }
-func targetPlace(id string) string  { return "subscription/" + id + "/target_url" }
-func requestPlace(id string) string { return "subscription/" + id + "/request" }
+func secretsPlace(id string) string  { return "subscription/" + id + "/secrets" }
+func targetPlace(id string) string   { return "subscription/" + id + "/target_url" }
+func fallbackPlace(id string) string { return "subscription/" + id + "/fallback_url" }
+func requestPlace(id string) string  { return "subscription/" + id + "/request" }
 
 // sealedSecrets is the column secrets: JSON, or a JSON string that holds it sealed.
 func (s *Store) sealedSecrets(id string, secrets []subscriptions.SigningSecret) (string, error) {
@@ -89,6 +90,18 @@ func (s *Store) openTarget(id, column string) (secret.String, error) {
 	return secret.String(text), err
 }
 
+func (s *Store) sealedFallback(id string, url secret.String) string {
+	if s.cfg.Keys == nil || url == "" {
+		return url.Reveal()
+	}
+	return s.cfg.Keys.Seal(url.Reveal(), fallbackPlace(id))
+}
+
+func (s *Store) openedFallback(id, column string) (secret.String, error) {
+	text, err := s.cfg.Keys.Open(column, fallbackPlace(id))
+	return secret.String(text), err
+}
+
 // sealedAtOnce is how many subscriptions are sealed in one transaction.
 const sealedAtOnce = 500
 
@@ -126,17 +139,17 @@ func (s *Store) seal(ctx context.Context) error {
 
 func (s *Store) sealSome(ctx context.Context, tx pgx.Tx) (int, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT key, id, coalesce(target_url, ''), secrets, request FROM subscription
+		SELECT key, id, coalesce(target_url, ''), coalesce(fallback_url, ''), secrets, request FROM subscription
 		WHERE deleted_at IS NULL AND NOT (starts_with(secrets #>> '{}', $1) AND starts_with(coalesce(target_url, $1), $1)
-			AND starts_with(coalesce(request #>> '{}', $1), $1))
+			AND starts_with(coalesce(fallback_url, $1), $1) AND starts_with(coalesce(request #>> '{}', $1), $1))
 		ORDER BY key LIMIT $2 FOR UPDATE`, s.cfg.Keys.Prefix(), sealedAtOnce)
 	if err != nil {
 		return 0, err
 	}
 	type row struct {
-		Key              int64
-		ID, URL          string
-		Secrets, Request []byte
+		Key               int64
+		ID, URL, Fallback string
+		Secrets, Request  []byte
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
 	if err != nil {
@@ -145,6 +158,10 @@ func (s *Store) sealSome(ctx context.Context, tx pgx.Tx) (int, error) {
 	batch := &pgx.Batch{}
 	for _, r := range found {
 		target, err := s.openTarget(r.ID, r.URL)
+		if err != nil {
+			return 0, fmt.Errorf("subscription %s: %w", r.ID, err)
+		}
+		fallback, err := s.openedFallback(r.ID, r.Fallback)
 		if err != nil {
 			return 0, fmt.Errorf("subscription %s: %w", r.ID, err)
 		}
@@ -164,8 +181,8 @@ func (s *Store) sealSome(ctx context.Context, tx pgx.Tx) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("subscription %s: %w", r.ID, err)
 		}
-		batch.Queue(`UPDATE subscription SET secrets = $2, target_url = $3, request = $4 WHERE key = $1`, r.Key, text,
-			orNull(s.sealedTarget(r.ID, target)), request)
+		batch.Queue(`UPDATE subscription SET secrets = $2, target_url = $3, request = $4, fallback_url = $5 WHERE key = $1`, r.Key, text,
+			orNull(s.sealedTarget(r.ID, target)), request, orNull(s.sealedFallback(r.ID, fallback)))
 	}
 	return len(found), tx.SendBatch(ctx, batch).Close()
 }

@@ -84,7 +84,7 @@ func TestWhatIsSealed(t *testing.T) {
 		}
 		n := 0
 		err = s.Each(t.Context(), func(got *subscriptions.Subscription) {
-			if want := made[n]; got.TargetURL != want.TargetURL || !reflect.DeepEqual(got.Secrets, want.Secrets) || !reflect.DeepEqual(got.Request, want.Request) {
+			if want := made[n]; got.TargetURL != want.TargetURL || got.FallbackURL != want.FallbackURL || !reflect.DeepEqual(got.Secrets, want.Secrets) || !reflect.DeepEqual(got.Request, want.Request) {
 				t.Errorf("%s: Each: %+v", what, got)
 			}
 			n++

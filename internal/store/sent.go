@@ -122,7 +122,7 @@ func (s *Store) SentUntil(ctx context.Context, to cdc.Position) (until cdc.Posit
 // unpack reads what appendPacked has written, but for the times.
 func unpack(packed []byte) (x Sent, err error) {
 	x.Attempts = int(binary.BigEndian.Uint16(packed[cdc.PositionSize+6:]))
-	x.Status, x.Dropped = sender.Status(packed[packedSize-1]&0xf), sender.DropReason(packed[packedSize-1]>>4)
+	x.Status, x.Dropped, _ = statusOf(packed[packedSize-1])
 	x.Position, err = cdc.PositionFromBytes(packed[:cdc.PositionSize])
 	return x, err
 }

@@ -18,7 +18,7 @@ import (
 
 const subscriptionColumns = `key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, delivery, state, disabled,
 	ignore_sources, name, description, metadata, since::text, created_at, updated_at, deleted_at,
-	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, ''), coalesce(verification, ''), notify_end, ` + verificationColumn + `, request, ` + failingColumn + `, resend_since`
+	coalesce(filter, ''), filter_error, expires_at, coalesce(state_before, ''), coalesce(verification, ''), notify_end, ` + verificationColumn + `, request, ` + failingColumn + `, resend_since, coalesce(fallback_url, '')`
 
 // scanSubscription reads subscriptionColumns; deleted says that only the row of a deleted one is left.
 func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, deleted bool, err error) {
@@ -26,6 +26,7 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 	var (
 		account   *string
 		url       string
+		fallback  string
 		secrets   []byte
 		since     string
 		deletedAt *time.Time
@@ -36,11 +37,14 @@ func (s *Store) scanSubscription(row pgx.Row) (x *subscriptions.Subscription, de
 	)
 	if err := row.Scan(&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &x.Delivery, &x.State, &x.Disabled,
 		&x.IgnoreSources, &x.Name, &x.Description, &x.Metadata, &since, &x.CreatedAt, &x.UpdatedAt, &deletedAt,
-		&x.Filter, &x.FilterError, &expiresAt, &x.Before, &x.Verification, &x.NotifyEnd, &x.VerificationStatus, &request, &failing, &resend); err != nil {
+		&x.Filter, &x.FilterError, &expiresAt, &x.Before, &x.Verification, &x.NotifyEnd, &x.VerificationStatus, &request, &failing, &resend, &fallback); err != nil {
 		return nil, false, err
 	}
 	x.ExpiresAt, x.ResendSince = timeOf(expiresAt), timeOf(resend)
 	if x.TargetURL, err = s.openTarget(x.ID, url); err != nil {
+		return nil, false, fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
+	}
+	if x.FallbackURL, err = s.openedFallback(x.ID, fallback); err != nil {
 		return nil, false, fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 	}
 	if account == nil {
@@ -129,7 +133,7 @@ func (s *Store) written(x *subscriptions.Subscription, secrets string) pgx.Stric
 	return pgx.StrictNamedArgs{
 		"events": x.Events, "target_url": orNull(s.sealedTarget(x.ID, x.TargetURL)), "target_host": orNull(x.TargetHost()),
 		"resource_id": orNull(x.ResourceID), "filter": orNull(x.Filter), "ignore_sources": x.IgnoreSources,
-		"secrets": secrets, "delivery": x.Delivery,
+		"secrets": secrets, "delivery": x.Delivery, "fallback_url": orNull(s.sealedFallback(x.ID, x.FallbackURL)),
 		"state": x.State, "state_before": orNull(string(x.Before)), "disabled": x.Disabled, "expires_at": orNever(x.ExpiresAt),
 		"name": x.Name, "description": x.Description, "metadata": metadataOf(x),
 		"verification": orNull(x.Verification), "notify_end": x.NotifyEnd, "resend_since": orNever(x.ResendSince),
@@ -174,10 +178,10 @@ func (s *Store) create(ctx context.Context, x *subscriptions.Subscription, most 
 		args["request"] = request
 		args["created_at"] = orNever(x.CreatedAt)
 		err = tx.QueryRow(ctx, `
-			INSERT INTO subscription (id, account, events, target_url, target_host, resource_id, filter, ignore_sources, secrets, delivery,
+			INSERT INTO subscription (id, account, events, target_url, target_host, resource_id, filter, ignore_sources, secrets, delivery, fallback_url,
 				state, state_before, disabled, expires_at, name, description, metadata,
 				verification, notify_end, resend_since, request, since, once_key, once_body, created_at)
-			VALUES (@id, @account, @events, @target_url, @target_host, @resource_id, @filter, @ignore_sources, @secrets, @delivery,
+			VALUES (@id, @account, @events, @target_url, @target_host, @resource_id, @filter, @ignore_sources, @secrets, @delivery, @fallback_url,
 				@state, @state_before, @disabled, @expires_at, @name, @description, @metadata,
 				@verification, @notify_end, @resend_since, @request, @since::text::pg_lsn, @once_key, @once_body,
 				coalesce(@created_at, now()))
@@ -309,7 +313,7 @@ func (s *Store) Update(ctx context.Context, scope subscriptions.Scope, id string
 			UPDATE subscription SET version = @version, events = @events, target_url = @target_url, target_host = @target_host,
 				resource_id = @resource_id, filter = @filter,
 				filter_error = CASE WHEN filter IS NOT DISTINCT FROM @filter THEN filter_error END,
-				ignore_sources = @ignore_sources, secrets = @secrets, delivery = @delivery, state = @state, state_before = @state_before,
+				ignore_sources = @ignore_sources, secrets = @secrets, delivery = @delivery, fallback_url = @fallback_url, state = @state, state_before = @state_before,
 				disabled = @disabled, expires_at = @expires_at, name = @name, description = @description, metadata = @metadata,
 				verification = @verification, notify_end = @notify_end, resend_since = @resend_since, request = @request,
 				updated_at = now()
@@ -380,7 +384,7 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
-			UPDATE subscription SET deleted_at = now(), version = $2, target_url = NULL, target_host = NULL, once_key = NULL, once_body = NULL, secrets = '[]', metadata = '{}', name = '', description = '',
+			UPDATE subscription SET deleted_at = now(), version = $2, target_url = NULL, target_host = NULL, fallback_url = NULL, once_key = NULL, once_body = NULL, secrets = '[]', metadata = '{}', name = '', description = '',
 				filter = NULL, filter_error = NULL, request = NULL
 			WHERE key = $1`, x.Key, x.Version); err != nil {
 			return err
@@ -411,7 +415,7 @@ func (s *Store) Delete(ctx context.Context, scope subscriptions.Scope, id string
 func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) error {
 	rows, err := s.pool.Query(ctx, `
 		SELECT key, id, version, account, events, coalesce(target_url, ''), coalesce(resource_id, ''), secrets, nullif(delivery, '{}'), state,
-			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, ''), expires_at, coalesce(state_before, ''), request, coalesce(disabled->>'by', ''), resend_since
+			(since - '0/0'::pg_lsn)::text, ignore_sources, coalesce(filter, ''), expires_at, coalesce(state_before, ''), request, coalesce(disabled->>'by', ''), resend_since, coalesce(fallback_url, '')
 		FROM subscription WHERE deleted_at IS NULL ORDER BY key`)
 	if err != nil {
 		return fmt.Errorf("read subscriptions: %w", err)
@@ -420,12 +424,13 @@ func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) e
 		x                 subscriptions.Subscription
 		account           *string
 		url, since, by    string
+		fallback          string
 		secrets, delivery []byte
 		expiresAt, resend *time.Time
 		request           []byte
 	)
 	into := []any{&x.Key, &x.ID, &x.Version, &account, &x.Events, &url, &x.ResourceID, &secrets, &delivery, &x.State, &since, &x.IgnoreSources, &x.Filter,
-		&expiresAt, &x.Before, &request, &by, &resend}
+		&expiresAt, &x.Before, &request, &by, &resend, &fallback}
 	_, err = pgx.ForEachRow(rows, into, func() (err error) {
 		one := x
 		if by != "" {
@@ -434,6 +439,9 @@ func (s *Store) Each(ctx context.Context, f func(*subscriptions.Subscription)) e
 		one.Admin = account == nil
 		one.ExpiresAt, one.ResendSince = timeOf(expiresAt), timeOf(resend)
 		if one.TargetURL, err = s.openTarget(x.ID, url); err != nil {
+			return fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
+		}
+		if one.FallbackURL, err = s.openedFallback(x.ID, fallback); err != nil {
 			return fmt.Errorf("subscription %s: %w", x.ID, sealError(err))
 		}
 		if account != nil {

@@ -18,6 +18,7 @@ type attempts struct {
 	reasons, details      []string
 	// What the parts took, in microseconds; nil where there was none.
 	dns, connect, tls, firstByte []*int32
+	fallback                     []*bool
 }
 
 // add adds that by which the record came. The number of one that asked for time and is not counted is that of the next
@@ -40,6 +41,7 @@ func (c *attempts) add(r *sender.Record) {
 	}
 	c.dns, c.connect = append(c.dns, part(t.DNS)), append(c.connect, part(t.Connect))
 	c.tls, c.firstByte = append(c.tls, part(t.TLS)), append(c.firstByte, part(t.FirstByte))
+	c.fallback = append(c.fallback, orNot(o.Fallback))
 }
 
 // part is a time as it is stored: null for none.
@@ -58,10 +60,11 @@ func (c *attempts) queue(b *pgx.Batch) {
 	}
 	b.Queue(`
 		INSERT INTO attempt (subscription, position, committed_at, number, started_at, duration_us, http_status, reason, detail, answer,
-			dns_us, connect_us, tls_us, first_byte_us)
+			dns_us, connect_us, tls_us, first_byte_us, fallback)
 		SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::smallint[], $5::timestamptz[], $6::integer[],
-			$7::smallint[], $8::text[], $9::text[], $10::bytea[], $11::integer[], $12::integer[], $13::integer[], $14::integer[])
+			$7::smallint[], $8::text[], $9::text[], $10::bytea[], $11::integer[], $12::integer[], $13::integer[], $14::integer[],
+			$15::boolean[])
 		ON CONFLICT DO NOTHING`,
 		c.subscriptions, c.positions, c.committed, c.numbers, c.started, c.durations, c.httpStatuses, c.reasons, c.details, c.answers,
-		c.dns, c.connect, c.tls, c.firstByte)
+		c.dns, c.connect, c.tls, c.firstByte, c.fallback)
 }

@@ -22,6 +22,7 @@ type dueColumns struct {
 	reasons             []string
 	first, replays      []bool
 	before              []int16
+	fallback            []*string
 }
 
 func (c *dueColumns) add(r *sender.Record, first bool) {
@@ -39,6 +40,7 @@ func (c *dueColumns) add(r *sender.Record, first bool) {
 	c.first = append(c.first, first)
 	c.replays = append(c.replays, r.Replay)
 	c.before = append(c.before, int16(r.Before))
+	c.fallback = append(c.fallback, fallbackOf(r.Fallback))
 }
 
 type dueKey struct{ subscription, key int64 }
@@ -63,17 +65,17 @@ func (r *rows) queueDefers(b *pgx.Batch) {
 	}
 	queueDisplace(b, displaced)
 	b.Queue(`
-		INSERT INTO due (subscription, key, position, committed_at, due_at, attempts, retry_reason, replay, attempts_before)
+		INSERT INTO due (subscription, key, position, committed_at, due_at, attempts, retry_reason, replay, attempts_before, fallback)
 		SELECT w.subscription, w.key, w.position, w.committed_at,
 			CASE WHEN w.first AND NOT EXISTS (SELECT FROM due d WHERE d.subscription = w.subscription AND d.key = w.key)
 				THEN w.due_at ELSE 'infinity' END,
-			w.attempts, w.retry_reason, w.replay, w.before
+			w.attempts, w.retry_reason, w.replay, w.before, w.fallback::jsonb
 		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::text[], $8::boolean[],
-			$9::boolean[], $10::smallint[])
-			AS w(subscription, key, position, committed_at, due_at, attempts, retry_reason, first, replay, before)
+			$9::boolean[], $10::smallint[], $11::text[])
+			AS w(subscription, key, position, committed_at, due_at, attempts, retry_reason, first, replay, before, fallback)
 		WHERE EXISTS (SELECT FROM subscription s WHERE s.key = w.subscription AND s.deleted_at IS NULL)
 		ON CONFLICT DO NOTHING`,
-		c.subscriptions, c.keys, c.positions, c.committed, c.due, c.attempts, c.reasons, c.first, c.replays, c.before)
+		c.subscriptions, c.keys, c.positions, c.committed, c.due, c.attempts, c.reasons, c.first, c.replays, c.before, c.fallback)
 	if len(displaced) > 0 {
 		queueFirst(b, displaced, nil, r.now)
 	}
@@ -90,14 +92,14 @@ func (r *rows) queueReschedules(b *pgx.Batch) {
 		c.add(x, !x.Behind)
 	}
 	b.Queue(`
-		UPDATE due d SET attempts = w.attempts, retry_reason = w.retry_reason,
+		UPDATE due d SET attempts = w.attempts, retry_reason = w.retry_reason, fallback = w.fallback::jsonb,
 			due_at = CASE WHEN NOT w.first OR EXISTS (SELECT FROM due o
 				WHERE o.subscription = w.subscription AND o.key = w.key AND o.position < w.position AND o.due_at < 'infinity')
 				THEN 'infinity' ELSE w.due_at END
-		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::smallint[], $6::text[], $7::boolean[])
-			AS w(subscription, key, position, due_at, attempts, retry_reason, first)
+		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::smallint[], $6::text[], $7::boolean[], $8::text[])
+			AS w(subscription, key, position, due_at, attempts, retry_reason, first, fallback)
 		WHERE d.subscription = w.subscription AND d.key = w.key AND d.position = w.position`,
-		c.subscriptions, c.keys, c.positions, c.due, c.attempts, c.reasons, c.first)
+		c.subscriptions, c.keys, c.positions, c.due, c.attempts, c.reasons, c.first, c.fallback)
 }
 
 // queueFinished removes the due rows of finished deliveries, and makes the next of each key due: at once, or when its gap is over.

@@ -63,6 +63,7 @@ func (r *rows) queueResent(b *pgx.Batch) {
 	var c dueColumns
 	var durations []int32
 	var httpStatuses, statuses, dropped []int16
+	var fallback []*bool
 	for _, x := range r.resent {
 		c.add(x, true)
 		var duration int32
@@ -72,12 +73,13 @@ func (r *rows) queueResent(b *pgx.Batch) {
 		}
 		durations, httpStatuses = append(durations, duration), append(httpStatuses, httpStatus)
 		statuses, dropped = append(statuses, int16(x.Status)), append(dropped, int16(x.Dropped))
+		fallback = append(fallback, orNot(atFallback(x)))
 	}
 	b.Queue(`
-		INSERT INTO resent (subscription, position, committed_at, finished_at, duration_us, http_status, attempts, status, dropped)
-		SELECT w.subscription, w.position, w.committed_at, $10, w.duration, w.http_status, w.attempts, w.status, w.dropped
+		INSERT INTO resent (subscription, position, committed_at, finished_at, duration_us, http_status, attempts, status, dropped, fallback)
+		SELECT w.subscription, w.position, w.committed_at, $10, w.duration, w.http_status, w.attempts, w.status, w.dropped, w.fallback
 		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::integer[], $6::smallint[], $7::smallint[], $8::smallint[],
-			$9::smallint[]) AS w(subscription, key, position, committed_at, duration, http_status, attempts, status, dropped)
+			$9::smallint[], $11::boolean[]) AS w(subscription, key, position, committed_at, duration, http_status, attempts, status, dropped, fallback)
 		WHERE EXISTS (SELECT FROM due d WHERE d.subscription = w.subscription AND d.key = w.key AND d.position = w.position AND d.replay)`,
-		c.subscriptions, c.keys, c.positions, c.committed, durations, httpStatuses, c.attempts, statuses, dropped, r.now)
+		c.subscriptions, c.keys, c.positions, c.committed, durations, httpStatuses, c.attempts, statuses, dropped, r.now, fallback)
 }
