@@ -213,7 +213,7 @@ func (b batching) Set(text string) error {
 		switch name {
 		case "max":
 			n, err := strconv.Atoi(value)
-			if err != nil {
+			if err != nil || n < 1 { // 0 would be left out, and so the default
 				return fmt.Errorf("max is %q: give a whole number such as max=100", value)
 			}
 			given.Max = n
