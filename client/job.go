@@ -71,8 +71,10 @@ type Job struct {
 	// Total is how much there was to be done when it was asked for, nil where that took too long to count. Done is how much has been.
 	Total *int64 `json:"total"`
 	Done  int64  `json:"done"`
-	// Replay is what was asked for.
-	Replay *Replay `json:"replay,omitempty"`
+	// Replay, or Backfill, is what was asked for; Resources are those of a backfill.
+	Replay    *Replay            `json:"replay,omitempty"`
+	Backfill  *Backfill          `json:"backfill,omitempty"`
+	Resources []BackfillResource `json:"resources,omitempty"`
 	// Error is why it failed.
 	Error       string     `json:"error,omitempty"`
 	RequestedBy string     `json:"requested_by"`

@@ -49,13 +49,13 @@ const jsonType = "application/json"
 var formats = []Format{
 	{Name: subscriptions.FormatStandard, ContentType: jsonType, BatchType: jsonType, Append: appendStandard,
 		own: []string{"type", "timestamp", "data", "partial", "previous", "context", "position", "backfill"}, inBatch: []string{"id"}},
-	{Name: subscriptions.FormatRESTHooks, ContentType: jsonType, BatchType: jsonType, Append: appendRESTHook, own: []string{"hook", "data", "partial"},
+	{Name: subscriptions.FormatRESTHooks, ContentType: jsonType, BatchType: jsonType, Append: appendRESTHook, own: []string{"hook", "data", "partial", "backfill"},
 		inBatch: []string{"id", "position"}},
 	{Name: subscriptions.FormatRepresentation, ContentType: jsonType, BatchType: jsonType, Append: appendRepresentation},
-	{Name: subscriptions.FormatThin, ContentType: jsonType, BatchType: jsonType, Append: appendThin, own: []string{"type", "timestamp", "id", "url", "data", "position"},
+	{Name: subscriptions.FormatThin, ContentType: jsonType, BatchType: jsonType, Append: appendThin, own: []string{"type", "timestamp", "id", "url", "data", "position", "backfill"},
 		inBatch: []string{"resource_id"}},
 	{Name: subscriptions.FormatCloudEvents, ContentType: "application/cloudevents+json", BatchType: "application/cloudevents-batch+json", Append: appendCloudEvent,
-		own: []string{"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data", "data_base64", "position", "partial"}},
+		own: []string{"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data", "data_base64", "position", "partial", "backfill"}},
 }
 
 // Formats are those that there are, the default first.
@@ -108,6 +108,7 @@ func appendRESTHook(dst []byte, ev *mapping.Event, in Envelope) []byte {
 		dst = append(append(dst, `,"data":`...), ev.Data...)
 		dst = appendPartial(dst, ev)
 	}
+	dst = appendBackfill(dst, ev)
 	if in.batch || in.omitted {
 		dst = append(dst, `,"position":"`...)
 		dst = append(ev.Position.AppendText(dst), '"')
@@ -147,10 +148,19 @@ func appendThin(dst []byte, ev *mapping.Event, in Envelope) []byte {
 	if ev.Resource == mapping.NoticeResource {
 		dst = append(append(dst, `,"data":`...), ev.Data...)
 	}
+	dst = appendBackfill(dst, ev)
 	dst = append(dst, `,"position":"`...)
 	dst = ev.Position.AppendText(dst)
 	dst = append(dst, '"')
 	return append(append(dst, in.custom...), '}')
+}
+
+// appendBackfill says that a message tells of a row that was there, not of a change.
+func appendBackfill(dst []byte, ev *mapping.Event) []byte {
+	if ev.Backfilled() {
+		dst = append(dst, `,"backfill":true`...)
+	}
+	return dst
 }
 
 // appendInstance names the instance, by a member, and where it can be asked for.
@@ -191,7 +201,7 @@ func appendCloudEvent(dst []byte, ev *mapping.Event, in Envelope) []byte {
 	}
 	dst = append(dst, `,"position":"`...)
 	dst = ev.Position.AppendText(dst)
-	dst = append(dst, '"')
+	dst = appendBackfill(append(dst, '"'), ev)
 	if in.omitted {
 		dst = append(appendLocation(dst, ev, in), `,"dataomitted":"`+omittedByMaxBody+`"`...)
 		return append(append(dst, in.custom...), '}')

@@ -36,7 +36,9 @@ func goldenEvents() map[string]*mapping.Event {
 		"truncate": base("truncate", `null`),
 		"business": base("won", row),
 		"partial":  base("update", `{"id":42}`),
+		"backfill": base("create", row),
 	}
+	all["backfill"].Position.Sub = mapping.BackfilledFrom
 	all["update"].Previous = []byte(`{"address":{"city":"Hamburg"},"tags":[]}`)
 	all["update"].Context = []byte(`{"source":"zapier","actor":"u7"}`)
 	all["truncate"].Instance = ""

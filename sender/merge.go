@@ -34,9 +34,9 @@ const (
 )
 
 // changeOf is what an event says. What an application names itself, and what rowhook says of itself, is no change: it tells of
-// a moment, and the next one does not make it void.
+// a moment, and the next one does not make it void. Nor is a row that a backfill tells of: it was there before.
 func changeOf(ev *mapping.Event) change {
-	if ev.Instance == "" || ev.Resource == mapping.NoticeResource {
+	if ev.Instance == "" || ev.Resource == mapping.NoticeResource || ev.Backfilled() {
 		return 0
 	}
 	name, ok := strings.CutPrefix(ev.Type, ev.Resource)

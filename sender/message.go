@@ -36,6 +36,7 @@ func AppendStandard(dst []byte, ev *mapping.Event) []byte {
 		dst = append(dst, `,"context":`...)
 		dst = append(dst, ev.Context...)
 	}
+	dst = appendBackfill(dst, ev)
 	dst = append(dst, `,"position":"`...)
 	dst = ev.Position.AppendText(dst)
 	return append(dst, `"}`...)

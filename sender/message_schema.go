@@ -1,6 +1,8 @@
 package sender
 
 import (
+	"strings"
+
 	"github.com/rowhook/rowhook/internal/schema"
 	"github.com/rowhook/rowhook/mapping"
 )
@@ -23,6 +25,9 @@ func StandardSchema(of *mapping.Shape) *schema.Schema {
 		s.Add("previous", &previous, false)
 	}
 	s.Add("context", &schema.Schema{Description: "What the application said of the transaction.", Type: schema.Types{schema.Object}}, false)
+	if strings.HasSuffix(of.Type, ".create") {
+		s.Add("backfill", &schema.Schema{Description: "The row was there when a backfill was asked for: nothing has changed.", Const: true}, false)
+	}
 	s.Add("position", &schema.Schema{Description: "Grows with every event.", Type: schema.Types{schema.String}, Pattern: "^[0-9a-f]{40}$"}, true)
 	if of.Whole != nil {
 		s.If = &schema.Schema{Required: []string{"partial"}}

@@ -75,5 +75,8 @@ func (a *attempt) appendFields(dst []http1.Field, sig *signer, at time.Time, bod
 			dst = append(dst, http1.Field{Name: "Webhook-Fallback-Status", Value: strconv.Itoa(f.Status)})
 		}
 	}
+	if a.event.Backfilled() {
+		dst = append(dst, http1.Field{Name: "Webhook-Backfill", Value: "1"})
+	}
 	return dst, true
 }

@@ -18,7 +18,7 @@ func (p *program) jobCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "job",
 		Aliases: []string{"jobs"},
-		Short:   "List, show, wait for and cancel what takes longer than a request, such as replays",
+		Short:   "List, show, wait for and cancel what takes longer than a request, such as replays and backfills",
 		Long: "A job is something that was asked for and takes longer than a request, such as rowhook subscription replay. It goes on\n" +
 			"after a restart of rowhook. The commands talk to a running rowhook. The address and the token come from --url and\n" +
 			"--token, or from ROWHOOK_URL and ROWHOOK_TOKEN.",
@@ -82,6 +82,16 @@ func (p *program) getJobCommand(r *remote) *cobra.Command {
 		}
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintf(w, "id\t%s\nkind\t%s\nstate\t%s\nsubscription\t%s\ndone\t%d of %s\n", j.ID, j.Kind, j.State, j.Subscription, j.Done, totalOf(j))
+		for _, t := range j.Resources {
+			fmt.Fprintf(w, "%s\t%d sent", t.Resource, t.Sent)
+			if t.Failed > 0 {
+				fmt.Fprintf(w, ", %d could not be mapped", t.Failed)
+				if t.Failure != "" {
+					fmt.Fprintf(w, ": %s", plainText(t.Failure))
+				}
+			}
+			fmt.Fprintln(w)
+		}
 		if j.Error != "" {
 			fmt.Fprintf(w, "error\t%s\n", j.Error)
 		}
@@ -162,15 +172,15 @@ func (p *program) awaitJob(ctx context.Context, r *remote, c *client.Client, j *
 			return err
 		}
 	} else if j.State == client.JobDone {
-		fmt.Fprintf(p.stdout, "%s queued\n", count(int(j.Done), "event"))
+		fmt.Fprintf(p.stdout, "%s queued\n", count(int(queuedBy(j)), "event"))
 	}
 	switch j.State {
 	case client.JobDone:
 		return nil
 	case client.JobFailed:
-		return fmt.Errorf("%s has failed after %s: %s", j.ID, count(int(j.Done), "event"), j.Error)
+		return fmt.Errorf("%s has failed after %s: %s", j.ID, count(int(queuedBy(j)), "event"), j.Error)
 	}
-	return fmt.Errorf("%s was %s after %s", j.ID, j.State, count(int(j.Done), "event"))
+	return fmt.Errorf("%s was %s after %s", j.ID, j.State, count(int(queuedBy(j)), "event"))
 }
 
 // oneJob takes the id of a job.

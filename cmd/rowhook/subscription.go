@@ -40,7 +40,7 @@ func (p *program) subscriptionCommand() *cobra.Command {
 	r.flags(cmd.PersistentFlags())
 	completeOutput(cmd)
 	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.updateCommand(&r), p.deleteCommand(&r), p.enableCommand(&r), p.disableCommand(&r), p.pingCommand(&r), p.feedCommand(&r),
-		p.rotateSecretCommand(&r), p.replayCommand(&r), p.importCommand(&r), p.exportCommand(&r))
+		p.rotateSecretCommand(&r), p.replayCommand(&r), p.backfillCommand(&r), p.importCommand(&r), p.exportCommand(&r))
 	return cmd
 }
 

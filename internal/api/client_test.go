@@ -84,6 +84,10 @@ var calls = map[string]func(context.Context, *client.Client) error{
 		_, err := c.Replay(ctx, "x", client.Replay{})
 		return err
 	},
+	"backfillSubscription": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Backfill(ctx, "x", client.Backfill{})
+		return err
+	},
 	"listJobs":     func(ctx context.Context, c *client.Client) error { _, err := c.Jobs(ctx, "x"); return err },
 	"getJob":       func(ctx context.Context, c *client.Client) error { _, err := c.Job(ctx, "x"); return err },
 	"cancelJob":    func(ctx context.Context, c *client.Client) error { return c.CancelJob(ctx, "x") },

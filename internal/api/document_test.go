@@ -379,11 +379,13 @@ func special(t *testing.T, operation, status string) (provocation, bool) {
 		"readFeed 409": {headers: map[string]string{"Accept": "text/event-stream"}, before: func(b *bench) {
 			b.change(t, func(s *subscriptions.Subscription) { s.State = subscriptions.Disabled })
 		}},
-		"replaySubscription 200": {body: `{"from":"2026-11-22T08:00:00Z","dry_run":true}`, exactBody: true},
-		"replaySubscription 409": {before: func(b *bench) { b.change(t, func(s *subscriptions.Subscription) { s.State = subscriptions.Disabled }) }},
-		"cancelJob 409":          {config: func(c *api.Config) { c.Jobs = &keptJobs{ended: true} }},
-		"resume 409":             {body: `{}`, exactBody: true},
-		"discardDeadLetter 409":  closed, "replayDeadLetter 409": closed,
+		"replaySubscription 200":   {body: `{"from":"2026-11-22T08:00:00Z","dry_run":true}`, exactBody: true},
+		"replaySubscription 409":   {before: func(b *bench) { b.change(t, func(s *subscriptions.Subscription) { s.State = subscriptions.Disabled }) }},
+		"backfillSubscription 200": {body: `{"dry_run":true}`, exactBody: true},
+		"backfillSubscription 409": {before: func(b *bench) { b.change(t, func(s *subscriptions.Subscription) { s.State = subscriptions.Disabled }) }},
+		"cancelJob 409":            {config: func(c *api.Config) { c.Jobs = &keptJobs{ended: true} }},
+		"resume 409":               {body: `{}`, exactBody: true},
+		"discardDeadLetter 409":    closed, "replayDeadLetter 409": closed,
 		"redeliver 409":         {config: func(c *api.Config) { c.Deliveries = &deliveryLog{n: 3, pending: true} }},
 		"replayDeadLetters 202": {body: `{"all":true}`, exactBody: true},
 	}[operation+" "+status]

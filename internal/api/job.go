@@ -20,6 +20,9 @@ type Jobs interface {
 	// Replay asks for a replay, or counts what it would send again. By is who asks.
 	Replay(ctx context.Context, s *subscriptions.Subscription, r client.Replay, by string) (*client.Job, error)
 	CountReplay(ctx context.Context, s *subscriptions.Subscription, r client.Replay) (*client.ReplayCount, error)
+	// Backfill asks for rows to be sent as they are, or counts them.
+	Backfill(ctx context.Context, s *subscriptions.Subscription, r client.Backfill, by string) (*client.Job, error)
+	CountBackfill(ctx context.Context, s *subscriptions.Subscription, r client.Backfill) (*client.BackfillCount, error)
 	// Job returns a job of the scope's. NotFound makes the error of one that is not there.
 	Job(ctx context.Context, scope subscriptions.Scope, id string) (*client.Job, error)
 	// List returns those of a subscription, newest first, and whether there are more. After is the last one of the page before.

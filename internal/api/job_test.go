@@ -22,9 +22,10 @@ const (
 
 // keptJobs are jobs for tests. What was asked of them last is kept.
 type keptJobs struct {
-	ended  bool
-	replay client.Replay
-	by     string
+	ended    bool
+	replay   client.Replay
+	backfill client.Backfill
+	by       string
 }
 
 func jobAt(id, subscription string) *client.Job {
@@ -41,6 +42,20 @@ func (k *keptJobs) Replay(_ context.Context, s *subscriptions.Subscription, r cl
 func (k *keptJobs) CountReplay(_ context.Context, _ *subscriptions.Subscription, r client.Replay) (*client.ReplayCount, error) {
 	k.replay = r
 	return &client.ReplayCount{Total: 7, DryRun: true}, nil
+}
+
+func (k *keptJobs) Backfill(_ context.Context, s *subscriptions.Subscription, r client.Backfill, by string) (*client.Job, error) {
+	k.backfill, k.by = r, by
+	j := jobAt(jobOfOne, s.ID)
+	j.Kind, j.Replay, j.Backfill = client.JobBackfill, nil, &r
+	j.Resources = []client.BackfillResource{{Resource: "contact", Total: j.Total}}
+	return j, nil
+}
+
+func (k *keptJobs) CountBackfill(_ context.Context, _ *subscriptions.Subscription, r client.Backfill) (*client.BackfillCount, error) {
+	k.backfill = r
+	total := int64(7)
+	return &client.BackfillCount{Total: &total, DryRun: true, Resources: []client.BackfillResource{{Resource: "contact", Total: &total}}}, nil
 }
 
 func (k *keptJobs) Job(_ context.Context, scope subscriptions.Scope, id string) (*client.Job, error) {
@@ -136,6 +151,57 @@ func TestReplayIsStrict(t *testing.T) {
 		if answer, text := b.do(t, "POST", "/api/v1/subscription/"+other.ID+"/replay", tokenOne, "application/json", `{"event_ids":["evt_1"]}`); answer.StatusCode != 409 ||
 			!strings.Contains(text, name) {
 			t.Errorf("%s: %s %s", name, answer.Status, text)
+		}
+	}
+}
+
+// TestBackfillIsStrict: the same of a backfill, which needs nothing said.
+func TestBackfillIsStrict(t *testing.T) {
+	t.Parallel()
+	kept := &keptJobs{}
+	b := start(t, func(c *api.Config) { c.Jobs = kept })
+	s := make1(t, b.client(tokenOne))
+	at := "/api/v1/subscription/" + s.ID + "/backfill"
+	for body, field := range map[string]string{
+		`{"since":"yesterday"}`: "since", `{"since":1}`: "since", `{"rate":-1}`: "rate", `{"rate":10001}`: "rate", `{"resource":"contact"}`: "resource",
+		`{"resources":["` + strings.Repeat(`x","`, 100) + `x"]}`: "resources",
+	} {
+		if answer, text := b.do(t, "POST", at, tokenOne, "application/json", body); answer.StatusCode != 422 || !strings.Contains(text, fmt.Sprintf(`"field":%q`, field)) {
+			t.Errorf("%.100s: %s %s", body, answer.Status, text)
+		}
+	}
+	for _, body := range []string{"", "{}"} {
+		answer, text := b.do(t, "POST", at, tokenOne, "application/json", body)
+		if answer.StatusCode != http.StatusAccepted || answer.Header.Get("Location") != "/api/v1/job/"+jobOfOne+"/" || kept.by != "one" {
+			t.Errorf("%q: %s %v %s", body, answer.Status, answer.Header, text)
+		}
+	}
+	since := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+	want := client.Backfill{Resources: []string{"contact"}, Since: &since, Rate: 5}
+	if j, err := b.client(tokenOne).Backfill(t.Context(), s.ID, want); err != nil || j.ID != jobOfOne || len(j.Resources) != 1 {
+		t.Errorf("%+v, %v", j, err)
+	}
+	if got := kept.backfill; !slices.Equal(got.Resources, want.Resources) || !got.Since.Equal(since) || got.Rate != 5 || got.DryRun {
+		t.Errorf("asked for %+v", got)
+	}
+	if n, err := b.client(tokenOne).CountBackfill(t.Context(), s.ID, want); err != nil || *n.Total != 7 || !kept.backfill.DryRun {
+		t.Errorf("%+v, %v", n, err)
+	}
+	// A feed can have what is there; a shadow and one that has ended cannot.
+	for state, c := range map[string]struct {
+		status int
+		change func(*subscriptions.Subscription)
+	}{
+		"feed":    {202, func(s *subscriptions.Subscription) { s.TargetURL = "" }},
+		"shadow":  {409, func(s *subscriptions.Subscription) { s.State = subscriptions.Shadow }},
+		"expired": {409, func(s *subscriptions.Subscription) { s.State = subscriptions.Expired }},
+	} {
+		other := make1(t, b.client(tokenOne))
+		if _, err := b.repository.Update(t.Context(), subscriptionsAdmin, other.ID, func(s *subscriptions.Subscription) error { c.change(s); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if answer, text := b.do(t, "POST", "/api/v1/subscription/"+other.ID+"/backfill", tokenOne, "application/json", "{}"); answer.StatusCode != c.status {
+			t.Errorf("%s: %s %s", state, answer.Status, text)
 		}
 	}
 }

@@ -75,6 +75,8 @@ func foreignCases() map[string]foreignCase {
 			bodies: []string{""}},
 		"POST /subscription/{id}/replay": {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{"", "{}", "{", `{"from":"2026-11-22T08:00:00Z"}`,
 			`{"from":"2026-11-22T08:00:00Z","dry_run":true}`, `{"nonsense":1}`}},
+		"POST /subscription/{id}/backfill": {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{"", "{}", "{", `{"resources":["contact"]}`,
+			`{"dry_run":true}`, `{"nonsense":1}`}},
 		"GET /subscription/{id}/job/":   {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{""}},
 		"GET /job/{id}/":                aJob,
 		"DELETE /job/{id}/":             aJob,

@@ -164,6 +164,13 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 			Answers: []apidoc.Answer{{Status: http.StatusAccepted, Text: "The job that sends them.", Schema: t.Named(client.Job{}), Headers: []string{"Location"}},
 				{Status: http.StatusOK, Text: "How many there are: it was a `dry_run`.", Schema: t.Named(client.ReplayCount{})},
 				conflict("Nothing is sent to the subscription now, or a replay of it is under way.")}},
+		{ID: "backfillSubscription", Method: http.MethodPost, Path: "/subscription/{id}/backfill", Tag: "job", Summary: "Send the rows that are there, or count them",
+			Text: "Each instance as it is now is sent as `<resource>.create`, with `backfill: true`, in its place among the changes. Body and fields may be left out. " +
+				"There is one backfill of a subscription at a time.",
+			Body: &apidoc.Body{Schema: t.Named(client.Backfill{}), Example: `{"resources":["contact"]}`},
+			Answers: []apidoc.Answer{{Status: http.StatusAccepted, Text: "The job that sends them.", Schema: t.Named(client.Job{}), Headers: []string{"Location"}},
+				{Status: http.StatusOK, Text: "How many there are: it was a `dry_run`.", Schema: t.Named(client.BackfillCount{})},
+				conflict("Nothing is sent to the subscription now, or a backfill of it is under way.")}},
 		{ID: "listJobs", Method: http.MethodGet, Path: "/subscription/{id}/job/", Tag: "job", Summary: "List the jobs of a subscription",
 			Text:    "Newest first. Those that have ended are listed until the retention is over.",
 			Query:   []*apidoc.Parameter{afterTold("job"), limitTold()},

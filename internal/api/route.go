@@ -94,7 +94,7 @@ func (s *Server) routes() []placed {
 	}
 	if s.config.Jobs != nil {
 		all = append(all, placed{path: "/subscription/{id}/replay", route: replay}, placed{path: "/subscription/{id}/job/", route: jobs},
-			placed{path: "/job/{id}/", route: job})
+			placed{path: "/job/{id}/", route: job}, placed{path: "/subscription/{id}/backfill", route: backfill})
 	}
 	all = append(all, placed{path: "/openapi.json", route: openAPI}, placed{path: "/docs", route: docs},
 		placed{path: "/healthz", atRoot: true, route: alive}, placed{path: "/readyz", atRoot: true, route: ready})

@@ -75,6 +75,8 @@ type App struct {
 	resender  atomic.Pointer[resender]
 	catalogue atomic.Pointer[subscriptions.Catalogue]
 	jobs      atomic.Pointer[jobs]
+	// backfills are what backfills read beside the stream, until it has its place.
+	backfills *backfills
 	// mapper is what transactions that begin now are mapped by.
 	mapper atomic.Pointer[mapping.Mapper]
 	// labels are those of enums, for schemas; samples reads rows to show.
@@ -123,7 +125,7 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text(), started: make(chan struct{}), proxyDrain: proxyDrain}
+	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text(), started: make(chan struct{}), proxyDrain: proxyDrain, backfills: newBackfills()}
 	a.live.Store(cfg)
 	a.feeds = newFeeds(a)
 	a.rows = cdc.NewRowReader(cfg.Database.URL, cfg.Limits.MaxRow, opts.Log)

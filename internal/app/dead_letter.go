@@ -213,6 +213,7 @@ func (h *handler) replayedJobs(ctx context.Context, fates []*fate) ([]replayedJo
 		if h.index.Filtered() {
 			h.matched = h.filters.keep(h.matched, ev)
 		}
+		h.app.backfills.told(ev, nil) // it tells what the row is now
 		jobs[i].Job = sender.Job{Event: ev, To: slices.Clone(h.matched), Deferred: true}
 		for _, to := range h.matched {
 			asked = append(asked, store.Delivery{Subscription: to.Key, Event: ev})

@@ -38,6 +38,8 @@ type handler struct {
 	// chores and what is requested are begun by this process as long as it reads the slot.
 	chores    *chores
 	requested *jobs
+	// recent are the transactions that were read last.
+	recent recent
 	// resender is lent to the API for as long.
 	resender *resender
 	// stage gathers the changes of a block, held is of the batch in which the block began that goes on in the next one.
@@ -108,6 +110,7 @@ func (h *handler) Begin(ctx context.Context) error {
 	h.begun = true
 	h.app.feeds.begun(h.horizon)
 	h.dropHeld()
+	h.app.backfills.interrupt()
 	h.toucher.sessions++
 	h.unsettled.reset()
 	h.spoken.reset()
@@ -176,6 +179,7 @@ func (h *handler) tellSize() {
 // End implements cdc.Handler.
 func (h *handler) End() {
 	h.dropHeld()
+	h.app.backfills.interrupt()
 	h.app.resender.Store(nil)
 	h.chores.activate(false)
 	h.requested.activate(false)
@@ -201,6 +205,8 @@ func (h *handler) Handle(ctx context.Context, b *cdc.Batch) (*cdc.Receipt, error
 	if time.Since(h.sized) > sizeEvery {
 		h.tellSize()
 	}
+	h.recent.note(b)
+	h.app.backfills.note(b)
 	h.app.metrics.muted(h.spoken.hear(b))
 	h.stage.Put(b)
 	wanted := h.anybody(b)
@@ -283,6 +289,12 @@ func (h *handler) take(ctx context.Context, epoch uint32, changes []cdc.Change, 
 			if c.Prefix != subscriptions.MessagePrefix || h.replayAsked(c) {
 				continue
 			}
+			if mark, is := h.markOf(c); is {
+				if err := h.place(ctx, epoch, c, mark, changes, to); err != nil {
+					return err
+				}
+				continue
+			}
 			if told, err := h.tellNotices(ctx, epoch, c); told || err != nil {
 				if err != nil {
 					return err
@@ -335,6 +347,7 @@ func (h *handler) match(ev *mapping.Event) bool {
 		h.matched = h.matched[:from+len(h.filters.keep(h.matched[from:], ev))]
 	}
 	to := len(h.matched)
+	h.app.backfills.told(ev, h.matched[from:])
 	if to == from && !h.keepsAll {
 		return false
 	}

@@ -24,6 +24,8 @@ type jobs struct {
 	tasks    sync.WaitGroup
 	// paces bounds what all of them send again.
 	paces pace
+	// reading lets in the backfills that read.
+	reading chan struct{}
 
 	mu sync.Mutex
 	// active says that this process reads the slot.
@@ -64,8 +66,9 @@ const (
 )
 
 func newJobs(a *App, st *store.Store, r *resender) *jobs {
-	j := &jobs{app: a, store: st, resender: r, wake: make(chan struct{}, 1), running: map[int64]context.CancelFunc{}, paces: pace{perSecond: replaysPerSecond}}
-	j.kinds = map[string]jobKind{jobReplay: j.replay}
+	j := &jobs{app: a, store: st, resender: r, wake: make(chan struct{}, 1), running: map[int64]context.CancelFunc{}, paces: pace{perSecond: replaysPerSecond},
+		reading: make(chan struct{}, backfillsAtOnce)}
+	j.kinds = map[string]jobKind{jobReplay: j.replay, jobBackfill: j.backfill}
 	return j
 }
 

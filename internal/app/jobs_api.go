@@ -148,6 +148,9 @@ func (a jobsAPI) Cancel(ctx context.Context, scope subscriptions.Scope, id strin
 func shownJob(j *store.Job) *client.Job {
 	s := &client.Job{ID: j.ID, Kind: j.Kind, Subscription: j.SubscriptionID, State: j.State, Total: j.Total, Done: j.Done, Error: j.Error,
 		RequestedBy: j.RequestedBy, CreatedAt: j.CreatedAt, StartedAt: timeOrNil(j.StartedAt), FinishedAt: timeOrNil(j.FinishedAt)}
+	if j.Kind == jobBackfill {
+		shownBackfill(s, j)
+	}
 	if j.Kind == jobReplay {
 		if w, err := readReplay(j.Parameters); err == nil {
 			s.Replay = &w.Replay

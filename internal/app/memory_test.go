@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -27,7 +28,7 @@ const memoryMax = 96 << 10
 
 // memorySizes are how much the memory tests move: `make memory` sets ROWHOOK_MEMORY=large.
 type memorySizes struct {
-	rows, backlog, subscriptions, touched int
+	rows, backlog, subscriptions, touched, backfilled int
 	// sent is how much of the backlog is waited for: its peak is at the beginning.
 	sent int
 	slow time.Duration
@@ -35,9 +36,9 @@ type memorySizes struct {
 
 func sizesOfMemory() memorySizes {
 	if os.Getenv("ROWHOOK_MEMORY") == "large" {
-		return memorySizes{rows: 1_000_000, backlog: 100_000, sent: 100_000, subscriptions: 1000, touched: 300_000, slow: 30 * time.Second}
+		return memorySizes{rows: 1_000_000, backlog: 100_000, sent: 100_000, subscriptions: 1000, touched: 300_000, backfilled: 1_000_000, slow: 30 * time.Second}
 	}
-	return memorySizes{rows: 200_000, backlog: 100_000, sent: 20_000, subscriptions: 1000, touched: 20_000, slow: 3 * time.Second}
+	return memorySizes{rows: 200_000, backlog: 100_000, sent: 20_000, subscriptions: 1000, touched: 20_000, backfilled: 20_000, slow: 3 * time.Second}
 }
 
 // counter is a receiver that keeps nothing, so that it can be asked for millions of requests.
@@ -272,6 +273,44 @@ func TestMemoryIsBounded(t *testing.T) {
 		r.exec(`update companies set name = 'After'`)
 		c.await(t, int64(sizes.touched), 10*time.Minute)
 		check(t, cmd, fmt.Sprintf("a company of %d contacts touches them", sizes.touched), c.count.Load(), time.Since(begin))
+	})
+	t.Run("Backfill", func(t *testing.T) {
+		r := newRig(t)
+		r.exec(`insert into contacts (id, account_id, first_name, last_name, email, city)
+			select n, 1, 'Ada', 'L' || n, 'ada@example.com', repeat('x', 100) from generate_series(1, $1::int) n`, sizes.backfilled)
+		c, live := newCounter(t), newCounter(t)
+		cmd := r.runProgram(program)
+		s, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"contact.*"}, TargetURL: c.url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.admin().Create(t.Context(), &client.Subscription{Events: []string{"note.*"}, TargetURL: live.url}); err != nil {
+			t.Fatal(err)
+		}
+		id := 0
+		latency := func() time.Duration {
+			id++
+			begin := time.Now()
+			r.exec(`insert into notes (id, body) values ($1, 'x')`, id)
+			live.await(t, int64(id), time.Minute)
+			return time.Since(begin)
+		}
+		var idle, beside []time.Duration
+		for range 50 {
+			idle = append(idle, latency())
+		}
+		begin := time.Now()
+		if _, err := r.admin().Backfill(t.Context(), s.ID, client.Backfill{}); err != nil {
+			t.Fatal(err)
+		}
+		for c.count.Load() < int64(sizes.backfilled) && time.Since(begin) < 20*time.Minute {
+			beside = append(beside, latency())
+		}
+		c.await(t, int64(sizes.backfilled), time.Second)
+		check(t, cmd, fmt.Sprintf("a backfill of %d rows", sizes.backfilled), c.count.Load(), time.Since(begin))
+		slices.Sort(idle)
+		slices.Sort(beside)
+		t.Logf("other changes take %v (median), and beside the backfill %v, 95 %% %v", idle[len(idle)/2], beside[len(beside)/2], beside[len(beside)*95/100])
 	})
 	t.Run("Subscriptions", func(t *testing.T) {
 		r := newRig(t)
