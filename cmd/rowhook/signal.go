@@ -8,10 +8,15 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 )
 
-// untilSignal gives a context that the first signal ends; the second one ends the process at once. What it returns must
-// be called.
+// samePress is how far signals of one key press may lie apart: a wrapper that has forwarded Ctrl-C sends it to a process that the
+// terminal has told already. Nobody presses a key twice so fast.
+const samePress = 300 * time.Millisecond
+
+// untilSignal gives a context that the first signal ends; a second one that is not of the same key press ends the process at once. What
+// it returns must be called.
 func untilSignal(ctx context.Context, stderr io.Writer, signals ...os.Signal) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	got := make(chan os.Signal, 2)
@@ -19,13 +24,14 @@ func untilSignal(ctx context.Context, stderr io.Writer, signals ...os.Signal) (c
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for n := 0; ; n++ {
+		var p presses
+		for {
 			select {
 			case <-done:
 				return
 			case <-got:
 			}
-			if n > 0 {
+			if p.again(time.Now()) {
 				fmt.Fprintln(stderr, "rowhook: ended at once, by a second signal")
 				os.Exit(exitInterrupted)
 			}
@@ -38,6 +44,17 @@ func untilSignal(ctx context.Context, stderr io.Writer, signals ...os.Signal) (c
 		wg.Wait()
 		cancel()
 	}
+}
+
+// presses tells a second signal from a repeated one.
+type presses struct{ first time.Time }
+
+// again is whether a signal that came at this time is a second one.
+func (p *presses) again(at time.Time) bool {
+	if p.first.IsZero() {
+		p.first = at
+	}
+	return at.Sub(p.first) > samePress
 }
 
 // whileShown is untilSignal for commands that show something and clean up after themselves: they also end, in their
