@@ -26,7 +26,7 @@ type Fallback struct {
 
 // alike says whether deliveries may go in one request, for what its headers say of all of them.
 func (dl *delivery) alike(other *delivery) bool {
-	if dl.replay != other.replay || (dl.fallback == nil) != (other.fallback == nil) {
+	if dl.replay != other.replay || dl.event.Backfilled() != other.event.Backfilled() || (dl.fallback == nil) != (other.fallback == nil) {
 		return false
 	}
 	return dl.fallback == nil || dl.fallback.Reason == other.fallback.Reason && dl.fallback.Status == other.fallback.Status
