@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -70,23 +69,6 @@ func (s *Server) backfill(c call) (answer, error) {
 	case sub.State != subscriptions.Active:
 		return answer{}, Conflict("the subscription is " + string(sub.State) + ": nothing is sent to it. Let it be active first")
 	}
-	leave, err := s.countTurns.enter(c.r.Context(), c.scope)
-	if err != nil {
-		return answer{}, err
-	}
-	defer leave()
-	if r.DryRun {
-		n, err := s.config.Jobs.CountBackfill(c.r.Context(), sub, r)
-		if err != nil {
-			return answer{}, err
-		}
-		return ok(n)
-	}
-	j, err := s.config.Jobs.Backfill(c.r.Context(), sub, r, c.caller)
-	if err != nil {
-		return answer{}, err
-	}
-	a, err := jsonAnswer(http.StatusAccepted, "application/json", j)
-	a.header("Location", s.base+"/job/"+url.PathEscape(j.ID)+"/")
-	return a, err
+	return s.countOrQueue(c, r.DryRun, func() (any, error) { return s.config.Jobs.CountBackfill(c.r.Context(), sub, r) },
+		func() (*client.Job, error) { return s.config.Jobs.Backfill(c.r.Context(), sub, r, c.caller) })
 }

@@ -143,19 +143,26 @@ func (s *Server) replay(c call) (answer, error) {
 	case sub.State != subscriptions.Active:
 		return answer{}, Conflict("the subscription is " + string(sub.State) + ": nothing is sent to it. Let it be active first")
 	}
+	return s.countOrQueue(c, r.DryRun, func() (any, error) { return s.config.Jobs.CountReplay(c.r.Context(), sub, r) },
+		func() (*client.Job, error) { return s.config.Jobs.Replay(c.r.Context(), sub, r, c.caller) })
+}
+
+// countOrQueue answers a request for a job: with what it would come to in a dry run, else with the job, which counts too. A login does one at a
+// time.
+func (s *Server) countOrQueue(c call, dryRun bool, count func() (any, error), queue func() (*client.Job, error)) (answer, error) {
 	leave, err := s.countTurns.enter(c.r.Context(), c.scope)
 	if err != nil {
 		return answer{}, err
 	}
 	defer leave()
-	if r.DryRun {
-		n, err := s.config.Jobs.CountReplay(c.r.Context(), sub, r)
+	if dryRun {
+		n, err := count()
 		if err != nil {
 			return answer{}, err
 		}
 		return ok(n)
 	}
-	j, err := s.config.Jobs.Replay(c.r.Context(), sub, r, c.caller)
+	j, err := queue()
 	if err != nil {
 		return answer{}, err
 	}
