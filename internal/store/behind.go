@@ -90,19 +90,8 @@ func scanWaiting(row pgx.CollectableRow, candidates *int) (d sender.Due, err err
 	if err := row.Scan(&d.Key, &d.Replay, &position, &ev.Time, candidates, &id, &kind, &resource, &instance, &account, &ev.Previous); err != nil {
 		return d, err
 	}
-	ev.Time = ev.Time.UTC()
-	if ev.Position, err = cdc.PositionFromBytes(position); err != nil {
-		return d, err
-	}
-	if id == nil {
-		d.Lost = true
-		return d, nil
-	}
-	ev.ID, ev.Type, ev.Resource, ev.Instance = *id, *kind, *resource, *instance
-	if account != nil {
-		ev.Account, ev.Accounted = *account, true
-	}
-	return d, nil
+	err = joined(&d, position, id, kind, resource, instance, account)
+	return d, err
 }
 
 // wholeSQL reads events one by one, as many as there is room for.

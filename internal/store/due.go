@@ -109,17 +109,24 @@ func scanDue(row pgx.CollectableRow, candidates *int) (d sender.Due, err error) 
 	if d.Fallback, err = openFallback(fallback); err != nil {
 		return d, err
 	}
+	err = joined(&d, position, id, kind, resource, instance, account)
+	return d, err
+}
+
+// joined sets what a row of due has of its event. Where the id is null there is no such event any more, and the delivery is lost.
+func joined(d *sender.Due, position []byte, id, kind, resource, instance, account *string) (err error) {
+	ev := d.Event
 	ev.Time = ev.Time.UTC()
 	if ev.Position, err = cdc.PositionFromBytes(position); err != nil {
-		return d, err
+		return err
 	}
 	if id == nil {
 		d.Lost = true
-		return d, nil
+		return nil
 	}
 	ev.ID, ev.Type, ev.Resource, ev.Instance = *id, *kind, *resource, *instance
 	if account != nil {
 		ev.Account, ev.Accounted = *account, true
 	}
-	return d, nil
+	return nil
 }
