@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/rowhook/rowhook/internal/hooktest"
 )
 
 type answered struct {
@@ -36,12 +38,7 @@ func get(t *testing.T, f *front, path string) answered {
 // TestTheApplicationIsAway says so to the client, and once in the log; what is ours is answered meanwhile.
 func TestTheApplicationIsAway(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := hooktest.FreeAddress(t)
 	var lines bytes.Buffer // written by the requests below, one after the other
 	f := start(t, addr, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&lines, nil)) })
 	for range 3 {
@@ -53,8 +50,9 @@ func TestTheApplicationIsAway(t *testing.T) {
 	if answer := ask(t, f.addr, "GET /api/v1/subscription HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.Contains(answer, "ours: GET /api/v1/subscription") {
 		t.Errorf("%q", answer)
 	}
-	if l, err = net.Listen("tcp", addr); err != nil {
-		t.Skip("somebody else has taken the port meanwhile")
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
 	}
 	s := &http.Server{Handler: http.NotFoundHandler()}
 	go s.Serve(l)
