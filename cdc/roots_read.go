@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // RootsRequest asks for the keys of rows that are found from below, in the order of the askers' numbers and then of the
@@ -88,44 +87,7 @@ func (x *rootsReading) run(ctx context.Context, txs []*Tx) (unseen *Tx, err erro
 	if err != nil {
 		return nil, x.refusal(ctx, blame, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout+readTimeout)
-	defer cancel()
-	batch := &pgconn.Batch{}
-	batch.ExecParams("select pg_current_snapshot()::text", nil, nil, nil, nil)
-	batch.ExecPrepared(name, q.arguments(asked), nil, nil)
-	results := x.conn.PgConn().ExecBatch(ctx, batch)
-	for n := 0; results.NextResult(); n++ {
-		rr := results.ResultReader()
-		for rr.NextRow() {
-			if n == 1 {
-				x.collect(rr.Values())
-				continue
-			}
-			s, err := parseSnapshot(string(rr.Values()[0]))
-			if err != nil {
-				return nil, errors.Join(err, results.Close())
-			}
-			unseen = s.missing(txs)
-		}
-		if _, err := rr.Close(); err != nil {
-			break
-		}
-	}
-	err = results.Close()
-	x.reader.queries.Add(1)
-	switch {
-	case err == nil:
-		return unseen, nil
-	case unseen != nil && permanent(SQLState(err)):
-		return unseen, nil
-	}
-	if err := x.refusal(ctx, blame, err); SQLState(err) != "" || x.conn.IsClosed() {
-		return nil, err // the connection is made anew
-	} else if failed := x.reader.lookups.forget(ctx, x.conn, key); failed != nil {
-		return nil, failed
-	} else {
-		return nil, err
-	}
+	return x.runOne(ctx, oneReading{name: name, key: key, args: q.arguments(asked), blame: blame, row: x.collect}, txs)
 }
 
 // collect keeps what fits.

@@ -95,57 +95,13 @@ func (x *scanReading) run(ctx context.Context, txs []*Tx) (unseen *Tx, err error
 	if err != nil {
 		return nil, x.refusal(ctx, blame, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout+readTimeout)
-	defer cancel()
 	args := q.After
 	if q.Scan.Since != nil {
 		args = append([][]byte{[]byte(q.Since)}, args...)
 	}
-	batch := &pgconn.Batch{}
-	batch.ExecParams("select pg_current_snapshot()::text", nil, nil, nil, nil)
-	batch.ExecPrepared(name, args, nil, nil)
-	results := x.conn.PgConn().ExecBatch(ctx, batch)
-	for n := 0; results.NextResult(); n++ {
-		rr := results.ResultReader()
-		if n == 1 {
-			err = x.check(rr.FieldDescriptions())
-		}
-		for rr.NextRow() {
-			if n == 1 {
-				if err == nil {
-					x.collect(rr.Values())
-				}
-				continue
-			}
-			s, err := parseSnapshot(string(rr.Values()[0]))
-			if err != nil {
-				return nil, errors.Join(err, results.Close())
-			}
-			unseen = s.missing(txs)
-		}
-		if _, failed := rr.Close(); failed != nil {
-			break
-		}
-	}
-	if failed := results.Close(); failed != nil {
-		err = failed
-	}
-	x.reader.queries.Add(1)
-	switch {
-	case err == nil:
-		x.page.More = x.full || x.page.Read == q.Rows
-		return unseen, nil
-	case unseen != nil && permanent(SQLState(err)):
-		return unseen, nil
-	}
-	refused := x.refusal(ctx, blame, err)
-	if SQLState(err) == "" || x.conn.IsClosed() {
-		return nil, refused
-	}
-	if failed := x.reader.lookups.forget(ctx, x.conn, key); failed != nil {
-		return nil, failed
-	}
-	return nil, refused
+	unseen, err = x.runOne(ctx, oneReading{name: name, key: key, args: args, blame: blame, fields: x.check, row: x.collect}, txs)
+	x.page.More = err == nil && (x.full || x.page.Read == q.Rows)
+	return unseen, err
 }
 
 // check refuses columns that have other types by now: their values would be read wrongly.
