@@ -24,6 +24,8 @@ type backlog struct {
 	relate    bool
 	relations int
 	manners   manners
+	// settings are added to the config.
+	settings string
 	// limit runs L instead of rowhook.
 	limit bool
 	// subscribe makes the subscriptions; nil is one of the admin's. It is told by what base to address the receiver.
@@ -68,6 +70,11 @@ func (l backlog) run(ctx context.Context, b *bench, d *database) (*outcome, erro
 func (l backlog) ready(ctx context.Context, b *bench, d *database) error {
 	if l.tables > 0 {
 		if err := d.spread(ctx, b, l.tables); err != nil {
+			return err
+		}
+	}
+	if l.settings != "" {
+		if err := d.configure(b, l.settings); err != nil {
 			return err
 		}
 	}

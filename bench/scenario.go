@@ -132,5 +132,5 @@ func scenarios(o options) []scenario {
 		all = append(all, latencyScenario(s, r))
 	}
 	return append(all, slowScenario(s), bodyScenario(s), batchScenario(s), fanOutScenario(s), subscriptionsScenario(s), isolationScenario(s),
-		retentionScenario(s), tablesScenario(s), relationsScenario(s), walScenario(s), connectionsScenario(s), applicationScenario(s), proxyScenario(s, 1), proxyScenario(s, 200))
+		retentionScenario(s), eventLogScenario(s), tablesScenario(s), relationsScenario(s), walScenario(s), connectionsScenario(s), applicationScenario(s), proxyScenario(s, 1), proxyScenario(s, 200))
 }

@@ -35,6 +35,25 @@ type Resume func(ctx context.Context, old, next Checkpoint, in *Incident) error
 // returns the incident, with where it went on; ErrNothingToAccept and ErrStandby; or what could not be done, as an Error.
 // A session that is going on ends before, with all that it has taken settled.
 func (s *Source) Accept(ctx context.Context, lossy bool, save Resume) (*Incident, error) {
+	return s.accept(ctx, consent{lossy: lossy}, save)
+}
+
+// AcceptDrained is Accept by somebody who knows that nothing was committed between a drain and the moment at which the database was moved or
+// upgraded, or its slot went: the incident then loses nothing. All other kinds of incident are a *NeedsGap.
+func (s *Source) AcceptDrained(ctx context.Context, save Resume) (*Incident, error) {
+	return s.accept(ctx, consent{drained: true}, save)
+}
+
+// consent is what a person has said.
+type consent struct{ lossy, drained bool }
+
+// to applies it to an incident, and says whether it is enough.
+func (c consent) to(in *Incident) bool {
+	in.drained = c.drained && (in.Kind == OtherDatabase || in.Kind == SlotMissing)
+	return !in.Loses() || c.lossy
+}
+
+func (s *Source) accept(ctx context.Context, c consent, save Resume) (*Incident, error) {
 	if s.cfg.Temporary {
 		return nil, ErrNothingToAccept
 	}
@@ -47,14 +66,14 @@ func (s *Source) Accept(ctx context.Context, lossy bool, save Resume) (*Incident
 	}
 	defer closeConn(conn)
 	// First without disturbing a session that goes on.
-	if _, _, err := s.incident(ctx, conn, lossy); err != nil {
+	if _, _, err := s.incident(ctx, conn, c); err != nil {
 		return nil, err
 	}
 	if err := s.acquireNow(ctx); err != nil {
 		return nil, fmt.Errorf("wait for the replication connection to end: %w", err)
 	}
 	defer s.release()
-	f, in, err := s.incident(ctx, conn, lossy)
+	f, in, err := s.incident(ctx, conn, c)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +87,7 @@ func (s *Source) Accept(ctx context.Context, lossy bool, save Resume) (*Incident
 			return nil, ctx.Err()
 		case <-time.After(replyPause):
 		}
-		if f, in, err = s.incident(ctx, conn, lossy); err != nil {
+		if f, in, err = s.incident(ctx, conn, c); err != nil {
 			return nil, err
 		}
 	}
@@ -80,7 +99,7 @@ func (s *Source) Accept(ctx context.Context, lossy bool, save Resume) (*Incident
 		if err := s.firstCheckpoint(ctx, f.server, f.slot.Confirmed, time.Time{}); err != nil {
 			return nil, err
 		}
-		if f, in, err = s.incident(ctx, conn, lossy); err != nil {
+		if f, in, err = s.incident(ctx, conn, c); err != nil {
 			return nil, err
 		}
 	}
@@ -138,7 +157,7 @@ func (s *Source) acquireNow(ctx context.Context) error {
 }
 
 // incident finds what there is to accept.
-func (s *Source) incident(ctx context.Context, conn *pgx.Conn, lossy bool) (*found, *Incident, error) {
+func (s *Source) incident(ctx context.Context, conn *pgx.Conn, c consent) (*found, *Incident, error) {
 	f, err := s.look(ctx, conn)
 	if err != nil {
 		return nil, nil, err
@@ -158,10 +177,10 @@ func (s *Source) incident(ctx context.Context, conn *pgx.Conn, lossy bool) (*fou
 	if in == nil {
 		return nil, nil, ErrNothingToAccept
 	}
-	if in.Loses() && !lossy {
+	copied := *in
+	if !c.to(&copied) {
 		return nil, nil, &NeedsGap{Reason: told.Error(), Incident: in}
 	}
-	copied := *in
 	return f, &copied, nil
 }
 

@@ -54,6 +54,9 @@ func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[Tab
 	if err := loadUnique(ctx, conn, oids, byOID); err != nil {
 		return nil, err
 	}
+	if err := loadHindrances(ctx, conn, oids, byOID); err != nil {
+		return nil, err
+	}
 	if err := completeTypes(ctx, conn, byOID); err != nil {
 		return nil, err
 	}
@@ -67,7 +70,10 @@ func LoadTables(ctx context.Context, conn *pgx.Conn, names []TableName) (map[Tab
 // loadColumns fills in columns with their types' OIDs, identity and primary key.
 func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[uint32]*Table) error {
 	rows, err := conn.Query(ctx, `
-		select a.attrelid, c.relkind, a.attname, a.atttypid, a.attnotnull, a.attgenerated <> '',
+		select a.attrelid, c.relkind, a.attname, a.atttypid, a.attnotnull,
+			-- since 18 stored ones are published: createPublication and publicationTroubles see to that
+			case when current_setting('server_version_num')::int < 180000 then a.attgenerated <> '' else a.attgenerated = 'v' end,
+			a.attgenerated = 's' and current_setting('server_version_num')::int >= 180000,
 			coalesce(a.attnum = any(k.indkey::int2[]), false) or c.relreplident = 'f',
 			coalesce(array_position(p.indkey::int2[], a.attnum), -1)
 		from pg_attribute a
@@ -86,11 +92,13 @@ func loadColumns(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[u
 		c        Column
 		place    int
 		kind     rune
+		computed bool
 		keys     = map[uint32]map[int]int{}
 	)
-	_, err = pgx.ForEachRow(rows, []any{&oid, &kind, &c.Name, &typ, &c.NotNull, &c.Generated, &c.Identity, &place}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&oid, &kind, &c.Name, &typ, &c.NotNull, &c.Generated, &computed, &c.Identity, &place}, func() error {
 		t := byOID[oid]
 		t.Kind, c.Type = byte(kind), &Type{OID: typ}
+		t.computed = t.computed || computed
 		if place >= 0 {
 			if keys[oid] == nil {
 				keys[oid] = map[int]int{}

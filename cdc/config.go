@@ -110,6 +110,10 @@ func Connect(ctx context.Context, url secret.String, parameters map[string]strin
 	if err != nil {
 		return nil, connectError("connect to the database", &cfg.Config, err)
 	}
+	if err := RefusePooler(ctx, conn); err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
 	return conn, nil
 }
 

@@ -144,13 +144,13 @@ func connectError(what string, cfg *pgconn.Config, err error) error {
 		e.Mend = "the server has no free connection or walsender: raise max_connections or max_wal_senders, or end idle ones"
 	case "08P01":
 		e.Class = Refused
-		e.Mend = "this looks like a connection pooler: database.url must be the direct, unpooled address of the server"
+		e.Mend = PoolerMend
 	case "57P03":
 		e.Mend = "the server is starting or stopping"
 	case "":
 		if strings.Contains(err.Error(), "unsupported startup parameter") {
 			e.Class = Refused
-			e.Mend = "this looks like a connection pooler: database.url must be the direct, unpooled address of the server"
+			e.Mend = PoolerMend
 			break
 		}
 		var dns *net.DNSError

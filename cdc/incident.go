@@ -49,15 +49,19 @@ type Incident struct {
 	// is durable: accepted now, it would lose more than it says.
 	received  LSN
 	unsettled bool
+	// drained says that a person knows that nothing is missing.
+	drained bool
 }
 
 // Loses says that changes will never be delivered when it is accepted.
-func (i *Incident) Loses() bool { return i.Kind != OtherEnvironment }
+func (i *Incident) Loses() bool { return i.Kind != OtherEnvironment && !i.drained }
 
 // The commands are named in the hints, since who reads them decides what to do.
 const (
 	resumeCommand = "rowhook resume"
 	acceptCommand = "rowhook resume --accept-gap"
+	// movedCommand is for a database that was moved or upgraded after a drain.
+	movedCommand = "rowhook resume --drained"
 )
 
 // gap is the Error of an incident.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -158,7 +159,8 @@ func TestIncidentsAreFoundExactly(t *testing.T) {
 func TestAStandbyAcceptsNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, pgtest.Database(t))
-	f.run(newRecorder())
+	first, _ := f.run(newRecorder())
+	eventually(t, "the first streams", func() bool { return first.Status().Phase == Streaming })
 	f.cfg.Log = slog.New(slog.DiscardHandler)
 	second, _ := f.run(newRecorder())
 	eventually(t, "the second stands by", func() bool { return second.Status().Phase == Standby })
@@ -183,7 +185,9 @@ func (g *gated) Handle(ctx context.Context, b *Batch) (*Receipt, error) {
 // accepting the incident skips both.
 func TestWhatComesBeforeAnIncidentIsHandedOn(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, pgtest.Database(t))
+	url := pgtest.Database(t)
+	pgtest.Needs(t, url, 15, "row filters")
+	f := newFixture(t, url)
 	f.exec(`create publication ` + QuoteIdent(f.cfg.Publication) + ` for table t where (10 / (id - 7) < 1000000)`)
 	g := &gated{recorder: newRecorder(), entered: make(chan struct{}), open: make(chan struct{})}
 	s, _ := f.run(g)
@@ -208,5 +212,41 @@ func TestWhatComesBeforeAnIncidentIsHandedOn(t *testing.T) {
 	f.exec(`insert into t values (8, 'x')`)
 	if got := g.wait(t, 5); !slices.Equal(got, []string{"insert t 1 x", "insert t 2 x", "insert t 3 x", "insert t 4 x", "insert t 8 x"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestAnIdleSlotIsLost: since Postgres 18 the server gives up slots that nobody reads, where it is told to. Check says so before, the incident after.
+func TestAnIdleSlotIsLost(t *testing.T) {
+	t.Parallel()
+	srv := pgtest.Cluster(t, nil)
+	pgtest.Needs(t, srv.URL("postgres"), 18, "idle_replication_slot_timeout")
+	f := newFixture(t, srv.Database(t))
+	rec := newRecorder()
+	_, stop := f.run(rec)
+	f.exec(`insert into t values (1, 'x')`)
+	rec.wait(t, 1)
+	stop()
+	if err := srv.Set(map[string]string{"idle_replication_slot_timeout": "1s"}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(f.cfg, rec, f.mem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a survey sees the setting", func() bool {
+		v, err := s.Survey(t.Context())
+		return err == nil && v.IdleTimeout == time.Second
+	})
+	f.exec(`insert into t values (2, 'lost')`)
+	eventually(t, "the slot is lost", func() (lost bool) {
+		f.exec(`checkpoint`)
+		if err := f.conn.QueryRow(t.Context(), `select wal_status = 'lost' from pg_replication_slots where slot_name = $1`, f.cfg.Slot).Scan(&lost); err != nil {
+			t.Fatal(err)
+		}
+		return lost
+	})
+	_, err = s.Prepare(t.Context())
+	if in := IncidentOf(err); in == nil || in.Kind != SlotLost || !strings.Contains(err.Error(), "idle_replication_slot_timeout") {
+		t.Errorf("got %v", err)
 	}
 }

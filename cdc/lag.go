@@ -2,7 +2,6 @@ package cdc
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +21,17 @@ type Lag struct {
 	// WALStatus is the server's word: reserved, extended, unreserved, lost.
 	// https://www.postgresql.org/docs/current/view-pg-replication-slots.html
 	WALStatus string
+	// Active says that some process reads the slot. Failover says that standbys keep it too; nil before Postgres 17.
+	Active   bool
+	Failover *bool
+	// HasStandby says that there are slots of standbys, Standbys are those that are read now, WaitedFor those for which the server waits
+	// before it sends what is of a slot with Failover. Unknown before 17.
+	HasStandby          bool
+	Standbys, WaitedFor []string
+	// Confirmed, Restart and Current are confirmed_flush_lsn, restart_lsn and the end of the log; 0 where unknown.
+	Confirmed, Restart, Current LSN
+	// Clock is how much the server's clock is ahead of ours. It may be wrong by half of Trip, the time of the query.
+	Clock, Trip time.Duration
 }
 
 // lagEvery is how often the slot is measured.
@@ -46,13 +56,25 @@ func MeasureLag(ctx context.Context, cfg Config) (Lag, error) {
 func lagOf(ctx context.Context, conn *pgx.Conn, slot string) (Lag, error) {
 	lag := Lag{At: time.Now()}
 	var retained, behind, safe *int64
+	var clock time.Time
+	var waitedFor string
+	// A row comes without a slot too. What not every server has is asked for by name.
 	err := conn.QueryRow(ctx, `
-		select pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint,
-			pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint, safe_wal_size, coalesce(wal_status, '')
-		from pg_replication_slots where slot_name = $1`, slot).Scan(&retained, &behind, &safe, &lag.WALStatus)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		select pg_wal_lsn_diff(l.now, restart_lsn)::bigint, pg_wal_lsn_diff(l.now, confirmed_flush_lsn)::bigint, safe_wal_size,
+			coalesce(wal_status, ''), coalesce(active, false), (to_jsonb(s) ->> 'failover')::boolean,
+			coalesce(confirmed_flush_lsn, '0/0')::text, coalesce(restart_lsn, '0/0')::text, l.now::text, clock_timestamp(),
+			coalesce(p.there, false), coalesce(p.read, '{}'), coalesce(current_setting('synchronized_standby_slots', true), '')
+		from (select pg_current_wal_lsn() as now) l left join pg_replication_slots s on slot_name = $1
+		left join lateral (select true as there, array_agg(slot_name::text) filter (where active) as read from pg_replication_slots
+			where slot_type = 'physical' and not temporary having count(*) > 0) p on true`, slot).
+		Scan(&retained, &behind, &safe, &lag.WALStatus, &lag.Active, &lag.Failover, &lag.Confirmed, &lag.Restart, &lag.Current, &clock,
+			&lag.HasStandby, &lag.Standbys, &waitedFor)
+	if err != nil {
 		return Lag{}, err
 	}
+	lag.WaitedFor = slotNames(waitedFor)
+	lag.Trip = time.Since(lag.At)
+	lag.Clock = clock.Sub(lag.At.Add(lag.Trip / 2))
 	if retained != nil {
 		lag.Retained = max(*retained, 0)
 	}

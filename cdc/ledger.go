@@ -20,9 +20,13 @@ type ledger struct {
 	watermark, reach, told LSN
 	// lowTime is the commit time of the transaction that low is the end of; zero when it is not known.
 	lowTime time.Time
-	open    bool
+	// lastCommit is the commit time of the last transaction that arrived whole.
+	lastCommit time.Time
+	open       bool
 	// settledEvents counts the settled batches that something came of.
 	settledEvents uint64
+	// guard is that of a slot that standbys keep, else nil.
+	guard *guard
 }
 
 // entry is a batch in the ledger.
@@ -89,7 +93,7 @@ func (l *ledger) commit(end LSN, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open = false
-	l.received = max(l.received, end)
+	l.received, l.lastCommit = max(l.received, end), at
 	// Everything of the transaction is in the newest entry or in one before it. With no entry at all everything is
 	// settled, and received alone tells how far.
 	if n := len(l.entries); n > 0 {
@@ -118,7 +122,11 @@ func (l *ledger) positions() (written, flushed LSN) {
 		w = l.received
 	}
 	l.watermark = max(l.watermark, w)
-	return l.received, min(l.watermark, l.reach)
+	flushed = min(l.watermark, l.reach)
+	if l.guard != nil {
+		flushed = min(flushed, l.guard.held(l))
+	}
+	return l.received, flushed
 }
 
 // tell is positions for who reports them: what it returns as flushed counts as told.
@@ -128,6 +136,13 @@ func (l *ledger) tell() (written, flushed LSN) {
 	defer l.mu.Unlock()
 	l.told = max(l.told, flushed)
 	return written, flushed
+}
+
+// committed is the commit time of the last transaction that arrived whole; zero before the first one.
+func (l *ledger) committed() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lastCommit
 }
 
 // pop removes what is settled from the front.

@@ -56,10 +56,13 @@ func (s *Source) look(ctx context.Context, conn *pgx.Conn) (*found, error) {
 // slotInfo is the slot's row in pg_replication_slots.
 // https://www.postgresql.org/docs/current/view-pg-replication-slots.html
 type slotInfo struct {
-	Plugin, Database       string
-	Temporary, TwoPhase    bool
-	Active                 bool
-	WALStatus              string
+	Plugin, Database    string
+	Temporary, TwoPhase bool
+	Failover            bool
+	Active              bool
+	WALStatus           string
+	// Invalidation is why the slot cannot be used any more; empty where it can, and before Postgres 17.
+	Invalidation           string
 	Confirmed              LSN
 	HasConfirmed, HasStart bool
 }
@@ -69,9 +72,9 @@ func (s *Source) slot(ctx context.Context, conn *pgx.Conn) (*slotInfo, error) {
 	var confirmed, restart *string
 	err := conn.QueryRow(ctx, `
 		select coalesce(plugin, ''), coalesce(database, ''), temporary, two_phase, active, coalesce(wal_status, ''),
-			confirmed_flush_lsn::text, restart_lsn::text
-		from pg_replication_slots where slot_name = $1`, s.cfg.Slot).
-		Scan(&i.Plugin, &i.Database, &i.Temporary, &i.TwoPhase, &i.Active, &i.WALStatus, &confirmed, &restart)
+			confirmed_flush_lsn::text, restart_lsn::text, coalesce((to_jsonb(s) ->> 'failover')::boolean, false), coalesce(to_jsonb(s) ->> 'invalidation_reason', '')
+		from pg_replication_slots s where slot_name = $1`, s.cfg.Slot).
+		Scan(&i.Plugin, &i.Database, &i.Temporary, &i.TwoPhase, &i.Active, &i.WALStatus, &confirmed, &restart, &i.Failover, &i.Invalidation)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -90,6 +93,20 @@ func (s *Source) slot(ctx context.Context, conn *pgx.Conn) (*slotInfo, error) {
 
 // lost says that the server has removed log that the slot needed.
 func (i *slotInfo) lost() bool { return i.WALStatus == "lost" || !i.HasStart && i.HasConfirmed }
+
+// lostBy is why a slot is lost.
+// https://www.postgresql.org/docs/18/view-pg-replication-slots.html
+func (i *slotInfo) lostBy() string {
+	switch i.Invalidation {
+	case "idle_timeout":
+		return "nobody read it for longer than idle_replication_slot_timeout"
+	case "rows_removed":
+		return "the server has removed rows of its catalog that reading it needs"
+	case "wal_level_insufficient":
+		return "the server ran with a wal_level below logical"
+	}
+	return "the server has removed log that was not read yet (max_slot_wal_keep_size)"
+}
 
 // diagnose compares: nil says that reading can go on where it was, from the checkpoint or the slot, whichever is later. A
 // slot that is missing is no incident while there is no checkpoint. A timeline that grew out of ours is noted in f.
@@ -131,12 +148,14 @@ func (s *Source) since(f *found, kind IncidentKind) Incident {
 func (s *Source) sameSource(f *found) error {
 	cp := &f.checkpoint
 	const copied = "a copy of a database must not send the hooks of the original: give it a store and an environment of its own.\n    "
+	const goOn = "If this is the database to go on with: " + acceptCommand + "   (" + movedCommand +
+		", if it was moved or upgraded and nothing was committed since a rowhook drain: then nobody is told of a gap)"
 	switch {
 	case cp.SystemID != f.server.SystemID:
-		return gap(s.since(f, OtherDatabase), nil, copied+"If this is the database to go on with: "+acceptCommand,
+		return gap(s.since(f, OtherDatabase), nil, copied+goOn,
 			"rowhook's store belongs to another source: its checkpoint is of cluster %s, this is cluster %s", cp.SystemID, f.server.SystemID)
 	case cp.DatabaseOID != f.server.DatabaseOID:
-		return gap(s.since(f, OtherDatabase), nil, copied+"If this is the database to go on with: "+acceptCommand,
+		return gap(s.since(f, OtherDatabase), nil, copied+goOn,
 			"rowhook's store belongs to another source: its checkpoint is of the database with OID %d, this is %d", cp.DatabaseOID, f.server.DatabaseOID)
 	case cp.Environment != s.cfg.Environment:
 		return gap(s.since(f, OtherEnvironment), nil,
@@ -195,8 +214,8 @@ func (s *Source) usable(f *found) error {
 		}
 		return gap(in, nil, "rowhook makes no new one by itself, since that would hide the loss.\n"+
 			"    To accept that they are not delivered, and go on with what happens from now on: "+acceptCommand,
-			"the replication slot %s is lost: the server has removed log that was not read yet (max_slot_wal_keep_size), so changes since %s cannot be delivered",
-			s.cfg.Slot, in.From)
+			"the replication slot %s is lost: %s, so changes since %s cannot be delivered",
+			s.cfg.Slot, i.lostBy(), in.From)
 	case !i.HasConfirmed:
 		return &Error{Class: Unavailable, What: fmt.Sprintf("the replication slot %s is being made", s.cfg.Slot),
 			Mend: "it waits for transactions that are older than it; " + blockersHint}

@@ -299,7 +299,7 @@ func tableTrouble(n TableName, t *Table) *Error {
 		return asDefault(refuse(fmt.Sprintf("table %s has no usable replica identity: publishing it would make the application's updates fail", n),
 			fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT;  (a deferrable primary key needs FULL or a unique index)", n.Quote())))
 	}
-	return nil
+	return hinderedTrouble(t)
 }
 
 // FullPrice is what REPLICA IDENTITY FULL costs.
@@ -308,25 +308,30 @@ const FullPrice = "Every update and delete writes the whole old row to the WAL t
 // publication is what the catalog says of ours.
 type publication struct {
 	exists, all, root bool
-	// kinds says that every kind of change is published.
-	kinds bool
+	// kinds says that every kind of change is published, stored that stored generated columns are.
+	kinds, stored bool
+	// version is server_version_num; also where there is no publication.
+	version int
 }
 
+// publishesGenerated is the first version that can publish stored generated columns. There an update of a table whose replica identity
+// has one that is not published fails: that is any one under FULL.
+const publishesGenerated = 180000
+
 func (s *Source) publication(ctx context.Context, conn *pgx.Conn) (p publication, err error) {
-	err = conn.QueryRow(ctx, `select puballtables, pubviaroot, pubinsert and pubupdate and pubdelete and pubtruncate
-		from pg_publication where pubname = $1`, s.cfg.Publication).Scan(&p.all, &p.root, &p.kinds)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return p, nil
-	}
+	err = conn.QueryRow(ctx, `select current_setting('server_version_num')::int, p.oid is not null, coalesce(p.puballtables, false),
+			coalesce(p.pubviaroot, false), coalesce(p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate, false),
+			coalesce(to_jsonb(p)->>'pubgencols' = 's', false)
+		from (values (1)) as one left join pg_publication p on p.pubname = $1`, s.cfg.Publication).
+		Scan(&p.version, &p.exists, &p.all, &p.root, &p.kinds, &p.stored)
 	if err != nil {
 		return p, s.trouble("look for the publication", err)
 	}
-	p.exists = true
 	return p, nil
 }
 
 // publicationTroubles are what is wrong with a publication that exists.
-func (s *Source) publicationTroubles(p publication, partitioned bool) (all []*Error) {
+func (s *Source) publicationTroubles(p publication, tables map[TableName]*Table) (all []*Error) {
 	set := func(what, option string) {
 		sql := fmt.Sprintf("ALTER PUBLICATION %s SET (%s);", QuoteIdent(s.cfg.Publication), option)
 		all = append(all, &Error{Class: Refused, What: fmt.Sprintf(what, s.cfg.Publication), Mend: sql,
@@ -335,18 +340,32 @@ func (s *Source) publicationTroubles(p publication, partitioned bool) (all []*Er
 	if !p.kinds {
 		set("the publication %s does not publish every kind of change", "publish = 'insert, update, delete, truncate'")
 	}
-	if partitioned && !p.root {
+	if s.partitioned(tables) && !p.root {
 		set("the publication %s names partitions instead of their table", "publish_via_partition_root = true")
+	}
+	if p.version >= publishesGenerated && !p.stored && slices.ContainsFunc(s.mapped(), func(n TableName) bool { return tables[n] != nil && tables[n].computed }) {
+		set("the publication %s leaves out stored generated columns: updates of tables with such columns and REPLICA IDENTITY FULL fail", withGenerated)
 	}
 	return all
 }
 
-// createPublication is the statement that makes it.
-func (s *Source) createPublication(partitioned bool) string {
+// withGenerated is the option of a publication that has stored generated columns.
+const withGenerated = "publish_generated_columns = stored"
+
+// createPublication is the statement that makes it, at a server of the version (server_version_num).
+func (s *Source) createPublication(partitioned bool, version int) string {
 	_, quoted := listed(s.mapped())
 	sql := fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s", QuoteIdent(s.cfg.Publication), quoted)
+	var options []string
 	if partitioned {
-		sql += " WITH (publish_via_partition_root = true)"
+		options = append(options, "publish_via_partition_root = true")
+	}
+	if version >= publishesGenerated {
+		// Also where no table has one yet: one that is added later must not make the application's updates fail.
+		options = append(options, withGenerated)
+	}
+	if len(options) > 0 {
+		sql += " WITH (" + strings.Join(options, ", ") + ")"
 	}
 	return sql
 }
@@ -363,20 +382,19 @@ func (s *Source) partitioned(tables map[TableName]*Table) bool {
 }
 
 func (s *Source) ensurePublication(ctx context.Context, conn *pgx.Conn, cat *Catalog) error {
-	partitioned := s.partitioned(cat.Tables)
 	p, err := s.publication(ctx, conn)
 	if err != nil {
 		return err
 	}
 	if !p.exists {
-		sql := s.createPublication(partitioned)
+		sql := s.createPublication(s.partitioned(cat.Tables), p.version)
 		if _, err := conn.Exec(ctx, sql); err != nil && SQLState(err) != "42710" {
 			return s.needsDBA(fmt.Sprintf("make the publication %s", s.cfg.Publication), sql, err)
 		}
 		cat.MadePublication = true
 		return nil
 	}
-	if wrong := s.publicationTroubles(p, partitioned); len(wrong) > 0 {
+	if wrong := s.publicationTroubles(p, cat.Tables); len(wrong) > 0 {
 		return wrong[0]
 	}
 	missing, _, err := s.published(ctx, conn)
@@ -478,9 +496,12 @@ func (s *Source) ensureSlot(ctx context.Context, conn *pgx.Conn, cat *Catalog, f
 func (s *Source) makeSlot(ctx context.Context, conn *pgx.Conn) (LSN, error) {
 	wait, cancel := context.WithTimeout(ctx, slotTimeout)
 	defer cancel()
+	var version int
+	if err := conn.QueryRow(wait, `select current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		return 0, s.trouble("read the server's version", err)
+	}
 	var made string
-	err := conn.QueryRow(wait, `select lsn::text from pg_create_logical_replication_slot($1, 'pgoutput', false, false)`, s.cfg.Slot).Scan(&made)
-	if err != nil {
+	if err := conn.QueryRow(wait, makeSlotSQL(version), s.cfg.Slot).Scan(&made); err != nil {
 		return 0, s.slotError(ctx, err)
 	}
 	return pglogrepl.ParseLSN(made)

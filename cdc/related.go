@@ -30,6 +30,8 @@ type LookupError struct {
 	Reason string
 	// TooMuch says that fewer keys at once may be answered; Slow beside it that it took too long, which may pass.
 	TooMuch, Slow bool
+	// Undefined says that a column of the lookup is not there any more.
+	Undefined bool
 }
 
 // Error implements error.
@@ -201,7 +203,7 @@ func (x *relatedReading) refusal(ctx context.Context, l *Lookup, err error) erro
 	if code == "57014" {
 		return &LookupError{Lookup: l, Reason: fmt.Sprintf("rows of %s were not read within %v", l.Table, readTimeout), TooMuch: true, Slow: true}
 	}
-	return &LookupError{Lookup: l, Reason: fmt.Sprintf("rows of %s cannot be read: %s", l.Table, withoutValues(err))}
+	return &LookupError{Lookup: l, Reason: fmt.Sprintf("rows of %s cannot be read: %s", l.Table, withoutValues(err)), Undefined: code == "42703"}
 }
 
 // withoutValues is what the server says where that names only names: other messages quote what they stumble over.

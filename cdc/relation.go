@@ -66,7 +66,8 @@ type Column struct {
 	NotNull bool
 	// Identity says that the column is in the table's replica identity (every column under FULL).
 	Identity bool
-	// Generated columns are in the catalog, but not in the stream.
+	// Generated columns are in the catalog, but not in the stream. Stored ones are in it since Postgres 18, as any other column:
+	// there they are not called so here.
 	Generated bool
 }
 
@@ -100,6 +101,10 @@ type Table struct {
 	Indexes []string
 	// GuardedFrom is the role that may not read its rows for row-level security, where that was asked for; else empty.
 	GuardedFrom string
+	// computed says that it has stored generated columns that can be published.
+	computed bool
+	// hindered is what of it, or of its partitions, could not be updated any more if it were published.
+	hindered []hindrance
 }
 
 // NamesRows says whether no two rows have the same values of the columns: a unique index is over them, or some of them.

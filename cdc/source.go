@@ -51,6 +51,8 @@ type Status struct {
 	Epoch uint32
 	// Degraded says what is not read though it streams, with the mend; usually empty.
 	Degraded string
+	// DegradedKind names it: TablesUnpublished or CountedAsStandby; empty with Degraded.
+	DegradedKind string
 	// Incident is what has to be accepted to go on, nil when there is none.
 	Incident *Incident
 	// Lag is what the slot keeps of the log.
@@ -59,6 +61,10 @@ type Status struct {
 	Unsettled int
 	// Connections counts the connections made.
 	Connections uint64
+	// LastCommit is the commit time of the last transaction that the current or last connection read whole; zero before.
+	LastCommit time.Time
+	// Heard is when that connection heard from the server last, as of the last report to it; zero before.
+	Heard time.Time
 }
 
 // Source reads one slot. Use New, Prepare, then Run.
@@ -84,6 +90,8 @@ type Source struct {
 
 	// attended is when the reader ran last.
 	attended atomic.Pointer[time.Time]
+	// heard is when the server said something, in ns since 1970, as of the last report.
+	heard atomic.Int64
 	// napped counts the reader's rests.
 	napped atomic.Uint64
 	// looseTold says that a message that is not transactional was told of.
@@ -128,6 +136,10 @@ func (s *Source) Status() Status {
 	if l != nil {
 		st.Received, st.Acknowledged = l.positions()
 		st.Unsettled = l.unsettled()
+		st.LastCommit = l.committed()
+	}
+	if at := s.heard.Load(); at != 0 {
+		st.Heard = time.Unix(0, at)
 	}
 	return st
 }
@@ -249,7 +261,7 @@ func passes(state string) bool {
 
 // session is one connection, from connecting to its end.
 func (s *Source) session(ctx context.Context, n uint64) error {
-	start, cp, err := s.position(ctx)
+	start, cp, failover, err := s.position(ctx)
 	if err != nil {
 		return err
 	}
@@ -264,6 +276,9 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	}
 	// Nothing more is acknowledged until this session has saved a checkpoint of its own, see keeper.begin.
 	l := newLedger(start, reach)
+	if failover {
+		l.guard = &guard{cleared: start}
+	}
 	interrupted := make(chan struct{})
 	s.mu.Lock()
 	s.ledger = l
@@ -296,6 +311,9 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	wg.Go(func() { w.loop(work, sql) })
 	if !s.cfg.Temporary {
 		wg.Go(func() { k.loop(work) })
+	}
+	if failover {
+		wg.Go(func() { s.guardLoop(work, l, sql) })
 	}
 	r := &reader{Source: s, stream: st, ledger: l, batches: batches, handlerErr: handlerErr, interrupted: interrupted,
 		assemble: newAssembler(n, max(cp.Epoch, 1), l, s.cfg.Prefixes), started: time.Now(), naps: naps{taken: &s.napped}}
@@ -333,32 +351,33 @@ func (s *Source) session(ctx context.Context, n uint64) error {
 	return err
 }
 
-// position is where to start: the checkpoint, where it is ahead of the slot. An LSN of zero lets the slot decide.
-func (s *Source) position(ctx context.Context) (LSN, Checkpoint, error) {
+// position is where to start: the checkpoint, where it is ahead of the slot. An LSN of zero lets the slot decide. It also tells whether
+// standbys keep the slot.
+func (s *Source) position(ctx context.Context) (LSN, Checkpoint, bool, error) {
 	if s.cfg.Temporary {
-		return 0, Checkpoint{}, nil
+		return 0, Checkpoint{}, false, nil
 	}
 	conn, err := s.cfg.connectSQL(ctx)
 	if err != nil {
-		return 0, Checkpoint{}, err
+		return 0, Checkpoint{}, false, err
 	}
 	defer closeConn(conn)
 	f, err := s.look(ctx, conn)
 	if err != nil {
-		return 0, Checkpoint{}, err
+		return 0, Checkpoint{}, false, err
 	}
 	if err := s.measureLag(ctx, conn); err != nil {
-		return 0, Checkpoint{}, s.trouble("measure the replication slot", err)
+		return 0, Checkpoint{}, false, s.trouble("measure the replication slot", err)
 	}
 	if err := s.diagnose(f); err != nil {
-		return 0, Checkpoint{}, err
+		return 0, Checkpoint{}, false, err
 	}
 	if !f.known {
 		// Establish made it.
-		return 0, Checkpoint{}, &Error{Class: Gap, What: "the checkpoint of slot " + s.cfg.Slot + " is gone from the store",
+		return 0, Checkpoint{}, false, &Error{Class: Gap, What: "the checkpoint of slot " + s.cfg.Slot + " is gone from the store",
 			Mend: "restart rowhook to begin anew at the slot's position"}
 	}
-	return max(f.slot.Confirmed, f.checkpoint.LSN), f.checkpoint, nil
+	return max(f.slot.Confirmed, f.checkpoint.LSN), f.checkpoint, f.slot.Failover, nil
 }
 
 // sent is a batch on its way to the handler.

@@ -410,6 +410,7 @@ func (r *reader) tell(replyRequested bool) error {
 		return fmt.Errorf("report the position: %w", err)
 	}
 	r.lastStatus, r.reported, r.replyWanted = time.Now(), flushed, false
+	r.heard.Store(r.lastHeard.UnixNano())
 	return nil
 }
 

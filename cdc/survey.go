@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -29,6 +31,8 @@ type Survey struct {
 	Retained int64
 	// KeepSize is max_slot_wal_keep_size in bytes; negative is without bound.
 	KeepSize int64
+	// IdleTimeout is idle_replication_slot_timeout: after it a slot that nobody reads is lost. 0 is never, and so it is before Postgres 18.
+	IdleTimeout time.Duration
 }
 
 const refusesToStart = "rowhook run refuses to start"
@@ -125,20 +129,24 @@ func (x *surveying) server(ctx context.Context) (well bool, err error) {
 	var version string
 	var slots, taken int
 	var ours bool
+	var idle int64
 	err = x.conn.QueryRow(ctx, `
 		select current_user::text, r.rolsuper, current_setting('server_version'),
 			coalesce(has_database_privilege(current_database(), 'CREATE'), false),
 			current_setting('max_replication_slots')::int, (select count(*) from pg_replication_slots),
 			exists (select from pg_replication_slots where slot_name = $1),
-			(select case when setting::bigint < 0 then -1 else setting::bigint << 20 end from pg_settings where name = 'max_slot_wal_keep_size')
+			(select case when setting::bigint < 0 then -1 else setting::bigint << 20 end from pg_settings where name = 'max_slot_wal_keep_size'),
+			coalesce((select setting::bigint from pg_settings where name = 'idle_replication_slot_timeout'), 0)
 		from pg_roles r where r.rolname = current_user`, x.cfg.Slot).
-		Scan(&x.Role, &x.super, &version, &x.mayCreate, &slots, &taken, &ours, &x.KeepSize)
+		Scan(&x.Role, &x.super, &version, &x.mayCreate, &slots, &taken, &ours, &x.KeepSize, &idle)
 	if err != nil {
 		return false, x.add(ctx, "server", refusesToStart, x.trouble("read the role's privileges", err))
 	}
+	x.IdleTimeout = time.Duration(idle) * time.Second
 	if found.level == "logical" {
 		x.good("server: Postgres %s, wal_level = logical, %d of %d slots taken", version, taken, slots)
 	}
+	x.oldMinor()
 	if x.super {
 		x.Findings = append(x.Findings, finding.Finding{Level: finding.Warning, Place: "role " + x.Role,
 			What: "the role is a superuser", Consequence: "whoever has rowhook's password has the server",
@@ -161,6 +169,13 @@ func (x *surveying) server(ctx context.Context) (well bool, err error) {
 		x.good("role %s: may log in and replicate", x.Role)
 	}
 	return len(troubles) == 0, nil
+}
+
+// oldMinor tells of a server that is to be brought to a newer release.
+func (v *Survey) oldMinor() {
+	if old := OldMinor(v.Catalog.ServerVersion); old != nil {
+		v.Findings = append(v.Findings, *old)
+	}
 }
 
 // replicates looks up what cannot be tried.
@@ -267,12 +282,12 @@ func (x *surveying) published(ctx context.Context) error {
 			What: fmt.Sprintf("the publication %s does not exist, and %s", name, why), Consequence: refusesToStart,
 			Mend: "let the owner of the tables, or a superuser, run what check prints when the tables are there and can be published"}
 		if len(fit.tables) > 0 {
-			f.Mend, f.SQL = "let the owner of the tables, or a superuser, run", []finding.Statement{fit.publicationStatement(partitioned)}
+			f.Mend, f.SQL = "let the owner of the tables, or a superuser, run", []finding.Statement{fit.publicationStatement(partitioned, p.version)}
 		}
 		x.Findings = append(x.Findings, f)
 		return nil
 	}
-	for _, e := range x.publicationTroubles(p, partitioned) {
+	for _, e := range x.publicationTroubles(p, tables) {
 		if err := x.add(ctx, place, refusesToStart, e); err != nil {
 			return err
 		}
@@ -306,6 +321,9 @@ func (x *surveying) published(ctx context.Context) error {
 	if err := x.narrowed(ctx); err != nil {
 		return err
 	}
+	if err := x.hinders(ctx, p); err != nil {
+		return err
+	}
 	if len(missing) == 0 {
 		x.good("publication %s: has %s", name, count(len(fit.tables), "table"))
 	}
@@ -320,8 +338,8 @@ func count(n int, what string) string {
 }
 
 // publicationStatement makes the publication, once.
-func (s *Source) publicationStatement(partitioned bool) finding.Statement {
-	return finding.Statement{Phase: finding.Publication, SQL: s.createPublication(partitioned) + ";",
+func (s *Source) publicationStatement(partitioned bool, version int) finding.Statement {
+	return finding.Statement{Phase: finding.Publication, SQL: s.createPublication(partitioned, version) + ";",
 		Unless: "EXISTS (SELECT FROM pg_publication WHERE pubname = " + QuoteLiteral(s.cfg.Publication) + ")"}
 }
 
@@ -357,7 +375,7 @@ func (x *surveying) narrowed(ctx context.Context) error {
 		}
 		whole := []finding.Statement{{Phase: finding.Publication,
 			Note: "Rows and columns are published whole again. To a rowhook that has run already, that is a gap.",
-			SQL: fmt.Sprintf("BEGIN; ALTER PUBLICATION %s DROP TABLE %s; ALTER PUBLICATION %s ADD TABLE %s; COMMIT;",
+			SQL: fmt.Sprintf("BEGIN; ALTER PUBLICATION %s DROP TABLE ONLY %s; ALTER PUBLICATION %s ADD TABLE ONLY %s; COMMIT;",
 				QuoteIdent(x.cfg.Publication), n.Quote(), QuoteIdent(x.cfg.Publication), n.Quote())}}
 		if filtered {
 			x.Survey.Tables[n] = append(x.Survey.Tables[n], finding.Finding{Level: finding.Warning, Place: "publication " + x.cfg.Publication,
@@ -374,6 +392,54 @@ func (x *surveying) narrowed(ctx context.Context) error {
 		return nil
 	})
 	return err
+}
+
+// hinders tells which tables the publication keeps from being updated: mapped or not, they are the application's. Mapped ones that must
+// not be published at all are told by themselves.
+func (x *surveying) hinders(ctx context.Context, p publication) error {
+	var published []uint32
+	err := x.conn.QueryRow(ctx, `select coalesce(array_agg(c.oid), '{}') from pg_publication_tables t join pg_namespace n on n.nspname = t.schemaname
+		join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename where t.pubname = $1`, x.cfg.Publication).Scan(&published)
+	if err != nil {
+		return err
+	}
+	all, err := hindrances(ctx, x.conn, published, p.stored)
+	if err != nil {
+		return err
+	}
+	told := map[TableName]bool{}
+	for _, t := range x.Catalog.Tables {
+		for _, h := range t.hindered {
+			told[h.TableName] = true
+		}
+		// Of these the publication's trouble has been told.
+		for _, h := range all[t.OID] {
+			told[h.TableName] = told[h.TableName] || h.why == hinderStored || tableTrouble(t.TableName, t) != nil
+		}
+	}
+	var names, mend []string
+	for _, oid := range slices.Sorted(maps.Keys(all)) {
+		for _, h := range all[oid] {
+			if told[h.TableName] {
+				continue
+			}
+			told[h.TableName] = true
+			if len(names) < toldHindrances {
+				names = append(names, h.what())
+				if sql := h.mend(); h.why == hinderStored {
+					mend = append(mend, fmt.Sprintf("ALTER PUBLICATION %s SET (%s);", QuoteIdent(x.cfg.Publication), withGenerated))
+				} else {
+					mend = append(mend, sql)
+				}
+			}
+		}
+	}
+	if len(names) > 0 {
+		x.Findings = append(x.Findings, finding.Finding{Level: finding.Error, Place: "publication " + x.cfg.Publication,
+			What: strings.Join(names, "; "), Consequence: "the application's updates and deletes there fail",
+			Mend: "take out of the publication what is not mapped (ALTER PUBLICATION … DROP TABLE ONLY …), or: " + strings.Join(slices.Compact(mend), " ")})
+	}
+	return nil
 }
 
 // slot compares the slot with the checkpoint, if there are any.
@@ -393,10 +459,13 @@ func (x *surveying) slot(ctx context.Context) error {
 		x.good("slot %s: rowhook run makes it", x.cfg.Slot)
 		return nil
 	}
-	err = x.conn.QueryRow(ctx, `select coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint from pg_replication_slots where slot_name = $1`,
-		x.cfg.Slot).Scan(&x.Retained)
+	lag, err := lagOf(ctx, x.conn, x.cfg.Slot)
 	if err != nil {
 		return x.add(ctx, place, "", x.trouble("measure the slot", err))
+	}
+	x.Retained = lag.Retained
+	if code, advice := lag.FailoverAdvice(x.cfg.Slot); code != "" {
+		x.Findings = append(x.Findings, advice)
 	}
 	state := "nobody reads it now"
 	if f.slot.Active {
@@ -431,18 +500,27 @@ func (s *Source) Script() []finding.Statement {
 		role = cfg.User
 	}
 	// As nobody knows whether a table is partitioned; to others it makes no difference.
-	publication := s.publicationStatement(true)
+	publication := s.publicationStatement(true, minVersion)
 	var names []string
 	for _, t := range s.mapped() {
 		names = append(names, QuoteLiteral(t.Quote()))
 	}
-	// A table that cannot name its old rows must not be published: the application's own updates would fail.
+	// A table that cannot name its old rows must not be published: the application's own updates would fail. Nor must one whose old
+	// rows would have generated columns: see publishesGenerated.
 	publication.Unless = "(" + publication.Unless + " OR EXISTS (\n" +
-		"        SELECT FROM unnest(ARRAY[" + strings.Join(names, ", ") + "]) AS name LEFT JOIN pg_class c ON c.oid = to_regclass(name)\n" +
-		"        WHERE c.oid IS NULL OR c.relreplident <> 'f' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid\n" +
-		"            AND CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident ELSE false END)))"
+		"        WITH RECURSIVE t(oid) AS (SELECT to_regclass(name)::oid FROM unnest(ARRAY[" + strings.Join(names, ", ") + "]) AS name\n" +
+		"            UNION ALL SELECT i.inhrelid FROM t JOIN pg_class p ON p.oid = t.oid AND p.relkind = 'p' JOIN pg_inherits i ON i.inhparent = t.oid)\n" +
+		"        SELECT FROM t LEFT JOIN pg_class c ON c.oid = t.oid LEFT JOIN pg_index i ON i.indrelid = c.oid AND CASE c.relreplident\n" +
+		"            WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident ELSE false END\n" +
+		"        WHERE c.oid IS NULL OR c.relreplident <> 'f' AND i.indrelid IS NULL\n" +
+		"        OR current_setting('server_version_num')::int >= 180000 AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0\n" +
+		"            AND NOT a.attisdropped AND a.attgenerated <> '' AND (c.relreplident = 'f' OR a.attnum = ANY (i.indkey::int2[])))))"
 	publication.Note = "Made only if every table is there and can be published: else check again, as soon as the role can log in."
-	return []finding.Statement{CreateRole(role), {Phase: finding.Role, SQL: grantReplication(role)}, publication}
+	name := QuoteLiteral(s.cfg.Publication)
+	generated := finding.Statement{Phase: finding.Publication, SQL: fmt.Sprintf("ALTER PUBLICATION %s SET (%s);", QuoteIdent(s.cfg.Publication), withGenerated),
+		Unless: "(current_setting('server_version_num')::int < 180000 OR NOT EXISTS (SELECT FROM pg_publication WHERE pubname = " + name + "))",
+		Note:   "Postgres 18 and later publish stored generated columns only where this is said."}
+	return []finding.Statement{CreateRole(role), {Phase: finding.Role, SQL: grantReplication(role)}, publication, generated}
 }
 
 // CreateRole is the statement that makes a role, once. It has no password yet.

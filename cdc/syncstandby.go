@@ -30,6 +30,9 @@ func namesEverybody(names string) bool {
 	return false
 }
 
+// CountedAsStandby is the Status.DegradedKind of a server that takes rowhook for a synchronous standby.
+const CountedAsStandby = "counted_as_standby"
+
 // countedAsStandby is what is wrong with that. Postgres would take what rowhook acknowledges for the safety of a copy that
 // does not exist; and a commit that waits for rowhook waits for ever where rowhook waits for a commit of its own.
 func countedAsStandby(names string) *Error {

@@ -62,7 +62,7 @@ func (s *Source) Publish(ctx context.Context, names []TableName, found map[Table
 func (s *Source) Unpublish(tables []TableName) string {
 	quoted := make([]string, len(tables))
 	for i, t := range tables {
-		quoted[i] = t.Quote()
+		quoted[i] = "ONLY " + t.Quote()
 	}
 	return fmt.Sprintf("ALTER PUBLICATION %s DROP TABLE %s;", QuoteIdent(s.cfg.Publication), strings.Join(quoted, ", "))
 }

@@ -47,7 +47,7 @@ func (w *watch) loop(ctx context.Context, sql *shared) {
 	defer func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.status.Degraded = ""
+		w.status.Degraded, w.status.DegradedKind = "", ""
 	}()
 	for {
 		var missing []TableName
@@ -62,7 +62,7 @@ func (w *watch) loop(ctx context.Context, sql *shared) {
 		switch {
 		case err == nil && namesEverybody(standbys):
 			// Before anything is written: that may wait for ever.
-			w.setDegraded(countedAsStandby(standbys).Error())
+			w.setDegraded(CountedAsStandby, countedAsStandby(standbys).Error())
 		case err == nil:
 			err = w.seen(ctx, missing, has, at, now)
 		}
@@ -94,11 +94,11 @@ func (w *watch) seen(ctx context.Context, missing []TableName, tables []Publishe
 	}
 	switch {
 	case len(missing) > 0:
-		w.setDegraded(w.notPublished(missing).Error())
+		w.setDegraded(string(TablesUnpublished), w.notPublished(missing).Error())
 	case w.missed != nil:
-		w.setDegraded(w.missedTables(w.missed).Error())
+		w.setDegraded(string(TablesUnpublished), w.missedTables(w.missed).Error())
 	default:
-		w.setDegraded("")
+		w.setDegraded("", "")
 	}
 	return nil
 }
@@ -144,10 +144,10 @@ func (s *Source) noteMissed(ctx context.Context, conn *pgx.Conn, cp Checkpoint) 
 	return nil
 }
 
-func (s *Source) setDegraded(text string) {
+func (s *Source) setDegraded(kind, text string) {
 	s.mu.Lock()
 	was := s.status.Degraded
-	s.status.Degraded = text
+	s.status.Degraded, s.status.DegradedKind = text, kind
 	s.mu.Unlock()
 	switch {
 	case text != "" && text != was:
@@ -175,11 +175,12 @@ func (s *Source) missedTables(m *Missed) *Error {
 		s.cfg.Publication, names, m.FromTime.UTC().Format(time.RFC3339))
 }
 
-// listed are tables for people, and for SQL.
+// listed are tables for people, and for a publication: without the tables that inherit from them, which nobody has mapped, and which
+// need not have what it takes (a primary key is not inherited). To partitioned ones ONLY makes no difference.
 func listed(tables []TableName) (names, quoted string) {
 	n, q := make([]string, len(tables)), make([]string, len(tables))
 	for i, t := range tables {
-		n[i], q[i] = t.String(), t.Quote()
+		n[i], q[i] = t.String(), "ONLY "+t.Quote()
 	}
 	return strings.Join(n, ", "), strings.Join(q, ", ")
 }

@@ -98,15 +98,20 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// Resume lets replication go on where it is held up until a person decides. It needs an admin's token. That there is
-// nothing to decide, or that acceptGap is needed, is an *Error with Status 409.
+// Resume ends a pause, and lets replication go on where it is held up until a person decides. It needs an admin's token. That there is
+// nothing to resume, or that acceptGap is needed, is an *Error with Status 409.
 func (c *Client) Resume(ctx context.Context, acceptGap bool) (*Resumed, error) {
+	return c.ResumeAs(ctx, Resume{AcceptGap: acceptGap})
+}
+
+// ResumeAs is Resume with all that can be said.
+func (c *Client) ResumeAs(ctx context.Context, said Resume) (*Resumed, error) {
 	at, err := c.address("/resume")
 	if err != nil {
 		return nil, err
 	}
 	r := new(Resumed)
-	if _, err := c.do(ctx, http.MethodPost, at, Resume{AcceptGap: acceptGap}, r); err != nil {
+	if _, err := c.do(ctx, http.MethodPost, at, said, r); err != nil {
 		return nil, err
 	}
 	return r, nil

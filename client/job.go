@@ -75,6 +75,8 @@ type Job struct {
 	Replay    *Replay            `json:"replay,omitempty"`
 	Backfill  *Backfill          `json:"backfill,omitempty"`
 	Resources []BackfillResource `json:"resources,omitempty"`
+	// Position is, of a backfill, that behind which all stands that it tells, and every change from when it began; empty before.
+	Position string `json:"position,omitempty"`
 	// Error is why it failed.
 	Error       string     `json:"error,omitempty"`
 	RequestedBy string     `json:"requested_by"`

@@ -16,6 +16,8 @@ type Filter struct {
 	TargetHost string
 	// Name is a part of their names, in upper or lower case.
 	Name string
+	// Search is a part of their names, ids, accounts or targets' hosts, in upper or lower case. A URL is looked for by its host.
+	Search string
 	// Account is whose they are. Only the admin may give it.
 	Account string
 	// Failing selects those whose targets take nothing.
@@ -32,7 +34,7 @@ func (c *Client) List(ctx context.Context) iter.Seq2[*Subscription, error] {
 func (c *Client) Select(ctx context.Context, f Filter) iter.Seq2[*Subscription, error] {
 	return func(yield func(*Subscription, error) bool) {
 		query := url.Values{}
-		for name, value := range map[string]string{"event": f.Event, "state": f.State, "target_host": f.TargetHost, "name": f.Name, "account": f.Account} {
+		for name, value := range map[string]string{"event": f.Event, "state": f.State, "target_host": f.TargetHost, "name": f.Name, "search": f.Search, "account": f.Account} {
 			if value != "" {
 				query.Set(name, value)
 			}

@@ -195,11 +195,16 @@ type Part struct {
 type Resume struct {
 	// AcceptGap agrees that changes are missing for ever. Without it only that is confirmed which loses nothing.
 	AcceptGap bool `json:"accept_gap"`
+	// Drained says that nothing was committed between a drain and the move or upgrade of the database that holds it up (other_database, slot_missing): then
+	// nothing is missing, and no subscriber is told of a gap.
+	Drained bool `json:"drained"`
 }
 
 // Resumed tells what was accepted.
 type Resumed struct {
-	// Incident is its kind: slot_missing, slot_lost, slot_moved, database_restored, other_database, other_environment,
+	// PausedSince is since when the pause was that is over now, nil without one.
+	PausedSince *time.Time `json:"paused_since"`
+	// Incident is its kind, empty where nothing but a pause held up hooks: slot_missing, slot_lost, slot_moved, database_restored, other_database, other_environment,
 	// publication_missing, tables_unpublished, undecodable_change, too_large.
 	Incident string `json:"incident"`
 	// Gap says that changes are missing: those committed between From and To, or some of them. From is nil when it is not

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 
 	"github.com/rowhook/rowhook/cdc"
@@ -59,6 +60,8 @@ type bound struct {
 	touches [][]*link
 	// owner finds the row itself, as it is when its relations are read; nil where that does not matter.
 	owner *link
+	// stateless says that it holds no program, which has one user at a time, and nothing of relations.
+	stateless bool
 	conditions
 }
 
@@ -69,6 +72,8 @@ type binder struct {
 	format    *format
 	evaluator *evaluator
 	problems  problem.List
+	// programmed says that a program was compiled.
+	programmed bool
 	// tables are those of relations.
 	tables map[cdc.TableName]*cdc.Table
 }
@@ -105,7 +110,17 @@ func (r *resource) bind(columns []cdc.Column, key, primary []int, tables map[cdc
 	if len(b.problems) > 0 {
 		return nil, b.problems
 	}
+	out.stateless = !b.programmed && len(b.withheld) == 0
 	return out, nil
+}
+
+// serves says that what is bound to a table is right for a relation of the stream too, and that both may use it at once. What a
+// thousand tables are bound to is what the collector has to look at most: it should not be there twice.
+func (b *bound) serves(t *cdc.Table, r *cdc.Relation, key []int) bool {
+	return b.stateless && slices.Equal(b.key, key) && slices.EqualFunc(t.Columns, r.Columns, func(x, y cdc.Column) bool {
+		return x.Name == y.Name && x.Identity == y.Identity && x.NotNull == y.NotNull && x.Generated == y.Generated &&
+			(x.Type == y.Type || reflect.DeepEqual(x.Type, y.Type))
+	})
 }
 
 // root binds what a row becomes.
@@ -124,7 +139,7 @@ func (b *binder) root(s *shape) node {
 				b.addMember(&root, name, value, c.At)
 			}
 		}
-		return root
+		return root.clipped()
 	}
 	root := node{kind: nodeObject, dynamic: true}
 	except := map[string]bool{}
@@ -146,7 +161,7 @@ func (b *binder) root(s *shape) node {
 		name, value := b.relationMember(b.links[r.Name], r.At)
 		b.addMember(&root, name, value, r.At)
 	}
-	return root
+	return root.clipped()
 }
 
 // add appends a member.
@@ -155,6 +170,12 @@ func (n *node) add(name string, value node) {
 	n.keys = append(n.keys, append(appendString(nil, name), ':'))
 	n.nodes = append(n.nodes, value)
 	n.dynamic = n.dynamic || value.dynamic
+}
+
+// clipped is the node without room for more members. It is kept as long as the mapping.
+func (n node) clipped() node {
+	n.names, n.keys, n.nodes = slices.Clone(n.names), slices.Clone(n.keys), slices.Clone(n.nodes)
+	return n
 }
 
 // columnMember is a column under its own name, in the case that the rules say.
@@ -213,6 +234,7 @@ func (b *binder) expression(text string, at location, path string) node {
 	if steps, ok := b.soleAPI(text); ok {
 		return node{kind: nodeAPI, dynamic: true, path: path, at: place, steps: steps}
 	}
+	b.programmed = true
 	return node{
 		kind: nodeExpression, dynamic: true, path: path, at: place,
 		program: b.evaluator.compile(text, at, b.scope, b.format, &b.problems),

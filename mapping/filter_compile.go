@@ -160,9 +160,9 @@ func dataType(shapes []*FilterShape) jsonType {
 		case s == nil:
 			return jsonType{}
 		case i == 0:
-			t = s.root
+			t = s.root()
 		default:
-			t = t.or(s.root)
+			t = t.or(s.root())
 		}
 	}
 	return t

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/expr-lang/expr/types"
 
@@ -9,15 +10,18 @@ import (
 )
 
 // FilterShape is what the data of a resource's events may hold, as far as filters are held to it: the members, and the kinds of
-// their values. It is never changed. A nil one tells nothing, and everything fits it.
-type FilterShape struct{ root jsonType }
+// their values. It is made when a filter is first held to it: of a thousand resources few have filters. A nil one tells
+// nothing, and everything fits it.
+type FilterShape struct{ root func() jsonType }
 
 // FilterShape is that of the named resource's data, nil where there is none.
 func (m *Mapper) FilterShape(resource string) *FilterShape {
 	for _, c := range m.resources {
 		if c.Name == resource {
-			x := shaper{columns: c.table.Columns, format: c.format, key: c.keyColumns}
-			return &FilterShape{jsonTypeOf(x.node(&c.bound.root).schema)}
+			return &FilterShape{sync.OnceValue(func() jsonType {
+				x := shaper{columns: c.table.Columns, format: c.format, key: c.keyColumns}
+				return jsonTypeOf(x.node(&c.bound.root).schema)
+			})}
 		}
 	}
 	return nil

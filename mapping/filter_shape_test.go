@@ -57,7 +57,7 @@ func checkFilterShape(t testing.TB, m *Mapper, e *Event) {
 		return
 	}
 	if shape := m.FilterShape(e.Resource); shape != nil {
-		if told := shape.root.fits("data", v); told != "" {
+		if told := shape.root().fits("data", v); told != "" {
 			t.Errorf("%s: %s", e.Type, told)
 		}
 	}

@@ -14,15 +14,17 @@ func filterShapes() []*FilterShape {
 	integer, anything := jsonType{kind: jsonInteger}, jsonType{}
 	company := jsonType{kind: jsonObject, members: map[string]jsonType{"id": integer, "name": text}}
 	return []*FilterShape{
-		{jsonType{kind: jsonObject, members: map[string]jsonType{
+		shapeOf(jsonType{kind: jsonObject, members: map[string]jsonType{
 			"id": integer, "name": text, "vip": {kind: jsonBool}, "tags": {kind: jsonList, element: &text}, "prefs": anything,
 			"company": company, "created_at": text, "companies": {kind: jsonList, element: &company},
-		}}},
-		{jsonType{kind: jsonObject, members: map[string]jsonType{
+		}}),
+		shapeOf(jsonType{kind: jsonObject, members: map[string]jsonType{
 			"id": text, "status": text, "amount": text, "score": number, "name": text,
-		}}},
+		}}),
 	}
 }
+
+func shapeOf(t jsonType) *FilterShape { return &FilterShape{func() jsonType { return t }} }
 
 func TestCheckFilter(t *testing.T) {
 	t.Parallel()

@@ -124,6 +124,9 @@ func (m *Mapper) bindResource(c *compiled, r *cdc.Relation) planned {
 	if len(c.Key) > 0 {
 		primary = columnsNamed(r, namesOf(c.table, c.table.Key))
 	}
+	if c.bound.serves(c.table, r, key) {
+		return planned{compiled: c, bound: c.bound, instance: key}
+	}
 	b, problems := c.bind(r.Columns, key, primary, m.tables, m.evaluator)
 	if len(problems) > 0 {
 		return planned{compiled: c, broken: reasonOf(problems), instance: key}
@@ -174,6 +177,9 @@ func columnsNamed(r *cdc.Relation, names []string) []int {
 	return columns
 }
 
+// Unfit begins the reason why a mapping does not fit its table any more.
+const Unfit = "the mapping does not fit the table any more: "
+
 // reasonOf tells problems in one line.
 func reasonOf(problems problem.List) string {
 	const limit = 3
@@ -187,5 +193,5 @@ func reasonOf(problems problem.List) string {
 		p.Hint = ""
 		parts = append(parts, p.Error())
 	}
-	return "the mapping does not fit the table any more: " + strings.Join(parts, "; ")
+	return Unfit + strings.Join(parts, "; ")
 }

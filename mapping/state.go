@@ -33,6 +33,7 @@ type condition struct {
 // condition binds an expression that is true or false.
 func (b *binder) condition(what, path string, src source) node {
 	at := location{src, 0}
+	b.programmed = true
 	n := node{
 		kind: nodeExpression, dynamic: true, path: path, at: at.place(src.text, 0),
 		program: b.evaluator.compile(src.text, at, b.scope, b.format, &b.problems),

@@ -76,6 +76,11 @@ func sameLookup(a, b *cdc.Lookup) bool {
 		slices.EqualFunc(a.Match, b.Match, func(x, y cdc.LookupColumn) bool { return same(x.Column, y.Column) })
 }
 
+// IsTouched says whether related rows can make updates of a resource. It may be called from any goroutine.
+func (m *Mapper) IsTouched(resource string) bool {
+	return slices.ContainsFunc(m.targets, func(t *Target) bool { return t.compiled.Name == resource })
+}
+
 // retarget takes over what a resource's table is by now.
 func (m *Mapper) retarget(p *planned, r *cdc.Relation) {
 	for _, t := range m.targets {

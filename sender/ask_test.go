@@ -86,7 +86,7 @@ func TestVerify(t *testing.T) {
 			})
 			s := newSubscription(1, r.URL("/hook?a=b"))
 			if tt.reason == sender.ReasonTimeout {
-				short := subscriptions.Duration(100 * time.Millisecond)
+				short := subscriptions.Duration(2 * time.Second) // in which a request surely begins
 				s.Delivery.Timeout = &short
 			}
 			s.Verification = tt.kind

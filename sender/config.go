@@ -42,12 +42,19 @@ type Config struct {
 	// Told says whether the Previous of a resource's updates, where there is one, has all that they have changed. It may be nil, for
 	// no; else the same holds as for Nested.
 	Told func(resource string) bool
-	Log  *slog.Logger
+	// Touched says whether a resource has updates that other rows make, of instances as they are by then: such an update can stand before
+	// the create of its instance. It may be nil, for no; else the same holds as for Nested.
+	Touched func(resource string) bool
+	Log     *slog.Logger
 	// MayBegin, when set, is asked before attempts are begun: false says that another process may be sending by now, and
 	// nothing is. It is asked with the Dispatcher locked, so it must be quick.
 	MayBegin func() bool
 	// OnAttempt, when set, is told of every attempt that ended. It must not block.
 	OnAttempt func(Report)
+	// Trace, when set, is called when an attempt begins, with all of its Report that is known by then. It returns the value of the
+	// request's traceparent, empty for none, and a function that is called when the attempt has ended, with the whole Report. Both
+	// are called by several goroutines at once, and must not block.
+	Trace func(Report) (traceparent string, end func(Report))
 	// OnDropped, when set, is told of every delivery that is dropped. It is called with the Dispatcher locked: it must not
 	// block, nor call it.
 	OnDropped func(DropReason)

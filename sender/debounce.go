@@ -41,6 +41,8 @@ type merging struct {
 	takes  func(string) bool
 	nested nesting
 	told   func(string) bool
+	// touched says that a target may have heard of an instance before its create.
+	touched func(string) bool
 	// since is when the store was taken over: what was due before may have been sent by another process.
 	since time.Time
 }
@@ -52,7 +54,7 @@ func (d *Dispatcher) merging(s *subscription) *merging {
 	if s.debounce <= 0 || s.silent() || s.removed {
 		return nil
 	}
-	return &merging{key: s.key, takes: takesType(s.sub), nested: d.cfg.Nested, told: d.cfg.Told, since: d.tookOver}
+	return &merging{key: s.key, takes: takesType(s.sub), nested: d.cfg.Nested, told: d.cfg.Told, touched: d.cfg.Touched, since: d.tookOver}
 }
 
 // merge reads what waits behind the rows that are due, and makes one event of each key's. Those that there is no room for are left
@@ -65,7 +67,7 @@ func (d *Dispatcher) merge(ctx context.Context, m *merging, look Look, due []Due
 		if x.Lost || x.Replay || changeOf(x.Event) == 0 {
 			continue
 		}
-		runs[x.Key] = newRun(x, !x.At.After(m.since), m.nested)
+		runs[x.Key] = newRun(x, !x.At.After(m.since) || m.touched != nil && m.touched(x.Event.Resource), m.nested)
 		keys = append(keys, x.Key)
 	}
 	slices.Sort(keys)

@@ -120,6 +120,7 @@ func TestChangesOfAWindowAreOneMessage(t *testing.T) {
 			want: `create 34 {"a":2}; won 35 {"a":2}; update 37 {"a":4} {"a":2}`},
 		{name: "named events alone", events: `won 38 {"a":1}; won 39 {"a":1}`, want: `won 38 {"a":1}; won 39 {"a":1}`},
 		{name: "back again, and there may be more", events: `deal.update 42 {"a":2} {"a":1}; deal.update 43 {"a":1} {"a":2}`, want: `deal.update 43 {"a":1}`},
+		{name: "created and gone, and told of before", events: `deal.create 44 {"a":1}; deal.delete 45 {"a":1}`, want: `deal.delete 45 {"a":1}`},
 		{name: "there again, and no updates wanted", events: `delete 40 {"a":2}; create 41 {"a":3}`, want: `create 41 {"a":3}`, pattern: "contact.create contact.delete"},
 	}
 	both(t, func(t *testing.T, k keepers) {
@@ -130,6 +131,7 @@ func TestChangesOfAWindowAreOneMessage(t *testing.T) {
 			return resource == "contact" && strings.Join(path, ".") == "in"
 		}
 		cfg.Told = func(resource string) bool { return resource == "contact" }
+		cfg.Touched = func(resource string) bool { return resource == "deal" }
 		r := hooktest.New(t)
 		d := run(t, cfg, store)
 		subs := map[string]*subscriptions.Subscription{}

@@ -53,6 +53,8 @@ type Dispatcher struct {
 	tookOver time.Time
 	// stopping is for good. suspended says that another process may be sending. In both nothing is begun.
 	stopping, suspended bool
+	// pausedSince is since when nothing is begun because a person wants it; else zero.
+	pausedSince time.Time
 	// disowned says that the store takes nothing from us, because it is not ours any more: until Resume.
 	disowned bool
 	// fetching says that somebody looks into the store.

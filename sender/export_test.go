@@ -9,7 +9,11 @@ func SetProxyWait(d time.Duration) { proxyWait = d }
 func SetFallbackRetries(waits ...time.Duration) { fallbackRetries = waits }
 
 // SetKeysMax changes how many keys with rows are remembered one by one.
-func (d *Dispatcher) SetKeysMax(n int) { d.keysMax = n }
+func (d *Dispatcher) SetKeysMax(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.keysMax = n
+}
 
 // Keys returns how many are remembered.
 func (d *Dispatcher) Keys() int {

@@ -362,8 +362,15 @@ func (m *model) step() {
 				f.refuse = n
 			}
 		})
-	case p < 76:
+	case p < 74:
 		pause(time.Duration(m.rng.IntN(100)) * time.Millisecond)
+	case p < 77:
+		m.now.Pause(time.Now())
+		for range m.rng.IntN(3) {
+			m.submit()
+			pause(time.Duration(m.rng.IntN(30)) * time.Millisecond)
+		}
+		m.now.Pause(time.Time{})
 	case p < 82:
 		m.now.Suspend()
 		if m.rng.IntN(2) == 0 {

@@ -15,7 +15,7 @@ import (
 func (d *Dispatcher) Notify(ctx context.Context, ev *mapping.Event, to *subscriptions.Subscription) error {
 	receipt := cdc.NewReceipt(1)
 	d.mu.Lock()
-	if d.halted() {
+	if d.elsewhere() {
 		d.mu.Unlock()
 		return ErrSuspended
 	}

@@ -28,6 +28,11 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	}
 	d.mu.Unlock()
 
+	report := Report{Event: a.event, Messages: a.messages, Subscription: sub, Attempt: a.number, Replay: a.replay}
+	var traced func(Report)
+	if d.cfg.Trace != nil && ctx.Err() == nil {
+		a.traceparent, traced = d.cfg.Trace(report)
+	}
 	var out Outcome
 	switch {
 	case ctx.Err() != nil:
@@ -44,7 +49,7 @@ func (d *Dispatcher) attempt(dl *delivery) {
 		}
 	}
 
-	report := Report{Event: a.event, Messages: a.messages, Subscription: sub, Attempt: a.number, Replay: a.replay, Outcome: out}
+	report.Outcome = out
 	d.mu.Lock()
 	d.charge(dl, 0)
 	out.Fallback = a.fallback != nil
@@ -64,6 +69,9 @@ func (d *Dispatcher) attempt(dl *delivery) {
 	d.mu.Unlock()
 	report.Next = next
 	d.tell(report, failures)
+	if traced != nil {
+		traced(report)
+	}
 }
 
 // tell tells of an attempt; failures are those of its subscription that are told of with it.

@@ -6,8 +6,8 @@ import (
 )
 
 // Reconfigure makes what the config says the defaults and bounds from now on, for all subscriptions and what already waits
-// too: an attempt that begins afterwards is made by them, one that runs ends as it began. Log, UserAgent, Source, OnAttempt
-// and OnGone stay as they were given to New.
+// too: an attempt that begins afterwards is made by them, one that runs ends as it began. Log, UserAgent, Source, OnAttempt,
+// Trace and OnGone stay as they were given to New.
 func (d *Dispatcher) Reconfigure(c Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

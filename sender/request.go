@@ -78,5 +78,8 @@ func (a *attempt) appendFields(dst []http1.Field, sig *signer, at time.Time, bod
 	if a.event.Backfilled() {
 		dst = append(dst, http1.Field{Name: "Webhook-Backfill", Value: "1"})
 	}
+	if a.traceparent != "" {
+		dst = append(dst, http1.Field{Name: "Traceparent", Value: a.traceparent})
+	}
 	return dst, true
 }

@@ -24,7 +24,7 @@ func (d *Dispatcher) Resend(ctx context.Context, jobs []Job) error {
 	// One more, so that it is not settled before all have been taken.
 	receipt := cdc.NewReceipt(1)
 	d.mu.Lock()
-	if d.halted() {
+	if d.elsewhere() {
 		d.mu.Unlock()
 		return ErrSuspended
 	}

@@ -23,9 +23,6 @@ func (s *subscription) widen(now time.Time) {
 
 func (s *subscription) narrow() { s.window = max(s.window/2, min(windowMin, s.slots, s.window)) }
 
-// halted says that nothing is begun.
-func (d *Dispatcher) halted() bool { return d.stopping || d.suspended }
-
 // enqueue says that a delivery may start.
 func (d *Dispatcher) enqueue(s *subscription, q *fifo[*delivery], dl *delivery) {
 	q.push(dl)

@@ -94,6 +94,8 @@ type attempt struct {
 	timeout     time.Duration
 	// replay says that the event is sent again.
 	replay bool
+	// traceparent is the header's value, empty for none.
+	traceparent string
 	// fallback says that it is made at the fallback, and why.
 	fallback *Fallback
 	// messages are those of a batch; event stands for all of them then.

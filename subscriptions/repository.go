@@ -22,6 +22,8 @@ type Query struct {
 	TargetHost string
 	// Name is a part of their names, in upper or lower case.
 	Name string
+	// Search is a part of their names, ids, accounts or targets' hosts, in upper or lower case.
+	Search string
 	// Failing selects those whose targets take nothing.
 	Failing bool
 	// Account, when not nil, selects those of the account, of what Scope may see.

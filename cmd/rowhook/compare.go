@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rowhook/rowhook/cdc"
-	"github.com/rowhook/rowhook/internal/application"
-	"github.com/rowhook/rowhook/internal/compare"
+	"github.com/rowhook/rowhook/internal/comparison"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/preview"
 	"github.com/rowhook/rowhook/mapping"
 )
 
@@ -83,13 +81,6 @@ func (p *program) compareCommand() *cobra.Command {
 // maxSample bounds a sample: each row is a request.
 const maxSample = 100_000
 
-// comparison is one run of compare.
-type comparison struct {
-	*comparing
-	*source
-	envelopes map[string]string
-}
-
 func (p *program) compare(ctx context.Context, cfg *config.Config, c *comparing, args []string) error {
 	if cfg.App.URL == "" {
 		return errors.New("the config has no app.url: there is nobody to compare with\n  hint: add app: {url: http://127.0.0.1:3000, headers: {authorization: \"Bearer ${env:APP_TOKEN}\"}}")
@@ -110,12 +101,12 @@ func (p *program) compare(ctx context.Context, cfg *config.Config, c *comparing,
 	case len(resources) == 0:
 		return errors.New("no resource has a path: it is not known where its API is\n  hint: add path: /contacts/${id} to a resource, under app.url")
 	}
-	src, err := openSource(ctx, cfg, "rowhook compare", resources...)
+	src, err := preview.Open(ctx, cfg, "rowhook compare", resources...)
 	if err != nil {
 		return err
 	}
-	defer src.close(ctx)
-	x := comparison{comparing: c, source: src, envelopes: map[string]string{}}
+	defer src.Close(ctx)
+	x := comparison.Comparer{Source: src, Envelopes: map[string]string{}, Ignore: c.ignore}
 	for _, at := range c.at {
 		resource, path, several := strings.Cut(at, "=")
 		if !several {
@@ -124,15 +115,15 @@ func (p *program) compare(ctx context.Context, cfg *config.Config, c *comparing,
 		if path == "" || resource != "" && !slices.Contains(resources, resource) {
 			return usage(fmt.Sprintf("--at %q is not one", at), "--at data, or --at RESOURCE=data, of a resource that is compared")
 		}
-		x.envelopes[resource] = path
+		x.Envelopes[resource] = path
 	}
 	r := report{output: p.stdout, told: p.stderr, verbose: c.verbose, json: c.output == "json"}
 	if c.all && len(without) > 0 {
 		fmt.Fprintf(p.stderr, "not compared, since they have no path: %s\n", strings.Join(without, ", "))
 	}
 	for _, name := range resources {
-		info, _ := src.mapper.Resource(name)
-		result, err := x.resource(ctx, info, args)
+		info, _ := src.Mapper.Resource(name)
+		result, err := compareRows(ctx, &x, info, args, c.sample)
 		if err != nil {
 			return fmt.Errorf("compare %s: %w", name, err)
 		}
@@ -141,107 +132,18 @@ func (p *program) compare(ctx context.Context, cfg *config.Config, c *comparing,
 	return r.end()
 }
 
-// resource compares the given rows of a resource, or a sample.
-func (x *comparison) resource(ctx context.Context, info mapping.ResourceInfo, args []string) (*result, error) {
-	out := &result{Resource: info.Name, FromAPI: info.FromAPI}
-	var keys [][]string
+// compareRows compares the given rows of a resource, or a sample.
+func compareRows(ctx context.Context, x *comparison.Comparer, info mapping.ResourceInfo, args []string, sample int) (*comparison.Result, error) {
 	if len(args) > 1 {
-		for _, key := range args[1:] {
-			values, err := splitKey(key, len(info.Key))
-			if err != nil {
-				return nil, fmt.Errorf("the key of %s is %s: %w", info.Name, strings.Join(info.Key, ", "), err)
-			}
-			keys = append(keys, values)
-		}
-	} else {
-		var err error
-		if keys, err = sampleKeys(ctx, x.conn, info, x.sample); err != nil {
-			return nil, err
-		}
-		out.sampled = true
-	}
-	for _, values := range keys {
-		key := joinKey(values)
-		found, err := x.row(ctx, info, key, values)
-		var refused *application.Error
-		var gone *noRowError
-		switch {
-		case err == nil:
-			out.compared(key, found)
-		case errors.Is(err, errNoInstance):
-			out.NotInstances = append(out.NotInstances, key)
-		case errors.As(err, &gone) && out.sampled: // deleted meanwhile
-		case errors.As(err, &gone):
-			out.failed(key, err)
-		case errors.As(err, &refused) && refused.Missing():
-			out.NotFound = append(out.NotFound, key)
-		case errors.As(err, &refused) && refused.Own():
-			out.failed(key, err)
-		default:
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// errNoInstance says that a row is none of its resource.
-var errNoInstance = errors.New("where does not hold, or delete_when does")
-
-// reads is how often a row that differs is read at most, until two reads are the same.
-const reads = 3
-
-// row compares one row. What differs is read again: the row may have changed between the two reads.
-func (x *comparison) row(ctx context.Context, info mapping.ResourceInfo, key string, values []string) (found []compare.Difference, err error) {
-	var lastOurs, lastTheirs []byte
-	for n := range reads {
-		row, err := readRowOf(ctx, x.conn, info, key, values)
+		keys, err := comparison.Keys(info, args[1:])
 		if err != nil {
 			return nil, err
 		}
-		is, err := x.mapper.IsInstance(info.Name, row)
-		if err != nil {
-			return nil, err
-		}
-		if !is {
-			return nil, errNoInstance
-		}
-		path, err := x.mapper.Path(info.Name, row)
-		if err != nil {
-			return nil, err
-		}
-		if path == "" {
-			return nil, fmt.Errorf("%s %s has no address: a value of path is null or empty", info.Name, key)
-		}
-		theirs, err := x.app.Get(ctx, path)
-		if err != nil {
-			return nil, err
-		}
-		e, err := x.render(ctx, info.Name, cdc.Update, row, func(context.Context, string) ([]byte, error) { return theirs, nil })
-		if err != nil {
-			return nil, err
-		}
-		if n > 0 && bytes.Equal(e.Data, lastOurs) && bytes.Equal(theirs, lastTheirs) {
-			return found, nil
-		}
-		lastOurs, lastTheirs = e.Data, theirs
-		if found, err = x.diff(info.Name, e.Data, theirs); err != nil || len(found) == 0 {
-			return nil, err
-		}
+		return x.Compare(ctx, info, keys, false)
 	}
-	return found, nil
-}
-
-func (x *comparison) diff(resource string, ours, theirs []byte) ([]compare.Difference, error) {
-	at, given := x.envelopes[resource]
-	if !given {
-		at, given = x.envelopes[""]
+	keys, err := preview.SampleKeys(ctx, x.Conn, info, sample)
+	if err != nil {
+		return nil, err
 	}
-	if given {
-		inner, ok := compare.At(theirs, at)
-		if !ok {
-			return nil, fmt.Errorf("the API's answer has nothing at %s, which --at names", at)
-		}
-		theirs = inner
-	}
-	return compare.Diff(ours, theirs, x.ignore)
+	return x.Compare(ctx, info, keys, true)
 }

@@ -7,86 +7,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rowhook/rowhook/internal/compare"
+	"github.com/rowhook/rowhook/internal/comparison"
 )
-
-// result is what the comparison of a resource has found.
-type result struct {
-	Resource string `json:"resource"`
-	// Rows are those that were compared, Different those of them that differ.
-	Rows      int      `json:"rows"`
-	Different int      `json:"different"`
-	Fields    []*field `json:"fields"`
-	// NotFound are the instances that the API does not know, or does not show; NotInstances the rows that are none.
-	NotFound     []string  `json:"not_found"`
-	NotInstances []string  `json:"not_instances"`
-	Failed       []failure `json:"failed"`
-	// FromAPI are the fields that are equal by themselves: they come of the answer that they are compared with.
-	FromAPI []string `json:"from_api"`
-	sampled bool
-}
-
-// field is where rows differ.
-type field struct {
-	Path string `json:"path"`
-	Rows int    `json:"rows"`
-	Hint string `json:"hint,omitempty"`
-	// Examples are all of them; the text shows the first.
-	Examples []example `json:"examples"`
-}
-
-// example is a difference in one row. A value that is not there is left out.
-type example struct {
-	Key  string          `json:"key"`
-	Path string          `json:"path"`
-	Ours json.RawMessage `json:"ours,omitempty"`
-	API  json.RawMessage `json:"api,omitempty"`
-}
-
-type failure struct {
-	Key   string `json:"key"`
-	Error string `json:"error"`
-}
-
-func (r *result) compared(key string, found []compare.Difference) {
-	r.Rows++
-	if len(found) > 0 {
-		r.Different++
-	}
-	counted := map[*field]bool{}
-	for _, d := range found {
-		i := slices.IndexFunc(r.Fields, func(f *field) bool { return f.Path == d.Field() })
-		if i < 0 {
-			i = len(r.Fields)
-			r.Fields = append(r.Fields, &field{Path: d.Field()})
-		}
-		f := r.Fields[i]
-		if !counted[f] {
-			counted[f] = true
-			f.Rows++
-		}
-		if f.Hint == "" {
-			f.Hint = d.Hint
-		}
-		f.Examples = append(f.Examples, example{key, d.Path, d.Ours, d.Theirs})
-	}
-}
-
-func (r *result) failed(key string, err error) {
-	r.Failed = append(r.Failed, failure{key, err.Error()})
-}
-
-// trouble says that the resource is not equal, as far as was asked.
-func (r *result) trouble() bool {
-	// In a sample some instances may be hidden from the login, but not all of them.
-	return r.Different > 0 || len(r.Failed) > 0 || len(r.NotFound) > 0 && (!r.sampled || r.Rows == 0) || !r.sampled && len(r.NotInstances) > 0
-}
 
 // report tells results as they come, or, as JSON, at the end.
 type report struct {
 	output, told  io.Writer
 	verbose, json bool
-	results       []*result
+	results       []*comparison.Result
 }
 
 const (
@@ -95,8 +23,8 @@ const (
 	shownLength   = 120
 )
 
-func (r *report) add(x *result) {
-	slices.SortFunc(x.Fields, func(a, b *field) int { return strings.Compare(a.Path, b.Path) })
+func (r *report) add(x *comparison.Result) {
+	x.Finish()
 	r.results = append(r.results, x)
 	if !r.json {
 		text := *r
@@ -107,19 +35,14 @@ func (r *report) add(x *result) {
 
 // end writes the JSON. The error is errDifferent where something differs.
 func (r *report) end() error {
-	different := slices.ContainsFunc(r.results, (*result).trouble)
+	different := slices.ContainsFunc(r.results, (*comparison.Result).Trouble)
 	if r.json {
-		for _, x := range r.results {
-			// Lists are lists, also where there is nothing in them.
-			x.Fields, x.NotFound, x.NotInstances = orEmpty(x.Fields), orEmpty(x.NotFound), orEmpty(x.NotInstances)
-			x.Failed, x.FromAPI = orEmpty(x.Failed), orEmpty(x.FromAPI)
-		}
 		e := json.NewEncoder(r.output)
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
 		if err := e.Encode(struct {
-			Equal     bool      `json:"equal"`
-			Resources []*result `json:"resources"`
+			Equal     bool                 `json:"equal"`
+			Resources []*comparison.Result `json:"resources"`
 		}{!different, r.results}); err != nil {
 			return err
 		}
@@ -130,14 +53,7 @@ func (r *report) end() error {
 	return nil
 }
 
-func orEmpty[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
-}
-
-func (r *report) text(x *result) {
+func (r *report) text(x *comparison.Result) {
 	total := 0
 	for _, f := range x.Fields {
 		total += len(f.Examples)
@@ -146,7 +62,7 @@ func (r *report) text(x *result) {
 	if total > 0 {
 		fmt.Fprintf(r.output, " in %s", count(x.Different, "row"))
 	}
-	if x.sampled && x.Rows+len(x.NotFound)+len(x.NotInstances)+len(x.Failed) == 0 {
+	if x.Sampled && x.Rows+len(x.NotFound)+len(x.NotInstances)+len(x.Failed) == 0 {
 		fmt.Fprint(r.output, ": the table is empty")
 	}
 	fmt.Fprintln(r.output)

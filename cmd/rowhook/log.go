@@ -1,17 +1,25 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	stdlog "log"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rowhook/rowhook/internal/app"
 )
 
 // logFlags are those of commands that log.
-type logFlags struct{ format, level string }
+type logFlags struct {
+	format, level string
+	// now is the level of the logger that they made.
+	now slog.LevelVar
+}
 
 func (f *logFlags) add(cmd *cobra.Command, level string) {
 	cmd.Flags().StringVar(&f.format, "log-format", "text", "text or json")
@@ -35,7 +43,8 @@ func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
 	default:
 		return nil, usage(fmt.Sprintf("--log-level %q is not a level", f.level), "debug, info, warn or error")
 	}
-	options := &slog.HandlerOptions{Level: level}
+	f.now.Set(level)
+	options := &slog.HandlerOptions{Level: &f.now}
 	switch f.format {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, options)), nil
@@ -50,4 +59,24 @@ func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
 func takeStandardLog(log *slog.Logger) {
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
+}
+
+// toggleOn switches to debug for every signal, and back to the level of the flags for the next one.
+func (f *logFlags) toggleOn(ctx context.Context, again <-chan os.Signal, log *slog.Logger) {
+	usual := f.now.Level()
+	if usual == slog.LevelDebug {
+		usual = slog.LevelInfo
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+			next := usual
+			if f.now.Level() != slog.LevelDebug {
+				next = slog.LevelDebug
+			}
+			app.SetLogLevel(ctx, log, &f.now, next, "")
+		}
+	}
 }

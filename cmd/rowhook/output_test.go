@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/rowhook/rowhook/internal/compare"
+	"github.com/rowhook/rowhook/internal/comparison"
 )
 
 // TestCompareIsPlain: keys and values are customers' texts, and the terminal is the operator's.
@@ -17,10 +18,10 @@ func TestCompareIsPlain(t *testing.T) {
 	for _, inJSON := range []bool{false, true} {
 		var out, told bytes.Buffer
 		r := report{output: &out, told: &told, json: inJSON}
-		x := &result{Resource: "contact", NotFound: []string{evil}, NotInstances: []string{evil}, sampled: true}
+		x := &comparison.Result{Resource: "contact", NotFound: []string{evil}, NotInstances: []string{evil}, Sampled: true}
 		value, _ := json.Marshal(evil)
-		x.compared(evil, []compare.Difference{{Path: "name", Ours: value, Theirs: []byte(`1`)}})
-		x.Failed = append(x.Failed, failure{evil, "GET " + evil})
+		x.Add(evil, []compare.Difference{{Path: "name", Ours: value, Theirs: []byte(`1`)}})
+		x.Failed = append(x.Failed, comparison.Failure{Key: evil, Error: "GET " + evil})
 		r.add(x)
 		if err := r.end(); err != errDifferent {
 			t.Fatal(err)

@@ -14,9 +14,8 @@ import (
 
 	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/config"
-	"github.com/rowhook/rowhook/internal/problem"
+	"github.com/rowhook/rowhook/internal/preview"
 	"github.com/rowhook/rowhook/internal/secret"
-	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
 	"github.com/rowhook/rowhook/subscriptions"
 )
@@ -56,7 +55,7 @@ func (p *program) previewCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.format, "format", "standard", "the body's form: "+strings.Join(formatNames(), ", "))
 	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "text or json: an object for each row, with body, headers and what is said of it")
 	cmd.Flags().BoolVar(&f.pretty, "pretty", false, "on several lines; not as sent then")
-	for name, values := range map[string][]string{"event": ownEvents, "format": formatNames(), "output": {"text", "json"}} {
+	for name, values := range map[string][]string{"event": preview.OwnEvents, "format": formatNames(), "output": {"text", "json"}} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -75,9 +74,6 @@ func (p *program) previewCommand() *cobra.Command {
 	}
 	return cmd
 }
-
-// ownEvents are the events that every resource has.
-var ownEvents = []string{"create", "update", "delete", "truncate"}
 
 func formatNames() (names []string) {
 	for _, f := range sender.Formats() {
@@ -101,7 +97,7 @@ func (f *previewFlags) check(args []string) error {
 	case f.output != "text" && f.output != "json":
 		return usage(fmt.Sprintf("--output %q is not one", f.output), "text or json")
 	case f.event == "":
-		return usage("--event is empty", strings.Join(ownEvents, ", "))
+		return usage("--event is empty", strings.Join(preview.OwnEvents, ", "))
 	}
 	if f.secret != "" {
 		if _, err := (subscriptions.SigningSecret{Secret: secret.String(f.secret)}).Key(); err != nil {
@@ -113,38 +109,38 @@ func (f *previewFlags) check(args []string) error {
 
 // preview prints each row. What is wrong with one does not keep the others.
 func (p *program) preview(ctx context.Context, cfg *config.Config, f previewFlags, resource string, keys []string, old map[string]*string) error {
-	v, err := openPreview(ctx, cfg, resource, f.event)
+	v, err := preview.OpenViewer(ctx, cfg, resource, f.event)
 	if err != nil {
 		return err
 	}
-	defer v.close()
-	if err := v.knows(old); err != nil {
+	defer v.Close()
+	if err := v.Knows(old); err != nil {
 		return err
 	}
-	if err := v.checkFilter(f.filter); err != nil {
+	if err := v.CheckFilter(f.filter); err != nil {
 		return err
 	}
 	if f.sample {
-		key, err := v.sample(ctx)
+		key, err := v.Sample(ctx)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(p.stderr, "%s %s, the highest key\n", resource, key)
 		keys = []string{key}
 	}
-	if v.event == resource+".truncate" {
+	if v.EventName == resource+".truncate" {
 		keys = []string{""}
 	}
 	if f.output == "text" {
 		fmt.Fprintln(p.stderr, "timestamp and position are those of now, in the place of a commit's")
 	}
-	around := v.around(cfg)
+	envelope := around(v, cfg)
 	var wrong []error
 	for _, key := range keys {
-		shown, err := v.show(ctx, key, old)
+		shown, err := v.Show(ctx, key, old)
 		if err == nil {
-			shown.filter(f.filter)
-			err = p.print(shown, around, f, len(keys) > 1)
+			shown.Filter(f.filter)
+			err = p.print(shown, envelope, f, len(keys) > 1)
 		}
 		if err != nil {
 			wrong = append(wrong, err)
@@ -154,22 +150,12 @@ func (p *program) preview(ctx context.Context, cfg *config.Config, f previewFlag
 }
 
 // around is what bodies say beside the event. There is no subscription: what they say of one is an example.
-func (v *viewer) around(cfg *config.Config) sender.Envelope {
+func around(v *preview.Viewer, cfg *config.Config) sender.Envelope {
 	return sender.Envelope{Subscription: "sub_example", Target: "https://example.com/hooks", Source: sender.SourceOf(cfg.Database.Name()),
-		Location: application.Location(cfg.App.PublicURL, v.mapper)}
+		Location: application.Location(cfg.App.PublicURL, v.Mapper)}
 }
 
-// previewed is a row's event, and what there is to say about it.
-type previewed struct {
-	*mapping.Event
-	// sent says that it would be made of such a change.
-	sent    bool
-	remarks []string
-	// matches says whether --filter is true of it, nil where there is none.
-	matches *bool
-}
-
-func (p *program) print(s *previewed, around sender.Envelope, f previewFlags, several bool) error {
+func (p *program) print(s *preview.Previewed, around sender.Envelope, f previewFlags, several bool) error {
 	var format sender.Format
 	for _, x := range sender.Formats() {
 		if x.Name == f.format {
@@ -191,7 +177,7 @@ func (p *program) print(s *previewed, around sender.Envelope, f previewFlags, se
 	if f.output == "json" {
 		return p.printRow(s, headers, body, f.pretty)
 	}
-	for _, r := range s.remarks {
+	for _, r := range s.Remarks {
 		if several {
 			r = s.Instance + ": " + r
 		}
@@ -216,7 +202,7 @@ func (p *program) print(s *previewed, around sender.Envelope, f previewFlags, se
 }
 
 // printRow prints the event as an object in one line.
-func (p *program) printRow(s *previewed, headers []sender.Header, body []byte, pretty bool) error {
+func (p *program) printRow(s *preview.Previewed, headers []sender.Header, body []byte, pretty bool) error {
 	row := struct {
 		Event    string            `json:"event"`
 		Instance string            `json:"instance"`
@@ -226,7 +212,7 @@ func (p *program) printRow(s *previewed, headers []sender.Header, body []byte, p
 		Remarks  []string          `json:"remarks"`
 		Headers  map[string]string `json:"headers"`
 		Body     json.RawMessage   `json:"body"`
-	}{s.Type, s.Instance, nil, s.sent, s.matches, s.remarks, map[string]string{}, body}
+	}{s.Type, s.Instance, nil, s.Sent, s.Matches, s.Remarks, map[string]string{}, body}
 	if s.Accounted {
 		row.Account = &s.Account
 	}
@@ -269,13 +255,4 @@ func oldValues(text string) (map[string]*string, error) {
 		old[name] = &value
 	}
 	return old, nil
-}
-
-// known says which name was meant, among those that there are.
-func known(what, name string, names []string) error {
-	hint := problem.DidYouMean(name, names)
-	if hint == "" {
-		hint = "there are: " + strings.Join(names, ", ")
-	}
-	return fmt.Errorf("%s %q\n  hint: %s", what, name, hint)
 }

@@ -42,13 +42,13 @@ func (p *program) rootCommand() *cobra.Command {
 			return nil
 		},
 	}
-	root.SetVersionTemplate("rowhook {{.Version}}\n")
+	root.SetVersionTemplate("rowhook {{.Version}}" + buildText() + "\n")
 	root.SetFlagErrorFunc(explainFlag)
 	group(root)
 	root.AddCommand(p.demoCommand(), p.devCommand(), p.initCommand(), p.checkCommand(), p.runCommand(), p.proxyCommand(), p.previewCommand(), p.compareCommand(),
 		p.testCommand(), p.listenCommand(), p.verifyCommand(),
 		p.subscriptionCommand(), p.eventTypeCommand(), p.eventCommand(), p.deliveryCommand(), p.tokenCommand(), p.jobCommand(), p.deadLetterCommand(),
-		p.resumeCommand(), p.configCommand())
+		p.statusCommand(), p.pauseCommand(), p.resumeCommand(), p.drainCommand(), p.logLevelCommand(), p.uninstallCommand(), p.configCommand())
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rowhook/rowhook/internal/app"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/tracing"
 )
 
 func (p *program) runCommand() *cobra.Command {
@@ -26,7 +27,7 @@ func (p *program) runCommand() *cobra.Command {
 			"under way end, writes down what is left, and acknowledges. A second signal ends it at once; nothing is lost, but\n" +
 			"hooks may be sent twice.\n\n" +
 			"SIGHUP reads the config again: whole, or not at all. Nothing that runs is disturbed; what is wrong is logged, and the\n" +
-			"config before goes on.\n\n" +
+			"config before goes on. SIGUSR1 switches the log to debug, and the next one back.\n\n" +
 			"It logs to stderr: what it found and made, then ready. A database that is away is waited for; what only a person can\n" +
 			"mend (a password, a privilege, a setting, the config) is told, and it exits with 1.",
 		Example: "  rowhook run --config config.yaml",
@@ -62,6 +63,11 @@ func (p *program) serve(cmd *cobra.Command, logs *logFlags, file string, fit fun
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	toggle := make(chan os.Signal, 1)
+	if len(debugSignals) > 0 { // Notify without a signal is all of them
+		signal.Notify(toggle, debugSignals...)
+		defer signal.Stop(toggle)
+	}
 	load := func() (*config.Config, error) {
 		cfg, err := config.Load(file)
 		if err == nil {
@@ -76,7 +82,21 @@ func (p *program) serve(cmd *cobra.Command, logs *logFlags, file string, fit fun
 	var mem memory
 	mem.configured(cfg)
 	var base string
+	o.LogLevel = &logs.now
 	o.Log, o.Version, o.OnSubscriptions = log, versionText(), mem.subscribed
+	tracer, err := tracing.New(ctx, versionText(), os.Getenv, log)
+	if err != nil {
+		return err
+	}
+	if tracer != nil {
+		o.Trace = tracer.Attempt
+		log.Info("traces are made of deliveries, as the OTEL_ variables say")
+		defer func() {
+			if err := tracer.Close(context.WithoutCancel(ctx)); err != nil {
+				log.Warn("the last traces were not sent", "error", err)
+			}
+		}()
+	}
 	o.OnReady = func(role string) { log.Info("ready", "api", base, "role", role) }
 	a, err := app.New(cfg, o)
 	if err != nil {
@@ -91,6 +111,7 @@ func (p *program) serve(cmd *cobra.Command, logs *logFlags, file string, fit fun
 	running, ended := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { reloadOn(running, hangup, a, load, &mem) })
+	wg.Go(func() { logs.toggleOn(running, toggle, log) })
 	defer wg.Wait()
 	defer ended()
 	return a.Run(ctx)

@@ -30,6 +30,8 @@ func setUp(env *testscript.Env) error {
 	env.Values[processesKey{}] = all
 	env.Values[receiverKey{}] = &hooks{}
 	env.Setenv("NO_COLOR", "1")
+	// With the race detector each of the commands would sleep for a second at its end, for reports that are under way.
+	env.Setenv("GORACE", "atexit_sleep_ms=20")
 	env.Defer(func() {
 		for _, p := range all {
 			_ = p.cmd.Process.Kill()

@@ -111,9 +111,9 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// signal NAME SIGNAL sends INT, TERM or KILL.
+// signal NAME SIGNAL sends INT, TERM, KILL, HUP or USR1.
 func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
-	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL, "HUP": syscall.SIGHUP}
+	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL, "HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1}
 	ts.Check(named(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
 }
 

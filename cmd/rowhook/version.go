@@ -1,6 +1,9 @@
 package main
 
-import "runtime/debug"
+import (
+	"runtime"
+	"runtime/debug"
+)
 
 // version is set by the release: go build -ldflags "-X main.version=1.2.3".
 var version = "dev"
@@ -23,4 +26,23 @@ func versionText() string {
 		}
 	}
 	return version
+}
+
+// buildText says from which commit it was built, where the Go tool knows, by which Go, and for what.
+func buildText() string {
+	commit, modified := "", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision" && len(s.Value) >= 12:
+				commit = "commit " + s.Value[:12]
+			case s.Key == "vcs.modified" && s.Value == "true":
+				modified = ", modified"
+			}
+		}
+	}
+	if commit != "" {
+		commit += modified + ", "
+	}
+	return " (" + commit + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + ")"
 }

@@ -19,5 +19,6 @@ GRANT SELECT ON public.companies, public.contacts, public.deals TO rowhook;
 CREATE SCHEMA rowhook AUTHORIZATION rowhook;
 
 -- Which tables' changes are in the stream. Only the owner of the tables can make it; rowhook finds it there.
--- Partitioned tables need WITH (publish_via_partition_root = true).
+-- Partitioned tables need WITH (publish_via_partition_root = true). On Postgres 18 and later add
+-- publish_generated_columns = stored: without it updates of tables with stored generated columns and REPLICA IDENTITY FULL fail.
 CREATE PUBLICATION rowhook FOR TABLE public.companies, public.contacts, public.deals;

@@ -63,7 +63,7 @@ func (b *behind) route(path string) (route, string, bool) {
 		return route{}, "", false
 	}
 	rt, id, ok := b.server.find(path)
-	return rt, id, ok && !rt.admin
+	return rt, id, ok && !rt.admin && !rt.browser
 }
 
 func safe(method string) bool {
@@ -81,6 +81,11 @@ func (b *behind) refuseUnasked(rt route, r *http.Request) (answer, bool) {
 	if err := b.origin.Check(r); err != nil {
 		return problem(http.StatusForbidden, "the request comes from a page of another origin"), true
 	}
+	return notJSON(r)
+}
+
+// notJSON refuses a change that does not say that it is JSON.
+func notJSON(r *http.Request) (answer, bool) {
 	types := r.Header.Values("Content-Type")
 	// A page can send an empty POST anywhere, and a DELETE nowhere.
 	if len(types) == 0 && r.Method != http.MethodPost && r.ContentLength == 0 {

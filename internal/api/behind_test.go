@@ -109,7 +109,16 @@ func TestBehindRoutes(t *testing.T) {
 		c.Made = tokens
 		c.EventTypes = eventTypes{}
 		c.DeadLetters = noLetters{}
-		c.Resume = func(context.Context, bool) (*client.Resumed, error) { t.Error("resumed"); return nil, errBroken }
+		c.Pauses = &keptPause{}
+		c.LogLevels = &keptLevel{level: "info"}
+		c.Drain = func(context.Context, client.Drain) (*client.Drained, error) {
+			t.Error("drained")
+			return nil, errBroken
+		}
+		c.Resume = func(context.Context, client.Resume) (*client.Resumed, error) {
+			t.Error("resumed")
+			return nil, errBroken
+		}
 	})
 	for _, c := range []struct {
 		method, path, contentType, body string
@@ -155,6 +164,9 @@ func TestBehindRoutes(t *testing.T) {
 		{"POST", "/api/v1/token/", typeJSON, `{"account":"1"}`, [4]int{404, 404, 404, 404}},
 		{"DELETE", "/api/v1/token/tok_1/", "", "", [4]int{404, 404, 404, 404}},
 		{"POST", "/api/v1/resume", typeJSON, `{"accept_gap":true}`, [4]int{404, 404, 404, 404}},
+		{"POST", "/api/v1/pause", typeJSON, `{}`, [4]int{404, 404, 404, 404}},
+		{"PUT", "/api/v1/log-level", typeJSON, `{"level":"debug"}`, [4]int{404, 404, 404, 404}},
+		{"POST", "/api/v1/drain", typeJSON, `{}`, [4]int{404, 404, 404, 404}},
 		{"GET", "/api/v1/dead-letter/", "", "", [4]int{404, 404, 404, 404}},
 		{"POST", "/api/v1/dead-letter/replay", typeJSON, "{}", [4]int{404, 404, 404, 404}},
 		{"HEAD", "/api/v1/token/", "", "", [4]int{404, 404, 404, 404}},

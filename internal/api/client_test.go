@@ -56,7 +56,31 @@ var calls = map[string]func(context.Context, *client.Client) error{
 		return err
 	},
 	"deleteToken": func(ctx context.Context, c *client.Client) error { return c.DeleteToken(ctx, "x") },
+	"getStats":    func(ctx context.Context, c *client.Client) error { _, err := c.Stats(ctx, "x"); return err },
+	"listHeld":    func(ctx context.Context, c *client.Client) error { return firstOf(c.Held(ctx, "x")) },
+	"listEventDeliveries": func(ctx context.Context, c *client.Client) error {
+		return firstOf(c.EventDeliveries(ctx, "x"))
+	},
+	"check":         func(ctx context.Context, c *client.Client) error { _, err := c.Check(ctx, true); return err },
+	"getConfig":     func(ctx context.Context, c *client.Client) error { _, err := c.Config(ctx); return err },
+	"listResources": func(ctx context.Context, c *client.Client) error { _, err := c.Resources(ctx); return err },
+	"getResource":   func(ctx context.Context, c *client.Client) error { _, err := c.Resource(ctx, "x"); return err },
+	"previewResource": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Preview(ctx, "x", client.PreviewRequest{})
+		return err
+	},
+	"compareResource": func(ctx context.Context, c *client.Client) error {
+		_, err := c.Compare(ctx, "x", client.CompareRequest{})
+		return err
+	},
+	"getSession":  func(ctx context.Context, c *client.Client) error { _, err := c.Session(ctx); return err },
 	"resume":      func(ctx context.Context, c *client.Client) error { _, err := c.Resume(ctx, false); return err },
+	"getStatus":   func(ctx context.Context, c *client.Client) error { _, err := c.Status(ctx); return err },
+	"getLogLevel": func(ctx context.Context, c *client.Client) error { _, err := c.LogLevel(ctx); return err },
+	"setLogLevel": func(ctx context.Context, c *client.Client) error { _, err := c.SetLogLevel(ctx, "debug"); return err },
+	"pause":       func(ctx context.Context, c *client.Client) error { _, err := c.Pause(ctx, "x"); return err },
+	"getPause":    func(ctx context.Context, c *client.Client) error { _, err := c.Paused(ctx); return err },
+	"drain":       func(ctx context.Context, c *client.Client) error { _, err := c.Drain(ctx, client.Drain{}); return err },
 	"listDeadLetters": func(ctx context.Context, c *client.Client) error {
 		return firstOf(c.DeadLetters(ctx, client.DeadLetterFilter{Resource: "r", Reason: "x", State: "open"}))
 	},
@@ -101,6 +125,8 @@ var notForPrograms = map[string]string{
 	"getEventTypeSchema": "EventType has it",
 	"getDocs":            "it is a page for people",
 	"getMetrics":         "Prometheus reads it",
+	"createSession":      "browsers log in; a program sends its token",
+	"deleteSession":      "browsers log out",
 }
 
 func firstOf[T any](list func(func(T, error) bool)) (err error) {

@@ -16,7 +16,7 @@ import (
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
-// Deliveries is the log of what was sent. Whose subscription it is has been decided: its answers tell of that one alone. NotFound and
+// Deliveries is the log of what was sent. Whose subscription it is has been decided: its answers tell of that one alone, but for OfEvent. NotFound and
 // Conflict make the errors of a delivery that is not there, or cannot be sent again.
 type Deliveries interface {
 	// List returns a page, newest first by position, and the position after which to go on; nil at the end. A page may be short
@@ -24,6 +24,12 @@ type Deliveries interface {
 	List(ctx context.Context, s *subscriptions.Subscription, q DeliveryQuery) (page []client.LoggedDelivery, next *cdc.Position, err error)
 	// Get returns one with its request and its attempts; with answers, what the target said too.
 	Get(ctx context.Context, s *subscriptions.Subscription, at cdc.Position, answers bool) (*client.LoggedDelivery, error)
+	// Stats tells how the subscription fares, by what of its deliveries can be counted at once.
+	Stats(ctx context.Context, s *subscriptions.Subscription) (*client.SubscriptionStats, error)
+	// Held lists the instances of which deliveries wait, soonest attempt first; the cursor is nil at the end.
+	Held(ctx context.Context, s *subscriptions.Subscription, after HeldCursor, limit int) (page []client.HeldKey, next *HeldCursor, err error)
+	// OfEvent lists what became of an event, as far as the scope may see it, and behind which subscription the next page begins; empty at the end.
+	OfEvent(ctx context.Context, scope subscriptions.Scope, q EventDeliveryQuery) (page []client.LoggedDelivery, next string, err error)
 	// Redeliver sends one again. By is who asks for it.
 	Redeliver(ctx context.Context, s *subscriptions.Subscription, at cdc.Position, by string) (*client.LoggedDelivery, error)
 }

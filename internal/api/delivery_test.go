@@ -22,6 +22,10 @@ type deliveryLog struct {
 	pending bool
 	// bounded ends each page behind one delivery.
 	bounded bool
+	// ofEvent and scope are what was asked for of an event, next what its first page leads to.
+	ofEvent api.EventDeliveryQuery
+	scope   subscriptions.Scope
+	next    string
 }
 
 func (l *deliveryLog) one(s *subscriptions.Subscription, at cdc.Position) client.LoggedDelivery {

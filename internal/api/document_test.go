@@ -45,8 +45,19 @@ func whole(c *api.Config) {
 	c.Feed = newFeed()
 	c.Deliveries = &deliveryLog{n: 3}
 	c.Jobs = &keptJobs{}
-	c.Resume = func(_ context.Context, acceptGap bool) (*client.Resumed, error) {
-		if !acceptGap {
+	c.SessionKeys = sessionKeys
+	c.Status = func(context.Context) *client.Status { return wholeStatus() }
+	c.System = &fakeSystem{}
+	c.Pauses = &keptPause{}
+	c.LogLevels = &keptLevel{level: "info"}
+	c.Drain = func(_ context.Context, want client.Drain) (*client.Drained, error) {
+		if want.UntilLSN == "0/0" {
+			return nil, api.Conflict("another process reads the slot")
+		}
+		return &client.Drained{Drained: true, UntilLSN: "0/16B3748"}, nil
+	}
+	c.Resume = func(_ context.Context, said client.Resume) (*client.Resumed, error) {
+		if !said.AcceptGap {
 			return nil, api.Conflict("there is nothing to accept")
 		}
 		return &client.Resumed{Incident: "slot_missing", Gap: true}, nil
@@ -350,6 +361,19 @@ func special(t *testing.T, operation, status string) (provocation, bool) {
 			b.do(t, "POST", "/api/v1/subscription/sub_1/confirm", "", "", "")
 			b.do(t, "POST", "/api/v1/subscription/sub_1/confirm", "", "", "")
 		}},
+		"getConfig 404":          {config: func(c *api.Config) { c.System = &fakeSystem{fileless: true} }},
+		"previewResource 422":    {body: `{"id":"wrong"}`, exactBody: true},
+		"compareResource 422":    {body: `{"limit":1000}`, exactBody: true},
+		"previewResource 409":    {config: func(c *api.Config) { c.System = &fakeSystem{fileless: true} }},
+		"compareResource 409":    {config: func(c *api.Config) { c.System = &fakeSystem{fileless: true} }},
+		"check 400":              {query: "?fresh=perhaps"},
+		"createSession 200":      {body: `{"token":"` + tokenAdmin + `"}`},
+		"createSession 401":      {body: `{"token":"nobody"}`},
+		"createSession 403":      {headers: map[string]string{"Origin": "https://elsewhere.example"}},
+		"createSession 429":      {before: func(b *bench) { b.logInOften(t) }},
+		"createSession 500":      {body: `{"token":"rht_x"}`, config: func(c *api.Config) { c.Made = &madeTokens{fail: errors.New("broken")} }},
+		"createSession 503":      {body: `{"token":"rht_x"}`, config: func(c *api.Config) { c.Made = &madeTokens{fail: subscriptions.ErrUnavailable} }},
+		"deleteSession 403":      {headers: map[string]string{"Origin": "https://elsewhere.example"}},
 		"getSubscription 304":    {headers: map[string]string{"If-None-Match": "*"}},
 		"listEventTypes 503":     {before: noCatalogue},
 		"listEventTypes 500":     {config: panics},
@@ -385,6 +409,7 @@ func special(t *testing.T, operation, status string) (provocation, bool) {
 		"backfillSubscription 409": {before: func(b *bench) { b.change(t, func(s *subscriptions.Subscription) { s.State = subscriptions.Disabled }) }},
 		"cancelJob 409":            {config: func(c *api.Config) { c.Jobs = &keptJobs{ended: true} }},
 		"resume 409":               {body: `{}`, exactBody: true},
+		"drain 409":                {body: `{"until_lsn":"0/0"}`, exactBody: true},
 		"discardDeadLetter 409":    closed, "replayDeadLetter 409": closed,
 		"redeliver 409":         {config: func(c *api.Config) { c.Deliveries = &deliveryLog{n: 3, pending: true} }},
 		"replayDeadLetters 202": {body: `{"all":true}`, exactBody: true},
@@ -412,7 +437,7 @@ func provoke(t *testing.T, path string, item *apidoc.PathItem, method string, op
 		path = p.path
 	}
 	if p.inexistent {
-		path = regexp.MustCompile(`(sub_|dlv_|job_|tok_|00000001|contact.)\w+`).ReplaceAllString(path, "${1}00000000ffffffff0000000100000000")
+		path = regexp.MustCompile(`(sub_|dlv_|job_|tok_|00000001|contact.|resource/)\w+`).ReplaceAllString(path, "${1}00000000ffffffff0000000100000000")
 	}
 	if p.token != "" {
 		token = strings.TrimPrefix(p.token, "none")
@@ -515,6 +540,8 @@ func (b *bench) concrete(t *testing.T, path string, item *apidoc.PathItem) (conc
 	case strings.HasPrefix(path, "/delivery/"):
 		sub, _ := b.concrete(t, "/subscription/{id}", item)
 		concrete = strings.ReplaceAll(concrete, "{id}", api.DeliveryID(sub[strings.LastIndexByte(sub, '/')+1:], letterAt(2)))
+	case strings.HasPrefix(path, "/resource/"):
+		concrete = strings.ReplaceAll(concrete, "{name}", "contact")
 	case strings.HasPrefix(path, "/event-type/"):
 		concrete = strings.ReplaceAll(concrete, "{name}", "contact.create")
 	case strings.HasPrefix(path, "/token/"):
@@ -524,6 +551,8 @@ func (b *bench) concrete(t *testing.T, path string, item *apidoc.PathItem) (conc
 		}
 	case strings.HasPrefix(path, "/job/"):
 		concrete = strings.ReplaceAll(concrete, "{id}", jobOfOne)
+	case strings.HasPrefix(path, "/event/"):
+		concrete = strings.ReplaceAll(concrete, "{id}", letterAt(1).String())
 	case strings.HasPrefix(path, "/dead-letter/"):
 		concrete = strings.ReplaceAll(concrete, "{id}", letterAt(2).String())
 	default:

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"crypto/sha256"
+	"net/http"
 	"time"
 
 	"github.com/rowhook/rowhook/internal/apidoc"
@@ -41,3 +43,8 @@ func Fields() map[string]apidoc.Field { return fields }
 
 // SetPulse is how often streams say that they live.
 func (s *Server) SetPulse(d time.Duration) { s.pulse = d }
+
+// SessionCookie is that of a session with the token, which began and was used then, over plain http.
+func (s *Server) SessionCookie(token string, began, used time.Time) *http.Cookie {
+	return s.cookie(&http.Request{}, ticket{hash: sha256.Sum256([]byte(token)), began: began, used: used})
+}

@@ -62,6 +62,8 @@ type FeedPage struct {
 	More bool
 	// Settled is the last position that could have been shown.
 	Settled cdc.Position
+	// LookedBack is, of a list of events from the newest on with more behind, when the last one that was looked at was committed.
+	LookedBack time.Time
 }
 
 // FeedElement is an event of a feed. Body is JSON.
@@ -85,6 +87,8 @@ const (
 	maxWait = time.Minute
 	// cursorHeader is where the next page begins.
 	cursorHeader = "Rowhook-Cursor"
+	// lookedHeader is how far back the list of events was looked through, where there is more.
+	lookedHeader = "Rowhook-Looked-Back"
 )
 
 // events are what has happened.
@@ -96,7 +100,7 @@ var feed = route{waits: true, methods: map[string]action{http.MethodGet: (*Serve
 var feedParameters = []string{"after", "before", "limit", "missed", "resource_id", "type", "wait"}
 
 // eventParameters are what the list of events takes.
-var eventParameters = []string{"after", "before", "format", "limit", "resource_id", "since", "type", "until"}
+var eventParameters = []string{"after", "before", "format", "limit", "resource", "resource_id", "since", "type", "until"}
 
 // events answers with a page of what has happened to the caller's rows.
 func (s *Server) events(c call) (answer, error) {
@@ -146,6 +150,10 @@ func feedQuery(c call, known []string) (q FeedQuery, wait time.Duration, err err
 			if q.Missed = value == "true"; !q.Missed && value != "false" {
 				err = badQuery(name, "is neither true nor false")
 			}
+		case "resource":
+			if value != "" {
+				q.Resources = append(q.Resources, value)
+			}
 		case "resource_id":
 			q.Instance = value
 		case "type":
@@ -170,6 +178,8 @@ func feedQuery(c call, known []string) (q FeedQuery, wait time.Duration, err err
 		}
 	}
 	switch {
+	case query.Get("resource") != "" && query.Has("type"):
+		return q, 0, badQuery("resource", "does not go with type: type=contact.* is all events of a resource")
 	case query.Has("after") && query.Has("before"):
 		return q, 0, badQuery("before", "does not go with after: one goes back in time, the other on")
 	case wait > 0 && q.Descending:
@@ -321,6 +331,9 @@ func (s *Server) pageAnswer(c call, q FeedQuery, page *FeedPage) answer {
 	a.header(cursorHeader, cursor.String())
 	if q.Descending && !page.More {
 		return a
+	}
+	if q.Descending && !page.LookedBack.IsZero() {
+		a.header(lookedHeader, page.LookedBack.Format(time.RFC3339Nano))
 	}
 	next := c.r.URL.Query()
 	next.Del("after")

@@ -89,7 +89,11 @@ func (f *fakeFeed) Events(ctx context.Context, scope subscriptions.Scope, q api.
 	f.mu.Lock()
 	f.scopes = append(f.scopes, scope)
 	f.mu.Unlock()
-	return f.Page(ctx, nil, q)
+	p, err := f.Page(ctx, nil, q)
+	if p != nil && p.More {
+		p.LookedBack = time.Date(2026, 11, 22, 4, 54, 2, 0, time.UTC)
+	}
+	return p, err
 }
 
 func (f *fakeFeed) Formats() []string { return []string{"standard", "thin"} }
@@ -207,7 +211,16 @@ func TestEventsAreAskedForTheCaller(t *testing.T) {
 	if q := f.asked[0]; !slices.Equal(q.Resources, []string{"contact"}) || q.Since.IsZero() || !q.Oldest {
 		t.Errorf("asked %+v", q)
 	}
-	for query, want := range map[string]string{"?wait=1s": "wait is not a parameter", "?account=2": "account is not a parameter", "?format=rest_hooks": "format is", "?until=1": "until is not a time"} {
+	b.do(t, "GET", "/api/v1/event/?resource=contact&resource_id=3", tokenOne, "", "")
+	if q := f.asked[len(f.asked)-1]; !slices.Equal(q.Resources, []string{"contact"}) || q.Instance != "3" || !q.Descending {
+		t.Errorf("asked %+v", q)
+	}
+	for query, want := range map[string]string{"?limit=1": "2026-11-22T04:54:02Z", "": "", "?limit=1&after=oldest": ""} {
+		if resp, body := b.do(t, "GET", "/api/v1/event/"+query, tokenOne, "", ""); resp.Header.Get("Rowhook-Looked-Back") != want {
+			t.Errorf("%s: looked back to %q, %s", query, resp.Header.Get("Rowhook-Looked-Back"), body)
+		}
+	}
+	for query, want := range map[string]string{"?resource=contact&type=contact.update": "does not go with type", "?wait=1s": "wait is not a parameter", "?account=2": "account is not a parameter", "?format=rest_hooks": "format is", "?until=1": "until is not a time"} {
 		if resp, body := b.do(t, "GET", "/api/v1/event/"+query, tokenOne, "", ""); resp.StatusCode != 400 || !strings.Contains(body, want) {
 			t.Errorf("%s: %s %s", query, resp.Status, body)
 		}

@@ -22,7 +22,19 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.config.Metrics.ServeHTTP(w, r)
 		return
 	}
+	if s.config.Console != nil && s.isConsole(r.URL.Path) {
+		s.config.Console.ServeHTTP(w, r)
+		return
+	}
 	s.respond(w, r, s)
+}
+
+// isConsole says whether a path is the console's. What is the API's goes first.
+func (s *Server) isConsole(path string) bool {
+	if s.base != "" && s.underBase(path) {
+		return false
+	}
+	return path == "/" || path == "/console" || strings.HasPrefix(path, "/console/")
 }
 
 // entrance is how a listener lets callers in.
@@ -51,8 +63,8 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, at entrance) {
 	a.write(w, r)
 
 	level := slog.LevelDebug
-	if a.status >= 500 && path != "/readyz" {
-		// That a probe sees a rowhook that is not ready is no news each time.
+	if a.status >= 500 && path != "/readyz" && r.Context().Err() == nil {
+		// That a probe sees a rowhook that is not ready is no news each time, and a caller that has gone is no mistake.
 		level = slog.LevelError
 	}
 	attrs := []slog.Attr{
@@ -135,6 +147,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, at entrance) (a 
 			return refused, ""
 		}
 		c.scope, c.caller, caller = l.scope, l.name, l.name
+		defer func() {
+			if l.renewed != "" && a.status < http.StatusBadRequest {
+				a.header("Set-Cookie", l.renewed)
+			}
+		}()
 		if refused, no := s.refuse(rt, l, r.Method); no {
 			return refused, caller
 		}
@@ -155,7 +172,13 @@ func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s
 
 func (s *Server) route(path string) (route, string, bool) { return s.find(path) }
 
-func (s *Server) refuseUnasked(route, *http.Request) (answer, bool) { return answer{}, false }
+// refuseUnasked refuses what may come from a page of another site: a browser sends a session's cookie by itself.
+func (s *Server) refuseUnasked(rt route, r *http.Request) (answer, bool) {
+	if rt.browser || !rt.public && s.hasCookie(r) {
+		return s.refuseForeign(r)
+	}
+	return answer{}, false
+}
 
 func (s *Server) enter(r *http.Request) (login, answer, bool) {
 	l, ok, err := s.login(r)
@@ -178,7 +201,7 @@ func (s *Server) refuse(rt route, l login, method string) (answer, bool) {
 	if rt.admin && !l.scope.Admin {
 		return problem(http.StatusForbidden, "only an admin's token may do that"), true
 	}
-	if l.readOnly && method != http.MethodGet && method != http.MethodHead {
+	if l.readOnly && !rt.reads && method != http.MethodGet && method != http.MethodHead {
 		return problem(http.StatusForbidden, "this login may only read"), true
 	}
 	return answer{}, false

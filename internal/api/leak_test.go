@@ -52,7 +52,7 @@ func foreignCases() map[string]foreignCase {
 	}, unknown: func() string { return api.DeliveryID(subscriptions.NewID(), letterAt(1)) }, bodies: []string{"", "{}", "{"}}
 	aJob := foreignCase{ids: func(others) []string { return []string{jobOfOne, jobOfAdmin} }, unknown: func() string { return "job_" + strings.ToLower(rand.Text()) }, bodies: []string{""}}
 	return map[string]foreignCase{
-		"GET /subscription/": {lists: []string{"", "?limit=1", "?limit=1000", "?event=contact.create", "?event=*", "?state=disabled", "?target_host=secret.example.com", "?name=hidden", "?failing=true", "?account=1",
+		"GET /subscription/": {lists: []string{"", "?limit=1", "?limit=1000", "?event=contact.create", "?event=*", "?state=disabled", "?target_host=secret.example.com", "?name=hidden", "?search=hidden", "?search=secret.example.com", "?search=sub_", "?failing=true", "?account=1",
 			"?after={foreign}", "?after={foreign}&limit=1"}},
 		"POST /subscription/":                   {nothing: "TestAnAccountsCreationTellsNothing"},
 		"GET /subscription/{id}/":               subscription,
@@ -70,6 +70,18 @@ func foreignCases() map[string]foreignCase {
 		"GET /delivery/{id}/":                   logged,
 		"POST /delivery/{id}/redeliver":         logged,
 		"GET /token/":                           {lists: []string{"", "?limit=1", "?after=" + tokenMade}},
+		"GET /subscription/{id}/stats":          {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{""}},
+		"GET /subscription/{id}/held/":          {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{""}},
+		"GET /event/{id}/delivery/":             {nothing: "TestEventDeliveries of internal/store: it is asked for the account of the login alone"},
+		"GET /check":                            {lists: []string{"", "?fresh=true"}},
+		"GET /config":                           {lists: []string{""}},
+		"GET /resource/":                        {lists: []string{""}},
+		"GET /resource/{name}/":                 {ids: func(others) []string { return []string{"contact"} }, unknown: func() string { return "nothing" }, bodies: []string{""}},
+		"POST /resource/{name}/preview":         {ids: func(others) []string { return []string{"contact"} }, unknown: func() string { return "nothing" }, bodies: []string{"", "{}", `{"id":"1"}`, "{"}},
+		"POST /resource/{name}/compare":         {ids: func(others) []string { return []string{"contact"} }, unknown: func() string { return "nothing" }, bodies: []string{"", "{}", `{"ids":["1"]}`, "{"}},
+		"POST /session":                         {nothing: "TestSession: it tells of the token that is given alone"},
+		"GET /session":                          {nothing: "TestSession: it tells of the caller alone"},
+		"DELETE /session":                       {nothing: "it asks nobody, and tells nothing"},
 		"POST /token/":                          {lists: []string{""}, bodies: []string{`{"account":"1"}`, "{"}},
 		"DELETE /token/{id}/": {ids: func(o others) []string { return []string{o.token.ID} }, unknown: func() string { return tokenMade },
 			bodies: []string{""}},
@@ -80,7 +92,13 @@ func foreignCases() map[string]foreignCase {
 		"GET /subscription/{id}/job/":   {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{""}},
 		"GET /job/{id}/":                aJob,
 		"DELETE /job/{id}/":             aJob,
+		"GET /pause":                    {lists: []string{""}},
+		"POST /pause":                   {lists: []string{""}, bodies: []string{"", "{}", `{"reason":"x"}`, "{"}},
+		"GET /log-level":                {lists: []string{""}},
+		"PUT /log-level":                {lists: []string{""}, bodies: []string{"", `{"level":"debug"}`, `{"level":"x"}`, "{"}},
+		"POST /drain":                   {lists: []string{""}, bodies: []string{"", "{}", `{"until_lsn":"0/1"}`, `{"until_lsn":"x"}`, "{"}},
 		"POST /resume":                  {lists: []string{""}, bodies: []string{"", "{}", `{"accept_gap":true}`}},
+		"GET /status":                   {lists: []string{""}},
 		"GET /dead-letter/":             {lists: []string{"", "?limit=1", "?resource=contact", "?after=" + letterAt(2).String()}},
 		"GET /dead-letter/{id}/":        letter,
 		"DELETE /dead-letter/{id}/":     letter,
@@ -201,7 +219,7 @@ func TestAccountsCannotTellForeignFromUnknown(t *testing.T) {
 		if c.nothing != "" {
 			continue
 		}
-		if strings.Contains(path, "{id}") != (c.ids != nil) {
+		if strings.Contains(path, "{") != (c.ids != nil) {
 			t.Errorf("%s: an id in the path needs ids, and else lists", route)
 		}
 		t.Run(strings.ReplaceAll(route, "/", "|"), func(t *testing.T) {
@@ -237,7 +255,7 @@ func sameForIDs(t *testing.T, b *bench, calls *counted, o others, method, path s
 			for _, contentType := range []string{"application/json", "text/plain"} {
 				calls.taken()
 				ask := func(id string) (string, string) {
-					resp, got := b.send(t, method, "/api/v1"+strings.ReplaceAll(path, "{id}", id), tokenTwo, contentType, body, headers)
+					resp, got := b.send(t, method, "/api/v1"+strings.NewReplacer("{id}", id, "{name}", id).Replace(path), tokenTwo, contentType, body, headers)
 					return said(resp, got), calls.taken()
 				}
 				want, wantCalls := ask(c.unknown())

@@ -2,6 +2,7 @@ package api
 
 import (
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,7 +11,7 @@ import (
 )
 
 // listParameters are what a list of subscriptions takes.
-var listParameters = []string{"account", "after", "event", "failing", "limit", "name", "state", "target_host"}
+var listParameters = []string{"account", "after", "event", "failing", "limit", "name", "search", "state", "target_host"}
 
 // listQuery reads the parameters of a list.
 func listQuery(c call) (subscriptions.Query, error) {
@@ -44,6 +45,8 @@ func listQuery(c call) (subscriptions.Query, error) {
 			q.Event = value
 		case "name":
 			q.Name = value
+		case "search":
+			q.Search = searched(value)
 		case "target_host":
 			q.TargetHost = value
 		case "state":
@@ -58,6 +61,15 @@ func listQuery(c call) (subscriptions.Query, error) {
 		}
 	}
 	return q, nil
+}
+
+// searched is what is looked for of what somebody has pasted: of a URL its host, since paths are not stored to be read.
+func searched(text string) string {
+	text = strings.TrimSpace(text)
+	if u, err := url.Parse(text); err == nil && u.Host != "" {
+		return u.Hostname()
+	}
+	return text
 }
 
 func limitOf(value string) (int, error) {

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/rowhook/rowhook/subscriptions"
 )
@@ -17,6 +19,9 @@ type login struct {
 	scope subscriptions.Scope
 	// readOnly lets it read only.
 	readOnly bool
+	// ends is when the session ends, where it is one; renewed the cookie that is to be given then.
+	ends    time.Time
+	renewed string
 }
 
 func logins(tokens []Token) []login {
@@ -36,26 +41,48 @@ func logins(tokens []Token) []login {
 	return all
 }
 
-// login finds whom the request comes from. All tokens of the config are compared, always; those that were made are looked up
-// by their hash, each time, so that one that was deleted lets nobody in any more. The error is the repository's.
+// login finds whom the request comes from. A header goes before a session's cookie. The error is the repository's.
 func (s *Server) login(r *http.Request) (found login, ok bool, err error) {
+	if s.hasCookie(r) {
+		return s.bySession(r.Context(), r)
+	}
 	token, given := bearer(r)
+	found, ok, err = s.byToken(r.Context(), token)
+	return found, ok && given, err
+}
+
+// byToken finds whom a token lets in. All tokens of the config are compared, always; those that were made are looked up by their
+// hash, each time, so that one that was deleted lets nobody in any more.
+func (s *Server) byToken(ctx context.Context, token string) (found login, ok bool, err error) {
 	hash := sha256.Sum256([]byte(token))
+	if found, ok = s.byHash(hash); ok || !strings.HasPrefix(token, subscriptions.TokenPrefix) {
+		return found, ok, nil
+	}
+	return s.madeByHash(ctx, hash)
+}
+
+// byHash finds a token of the config.
+func (s *Server) byHash(hash [sha256.Size]byte) (found login, ok bool) {
 	for _, l := range s.logins {
 		if subtle.ConstantTimeCompare(hash[:], l.hash[:]) == 1 && !ok {
 			found, ok = l, true
 		}
 	}
-	if ok || !given || s.config.Made == nil || !strings.HasPrefix(token, subscriptions.TokenPrefix) {
-		return found, ok && given, nil
+	return found, ok
+}
+
+// madeByHash finds a token that was made.
+func (s *Server) madeByHash(ctx context.Context, hash [sha256.Size]byte) (found login, ok bool, err error) {
+	if s.config.Made == nil {
+		return login{}, false, nil
 	}
 	select {
 	case s.lookups <- struct{}{}:
 		defer func() { <-s.lookups }()
-	case <-r.Context().Done():
-		return login{}, false, r.Context().Err()
+	case <-ctx.Done():
+		return login{}, false, ctx.Err()
 	}
-	t, err := s.config.Made.FindToken(r.Context(), subscriptions.TokenHash(token))
+	t, err := s.config.Made.FindToken(ctx, hash)
 	if err != nil {
 		if errors.Is(err, subscriptions.ErrTokenNotFound) {
 			err = nil

@@ -146,7 +146,9 @@ func (m *memory) List(_ context.Context, q subscriptions.Query) ([]*subscription
 			return (q.Event == "" || slices.ContainsFunc(s.Events, func(e string) bool { return slices.Contains(subscriptions.Wanting(q.Event), e) })) &&
 				(q.State == "" || s.State == q.State) && (q.TargetHost == "" || s.TargetHost() == strings.ToLower(q.TargetHost)) &&
 				strings.Contains(strings.ToLower(s.Name), strings.ToLower(q.Name)) &&
-				(!q.Failing || s.Failing != nil) && (q.Account == nil || !s.Admin && s.Account == *q.Account) && (!q.DisabledByRowhook || s.DisabledByRowhook()) &&
+				slices.ContainsFunc([]string{s.Name, s.ID, s.Account, s.TargetHost()}, func(text string) bool {
+					return strings.Contains(strings.ToLower(text), strings.ToLower(q.Search))
+				}) && (!q.Failing || s.Failing != nil) && (q.Account == nil || !s.Admin && s.Account == *q.Account) && (!q.DisabledByRowhook || s.DisabledByRowhook()) &&
 				(q.DisabledAfter.IsZero() || s.Disabled != nil && !s.Disabled.Since.Before(q.DisabledAfter)) &&
 				(q.DisabledBefore.IsZero() || s.Disabled != nil && s.Disabled.Since.Before(q.DisabledBefore))
 		}

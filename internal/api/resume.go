@@ -14,14 +14,14 @@ func (s *Server) resume(c call) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
-		if err := decode(b, &want, `{"accept_gap": true} or {}`); err != nil {
+		if err := decode(b, &want, `{"accept_gap": true}, {"drained": true} or {}`); err != nil {
 			return answer{}, err
 		}
 	}
 	if s.config.Resume == nil {
 		return notFound("there is no such route: see the documentation of the API"), nil
 	}
-	r, err := s.config.Resume(c.r.Context(), want.AcceptGap)
+	r, err := s.config.Resume(c.r.Context(), want)
 	if err != nil {
 		return answer{}, err
 	}

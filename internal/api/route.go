@@ -30,6 +30,10 @@ type action func(*Server, call) (answer, error)
 type route struct {
 	// public needs no login, admin that of the admin.
 	public, admin bool
+	// reads says that no method changes anything, so that a login that may only read may use all of them.
+	reads bool
+	// browser says that pages use it: what another site's page may have sent is refused, whoever calls. It is not on the proxy's listener.
+	browser bool
 	// waits says that an answer may take up to maxWait longer, or be a stream.
 	waits   bool
 	methods map[string]action
@@ -84,9 +88,22 @@ func (s *Server) routes() []placed {
 		all = append(all, placed{path: "/token/", route: tokens}, placed{path: "/token/{id}/", route: oneToken})
 	}
 	all = append(all, placed{path: "/resume", route: resume})
+	if s.config.Status != nil {
+		all = append(all, placed{path: "/status", route: status})
+	}
+	if s.config.Pauses != nil {
+		all = append(all, placed{path: "/pause", route: pause})
+	}
+	if s.config.LogLevels != nil {
+		all = append(all, placed{path: "/log-level", route: logLevel})
+	}
+	if s.config.Drain != nil {
+		all = append(all, placed{path: "/drain", route: drain})
+	}
 	if s.config.Deliveries != nil {
 		all = append(all, placed{path: "/subscription/{id}/delivery/", route: deliveries}, placed{path: "/delivery/{id}/", route: delivery},
-			placed{path: "/delivery/{id}/redeliver", route: redeliver})
+			placed{path: "/delivery/{id}/redeliver", route: redeliver}, placed{path: "/subscription/{id}/stats", route: stats},
+			placed{path: "/subscription/{id}/held/", route: held}, placed{path: "/event/{id}/delivery/", route: eventDeliveries})
 	}
 	if s.config.DeadLetters != nil {
 		all = append(all, placed{path: "/dead-letter/", route: letters}, placed{path: "/dead-letter/{id}/", route: letter},
@@ -95,6 +112,12 @@ func (s *Server) routes() []placed {
 	if s.config.Jobs != nil {
 		all = append(all, placed{path: "/subscription/{id}/replay", route: replay}, placed{path: "/subscription/{id}/job/", route: jobs},
 			placed{path: "/job/{id}/", route: job}, placed{path: "/subscription/{id}/backfill", route: backfill})
+	}
+	if s.config.System != nil {
+		all = append(all, systemRoutes()...)
+	}
+	if s.config.SessionKeys != nil {
+		all = append(all, placed{path: sessionPath, route: session})
 	}
 	all = append(all, placed{path: "/openapi.json", route: openAPI}, placed{path: "/docs", route: docs},
 		placed{path: "/healthz", atRoot: true, route: alive}, placed{path: "/readyz", atRoot: true, route: ready})

@@ -4,11 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/rowhook/rowhook/client"
+	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/subscriptions"
 )
@@ -39,7 +41,15 @@ type Config struct {
 	// Ready gives the readiness, at once. It is called from many goroutines. Nil is always ready.
 	Ready func() client.Readiness
 	// Resume lets replication go on, with the loss of changes if acceptGap is set. Nil is no such route.
-	Resume func(ctx context.Context, acceptGap bool) (*client.Resumed, error)
+	Resume func(ctx context.Context, said client.Resume) (*client.Resumed, error)
+	// Status tells how this process is. It is called from many goroutines. Nil is no such route.
+	Status func(ctx context.Context) *client.Status
+	// Pauses lets nothing be sent. Nil is no such route.
+	Pauses Pauses
+	// LogLevels sets how much is logged. Nil is no such route.
+	LogLevels LogLevels
+	// Drain waits until everything up to a position is delivered or stored. Nil is no such route.
+	Drain func(ctx context.Context, want client.Drain) (*client.Drained, error)
 	// Feed tells what subscriptions have matched. Nil is no such routes.
 	Feed Feed
 	// DeadLetters keeps what could not be mapped. Nil is no such routes.
@@ -55,6 +65,14 @@ type Config struct {
 	// Confirm confirms a subscription by the secret that its target was given; what is not right is subscriptions.ErrNotFound.
 	// Nil is no such route.
 	Confirm func(ctx context.Context, id string, value secret.String) error
+	// System tells the admin what runs. Nil is no such routes.
+	System System
+	// SessionKeys seal the cookies of browsers that have logged in. Nil is no such routes.
+	SessionKeys *seal.Keys
+	// TrustedNetworks are those of gateways, whose word on whom they ask for is taken where somebody logs in.
+	TrustedNetworks []netip.Prefix
+	// Console serves /console/, and leads to it from /. Nil is none.
+	Console http.Handler
 	// Metrics serves /metrics. Nil is none.
 	Metrics http.Handler
 	// Log gets a line for each request. Nil is none.
@@ -81,6 +99,9 @@ type Server struct {
 	limiter *limiter
 	// confirmClients and confirmIDs bound the requests to confirm, which need no login.
 	confirmClients, confirmIDs *limiter
+	// loginClients and loginAll bound log-ins; origin refuses requests that a browser was made to send.
+	loginClients, loginAll *limiter
+	origin                 *http.CrossOriginProtection
 	// table is what find looks in.
 	table []placed
 	// described is the API's description, made when somebody asks for it.
@@ -106,6 +127,7 @@ const countsAtOnce = 2
 func New(c Config) *Server {
 	s := &Server{config: c, base: "/" + strings.Trim(c.BasePath, "/"), logins: logins(c.Tokens), log: c.Log,
 		limiter: newLimiter(c.AccountRate), confirmClients: newConfirmLimiter(confirmsOfClient), confirmIDs: newConfirmLimiter(confirmsOfSubscription), lookups: make(chan struct{}, lookupsAtOnce),
+		loginClients: newConfirmLimiter(loginsOfClient), loginAll: newConfirmLimiter(loginsOfAll), origin: http.NewCrossOriginProtection(),
 		feedTurns: newTurns(0), logTurns: newTurns(0), countTurns: newTurns(countsAtOnce), retired: make(chan struct{}), pulse: streamPulse}
 	if s.base == "/" {
 		s.base = ""

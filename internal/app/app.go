@@ -19,6 +19,8 @@ import (
 	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/application"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/console"
+	"github.com/rowhook/rowhook/internal/retention"
 	"github.com/rowhook/rowhook/internal/sample"
 	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
@@ -32,12 +34,16 @@ import (
 type Options struct {
 	Log     *slog.Logger
 	Version string
+	// LogLevel is that of Log: the API sets it. Nil is no such route.
+	LogLevel *slog.LevelVar
 	// Temporary uses a slot that is gone with the connection, and removes publication and schema at the end.
 	Temporary bool
 	// ProxyAlone serves the proxy and the API, and leaves the changes and the hooks to another process.
 	ProxyAlone bool
 	// OnAttempt, when set, is told of every attempt. It must not block.
 	OnAttempt func(sender.Report)
+	// Trace, when set, makes spans of attempts: see sender.Config.
+	Trace func(sender.Report) (traceparent string, end func(sender.Report))
 	// OnReady, when set, is called once, when rowhook has begun to stream, or to stand by.
 	// The role is active, standby or proxy.
 	OnReady func(role string)
@@ -75,6 +81,9 @@ type App struct {
 	resender  atomic.Pointer[resender]
 	catalogue atomic.Pointer[subscriptions.Catalogue]
 	jobs      atomic.Pointer[jobs]
+	chores    atomic.Pointer[chores]
+	// still is the pause that somebody has asked for.
+	still standstill
 	// backfills are what backfills read beside the stream, until it has its place.
 	backfills *backfills
 	// mapper is what transactions that begin now are mapped by.
@@ -84,6 +93,11 @@ type App struct {
 	samples *sample.Reader
 	// location tells the URL of an instance.
 	location atomic.Pointer[func(resource, instance string) string]
+	// console serves the console's files: the same ones for each server of the API.
+	console http.Handler
+	system  *system
+	// ownKey seals sessions where the config has nothing secret to do it by.
+	ownKey secret.String
 	// members tells what the data of resources are made of.
 	members atomic.Pointer[mapping.Members]
 	// feeds show what subscriptions have matched.
@@ -97,8 +111,19 @@ type App struct {
 	appTrouble, storeTrouble atomic.Pointer[string]
 	// earlyLag is what the slot keeps while the start waits.
 	earlyLag atomic.Pointer[cdc.Lag]
-	// waiting says what the start waits for.
+	// waiting says what the start waits for, and trouble more of it.
 	waiting atomic.Pointer[string]
+	trouble atomic.Pointer[startTrouble]
+	// What a status is made of: when the process began, what the database is, what is not settled, what has happened lately, and what
+	// was read of the store.
+	began     time.Time
+	database  atomic.Pointer[cdc.Catalog]
+	unsettled atomic.Pointer[unsettled]
+	ring      *ring
+	measures  measures
+	// gones are targets that said that they are gone, refusedConfig is why the last reload was refused.
+	gones         gones
+	refusedConfig atomic.Pointer[refusedConfig]
 	// started is closed when a reload may begin; reloading lets in one at a time.
 	started   chan struct{}
 	reloading sync.Mutex
@@ -108,10 +133,6 @@ const (
 	// drainGrace is how long requests under way may take to end when rowhook stops; drainTimeout bounds the whole.
 	drainGrace   = 10 * time.Second
 	drainTimeout = 30 * time.Second
-	// expireEvery is how often old partitions are looked for; not before expireFirst, when a late stream has begun to tell
-	// which days it still needs.
-	expireEvery = 10 * time.Minute
-	expireFirst = time.Minute
 	// perSubscription is how many requests to one target are under way at most, unless its subscription says otherwise.
 	perSubscription = 64
 )
@@ -125,15 +146,18 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text(), started: make(chan struct{}), proxyDrain: proxyDrain, backfills: newBackfills()}
+	a := &App{cfg: cfg, opts: opts, log: opts.Log, def: def, owner: rand.Text(), started: make(chan struct{}), proxyDrain: proxyDrain, backfills: newBackfills(),
+		began: time.Now()}
 	a.live.Store(cfg)
-	a.feeds = newFeeds(a)
+	a.console, a.ownKey = console.Handler(cfg.API.BasePath), seal.NewKey()
+	a.feeds, a.system = newFeeds(a), newSystem(a)
 	a.rows = cdc.NewRowReader(cfg.Database.URL, cfg.Limits.MaxRow, opts.Log)
 	a.reads = a.rows
 	if cfg.Database.ReadURL != cfg.Database.URL {
 		a.reads = cdc.NewRowReader(cfg.Database.ReadURL, cfg.Limits.MaxRow, opts.Log)
 	}
 	a.metrics = newMetrics(a)
+	a.ring = newRing(a.metrics, func() int64 { return a.replication().Lag.Behind })
 	a.application.Store(newApplication(cfg, opts.Version))
 	a.asker = &asker{client: a.application.Load, visible: a.rows.AwaitVisible, log: opts.Log, limits: defaultAskLimits,
 		observe: func(result string) { a.metrics.asked.WithLabelValues(result).Inc() }}
@@ -219,7 +243,12 @@ func (a *App) api(cfg *config.Config) *api.Server {
 		tokens[i] = api.Token{Name: t.Name, Token: t.Token, Account: t.Account}
 	}
 	admin, accounts := guards(cfg)
+	var levels api.LogLevels
+	if a.opts.LogLevel != nil {
+		levels = logLevels{a}
+	}
 	return api.New(api.Config{
+		LogLevels:            levels,
 		BasePath:             a.cfg.API.BasePath,
 		Tokens:               tokens,
 		Repository:           repository{a},
@@ -237,7 +266,10 @@ func (a *App) api(cfg *config.Config) *api.Server {
 		Accounts:      subscriptions.Policy{AllowHTTP: accounts.AllowHTTP, CheckAddress: accounts.Check},
 		ConfigRetries: len(cfg.Delivery.Retries),
 		Ready:         a.readiness,
-		Resume:        a.resume,
+		Status:        a.status,
+		Resume:        a.goOn,
+		Pauses:        pauses{a},
+		Drain:         a.drain,
 		Ping:          a.ping,
 		Confirm:       a.confirm,
 		DeadLetters:   deadLetters{a},
@@ -246,8 +278,11 @@ func (a *App) api(cfg *config.Config) *api.Server {
 		ShowAnswers:   cfg.API.ShowAnswers,
 		Jobs:          jobsAPI{a},
 		Metrics:       a.metrics.handler(),
-		Log:           a.log,
-		Version:       a.opts.Version,
+		Console:       a.consoleOf(cfg),
+		System:        a.system,
+		SessionKeys:   a.sessionKeys(cfg), TrustedNetworks: cfg.API.TrustedNetworks,
+		Log:     a.log,
+		Version: a.opts.Version,
 	})
 }
 
@@ -261,6 +296,7 @@ func (a *App) run(ctx context.Context) error {
 	watched, stopWatching := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { a.watchWAL(watched) })
+	watch.Go(func() { a.ring.loop(watched) })
 	defer watch.Wait()
 	defer stopWatching()
 	st, err := wait(ctx, a, "the store", func() (*store.Store, error) { return store.Open(ctx, a.storeConfig()) })
@@ -292,6 +328,8 @@ func (a *App) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.database.Store(cat)
+	a.unsettled.Store(&h.unsettled)
 	// A mapping that does not fit is refused before anything is made: a slot that nobody reads would hold the log.
 	tables, err := wait(ctx, a, "the tables of relations", func() (map[cdc.TableName]*cdc.Table, error) {
 		return withRelated(ctx, a.cfg, a.def, cat.Tables, cat.Lineage())
@@ -322,6 +360,7 @@ func (a *App) run(ctx context.Context) error {
 	d := sender.New(a.senderConfig(a.cfg), st)
 	h.dispatcher = d
 	h.chores = newChores(a, st, d)
+	a.chores.Store(h.chores)
 	h.resender = &resender{store: st, dispatcher: d}
 	h.requested = newJobs(a, st, h.resender)
 	a.jobs.Store(h.requested)
@@ -345,6 +384,7 @@ func (a *App) run(ctx context.Context) error {
 	wg.Go(func() { _ = d.Run(work) })
 	wg.Go(func() { a.expireLoop(work, st, &h.unsettled) })
 	wg.Go(func() { a.leaseLoop(work, st) })
+	wg.Go(func() { a.pauseLoop(work, st) })
 	wg.Go(func() { a.noticeLoop(work, st) })
 	wg.Go(func() { a.resendLoop(work, h.resender) })
 	wg.Go(func() { muted.loop(work) })
@@ -388,6 +428,9 @@ func (a *App) tellStart(cat *cdc.Catalog, m *mapping.Mapper) {
 			return "made"
 		}
 		return "found"
+	}
+	if old := cdc.OldMinor(cat.ServerVersion); old != nil {
+		a.log.Warn(old.What, "so", old.Consequence, "hint", old.Mend)
 	}
 	a.log.Info("publication "+verb(cat.MadePublication), "publication", a.cfg.Database.Publication, "tables", len(cat.Tables))
 	for _, t := range cat.AddedTables {
@@ -451,7 +494,7 @@ func (a *App) tellReady(ctx context.Context) {
 }
 
 func (a *App) storeConfig() store.Config {
-	c := store.Config{URL: a.cfg.Store.URL, Schema: a.cfg.Store.Schema, Log: a.log}
+	c := store.Config{URL: a.cfg.Store.URL, Schema: a.cfg.Store.Schema, Release: a.opts.Version, Log: a.log}
 	if a.storeApart() {
 		c.SourceURL = a.cfg.Database.URL
 	}
@@ -481,8 +524,8 @@ func (a *App) senderConfig(cfg *config.Config) sender.Config {
 		Timeout: cfg.Delivery.Timeout, Retries: cfg.Delivery.Retries, Ordering: cfg.Delivery.Ordering, RateLimit: cfg.Delivery.RateLimit,
 		MaxBody: cfg.Delivery.MaxBody, Debounce: cfg.Delivery.Debounce,
 		Admin: admin, Accounts: accounts, Egress: cfg.Delivery.Egress, UserAgent: "rowhook/" + a.opts.Version, Log: a.log,
-		Source: sender.SourceOf(a.cfg.Database.Name()), Location: a.locationOf, Nested: a.nested, Told: a.told,
-		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, OnGone: a.gone, DisableAfter: disableAfter, TellAfter: tellAfter, OnDead: a.dead, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },
+		Source: sender.SourceOf(a.cfg.Database.Name()), Location: a.locationOf, Nested: a.nested, Told: a.told, Touched: a.touched,
+		MayBegin: a.source.Load().Attended, OnAttempt: a.observe, Trace: a.opts.Trace, OnGone: a.gone, DisableAfter: disableAfter, TellAfter: tellAfter, OnDead: a.dead, OnDropped: a.metrics.dropped, OnRefused: func() { a.metrics.buried(1) },
 	}
 }
 
@@ -495,6 +538,7 @@ func (a *App) observe(r sender.Report) {
 
 // gone deletes a subscription whose target said that it is. Until it is done, the dispatcher sends it nothing.
 func (a *App) gone(ctx context.Context, s *subscriptions.Subscription) {
+	a.gones.add(s, time.Now())
 	pause := 100 * time.Millisecond
 	for {
 		err := a.store.Load().Delete(ctx, subscriptions.Scope{Admin: true}, s.ID, func(x *subscriptions.Subscription) error {
@@ -516,14 +560,14 @@ func (a *App) gone(ctx context.Context, s *subscriptions.Subscription) {
 
 // expireLoop drops what is older than the retention.
 func (a *App) expireLoop(ctx context.Context, st *store.Store, u *unsettled) {
-	next := time.NewTimer(expireFirst)
+	next := time.NewTimer(retention.First)
 	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-next.C:
-			next.Reset(expireEvery)
+			next.Reset(retention.Every)
 		}
 		before := u.expireBefore(time.Now(), a.live.Load().Retention.For)
 		a.removeExpired(ctx, st, before)

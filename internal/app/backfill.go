@@ -42,9 +42,12 @@ type backfillWanted struct {
 	Own bool `json:"own,omitempty"`
 }
 
-// backfillProgress is how far it has come: all before Resource is done, and of this all rows up to After but for Again.
+// backfillProgress is how far it has come: all before Resource is done, and of this all rows up to After but for Again, in the order of
+// the columns of Key. Behind stands all that it tells.
 type backfillProgress struct {
+	Behind   string                    `json:"behind,omitempty"`
 	Resource int                       `json:"resource"`
+	Key      []string                  `json:"key,omitempty"`
 	After    []string                  `json:"after,omitempty"`
 	Ends     bool                      `json:"ends,omitempty"`
 	Again    [][]string                `json:"again,omitempty"`
@@ -75,10 +78,12 @@ type backfiller struct {
 	columns []int
 	scan    *cdc.Scan
 	lookup  *cdc.Lookup
-	// size is how many rows are read at once; again are those to be read again, unknown how often a whole chunk was.
+	// size is how many rows are read at once; again are those to be read again, unknown how often a whole chunk was. Focused says that
+	// only changes of those that are read are noted.
 	size    int
 	again   []*candidate
 	unknown int
+	focused bool
 	// failure is why a row could not be mapped last; sent is how many events came of the last chunk.
 	failure string
 	sent    int
@@ -116,7 +121,7 @@ func (j *jobs) backfill(ctx context.Context, r *jobRun) error {
 			return err
 		}
 		if !more {
-			b.at.Resource, b.at.After, b.at.Ends, b.again, b.mapper = b.at.Resource+1, nil, false, nil, nil
+			b.at.Resource, b.at.Key, b.at.After, b.at.Ends, b.again, b.mapper = b.at.Resource+1, nil, nil, false, nil, nil
 			b.leave()
 		}
 	}
@@ -164,10 +169,8 @@ func (b *backfiller) chunk(ctx context.Context) (more bool, err error) {
 	if b.at.Ends && len(b.again) == 0 {
 		return false, nil
 	}
-	if b.window == nil || time.Since(b.marked) > windowOld {
-		if _, err := b.mark(ctx, nil); err != nil {
-			return false, err
-		}
+	if err := b.begin(ctx); err != nil {
+		return false, err
 	}
 	read, next, err := b.read(ctx)
 	if err != nil {
@@ -176,9 +179,7 @@ func (b *backfiller) chunk(ctx context.Context) (more bool, err error) {
 	if err := b.events(ctx, to, read, &next); err != nil {
 		return false, err
 	}
-	if f := b.jobs.app.backfills.onRead.Load(); f != nil {
-		(*f)()
-	}
+	b.reached(stepRead)
 	placed, err := b.mark(ctx, &chunk{mapper: b.mapper, rows: read.rows, forced: b.unknown >= triesMax})
 	if err != nil {
 		return false, err
@@ -187,9 +188,13 @@ func (b *backfiller) chunk(ctx context.Context) (more bool, err error) {
 		// All of it is read again, and less at once.
 		b.unknown++
 		b.size = max(b.size/2, 1)
+		if b.unknown > 1 && !read.again {
+			b.took(read, next, placed) // by its keys, so that only these need be noted
+		}
 		return true, nil
 	}
 	b.unknown = 0
+	b.reached(stepPlaced)
 	select {
 	case <-placed.receipt.Settled():
 	case <-ctx.Done():
@@ -198,9 +203,13 @@ func (b *backfiller) chunk(ctx context.Context) (more bool, err error) {
 	if placed.receipt.IsAbandoned() {
 		return false, sender.ErrNotOwner
 	}
+	b.reached(stepSettled)
 	b.took(read, next, placed)
 	b.sent = placed.sent
-	return true, b.save(ctx)
+	if err = b.save(ctx); err == nil {
+		b.reached(stepSaved)
+	}
+	return true, err
 }
 
 // useMapper takes what the mapping is now.
@@ -218,9 +227,10 @@ func (b *backfiller) useMapper(to *subscriptions.Subscription) error {
 	if err != nil {
 		return b.refused(err.Error())
 	}
-	if b.mapper != nil && !slices.Equal(info.Key, b.info.Key) {
+	if b.at.Key != nil && !slices.Equal(info.Key, b.at.Key) {
 		return jobError(fmt.Sprintf("the key of resource %s is another one by now: ask again", name))
 	}
+	b.at.Key = info.Key
 	b.mapper, b.sampler, b.info, b.columns = m, s, info, s.Columns()
 	b.scan = &cdc.Scan{Name: name, Table: info.Table.TableName}
 	b.lookup = &cdc.Lookup{Name: name, Table: info.Table.TableName, Max: 1, First: true}
@@ -257,6 +267,22 @@ func (b *backfiller) useMapper(to *subscriptions.Subscription) error {
 	return nil
 }
 
+// The steps of a chunk, for tests. Begin and marked are left out where the last mark does.
+const (
+	stepBegin   = "begin"
+	stepMarked  = "marked"
+	stepRead    = "read"
+	stepPlaced  = "placed"
+	stepSettled = "settled"
+	stepSaved   = "saved"
+)
+
+func (b *backfiller) reached(step string) {
+	if f := b.jobs.app.backfills.onStep.Load(); f != nil {
+		(*f)(step)
+	}
+}
+
 // leave ends the window.
 func (b *backfiller) leave() {
 	if b.window != nil {
@@ -265,12 +291,42 @@ func (b *backfiller) leave() {
 	}
 }
 
-// mark sets a mark, at which the chunk is placed, and returns what became of that.
-func (b *backfiller) mark(ctx context.Context, c *chunk) (placedChunk, error) {
+// begin sets the mark before which all that is read was committed, where the last one does not do. Where much changes, what is read again
+// is all that counts.
+func (b *backfiller) begin(ctx context.Context) error {
+	var only map[row]bool
+	if b.unknown > 0 && len(b.again) > 0 {
+		only = map[row]bool{}
+		for _, x := range b.again[:min(len(b.again), b.rowsAtOnce())] {
+			only[x.row] = true
+		}
+	}
+	if b.window != nil && time.Since(b.marked) <= windowOld && only == nil && !b.focused {
+		return nil
+	}
+	b.reached(stepBegin)
+	b.open()
+	b.jobs.app.backfills.focus(b.window, only)
+	b.focused = only != nil
+	out, err := b.mark(ctx, nil)
+	b.reached(stepMarked)
+	if err == nil && b.at.Behind == "" {
+		b.at.Behind = out.at.String()
+	}
+	return err
+}
+
+// open opens the window, where there is none.
+func (b *backfiller) open() {
 	if b.window == nil {
 		b.window = b.jobs.app.backfills.open(b.run.SubscriptionID, []windowTable{{resource: b.info.Name, table: b.info.Table.TableName, oid: b.info.Table.OID,
 			key: b.info.Key, columns: map[*cdc.Relation][]int{}}})
 	}
+}
+
+// mark sets a mark, at which the chunk is placed, and returns what became of that.
+func (b *backfiller) mark(ctx context.Context, c *chunk) (placedChunk, error) {
+	b.open()
 	w := b.window
 	number := b.jobs.app.backfills.expect(w, c)
 	if err := b.jobs.store.Mark(ctx, w.name, number); err != nil {
@@ -328,6 +384,8 @@ func (b *backfiller) read(ctx context.Context) (*readRows, nextPage, error) {
 			}
 		case refused.TooMuch && b.size > 1:
 			b.size /= 2
+		case refused.Undefined:
+			return nil, nextPage{}, b.refused(refused.Reason + ": reload the config, and ask again")
 		default:
 			return nil, nextPage{}, b.refused(refused.Reason)
 		}

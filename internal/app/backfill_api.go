@@ -169,6 +169,6 @@ func shownBackfill(s *client.Job, j *store.Job) {
 	s.Backfill, s.Resources = &w.Backfill, w.Tables
 	var p backfillProgress
 	if j.Progress != nil && json.Unmarshal(j.Progress, &p) == nil && len(p.Tables) > 0 {
-		s.Resources = p.Tables
+		s.Resources, s.Position = p.Tables, p.Behind
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,7 @@ import (
 // So no row is told as it was before a change that was told before.
 
 const (
-	// changedMax is how many keys are noted at most. With more, all that was read in between is read again.
+	// changedMax is how many keys are noted at most. With more, all that was read in between is read again, and only its keys are noted.
 	changedMax = 20_000
 	// recentTxs is how many transactions must be visible before a mark counts as a beginning: as many as may have written their commits
 	// and not be visible yet, at once.
@@ -35,8 +36,10 @@ const (
 type backfills struct {
 	// rows is how many rows are read at once at most: a power of two.
 	rows atomic.Int64
-	// onRead, when set, is called between reading and the mark behind it. It is for tests.
-	onRead  atomic.Pointer[func()]
+	// most is how many keys a window notes at most.
+	most atomic.Int64
+	// onStep, when set, is called at each step of a chunk. It is for tests.
+	onStep  atomic.Pointer[func(step string)]
 	any     atomic.Bool
 	mu      sync.Mutex
 	windows map[string]*window
@@ -50,7 +53,9 @@ type window struct {
 	// number is that of the mark that is waited for, chunk what is placed there.
 	number int
 	chunk  *chunk
-	// changed are the rows that have changed since the last mark; unknown says that others may have.
+	// only, where it is not nil, are the rows of which changes are noted. changed are those that have changed since the last mark; unknown
+	// says that others may have.
+	only    map[row]bool
 	changed map[row]*changedRow
 	unknown bool
 	// placed is told of each mark; lost is closed when the stream is interrupted.
@@ -99,6 +104,8 @@ type candidate struct {
 
 // placedChunk is what became of a chunk at its mark.
 type placedChunk struct {
+	// at is the mark's place.
+	at cdc.Position
 	// again are those that are to be read again.
 	again []*candidate
 	sent  int
@@ -116,6 +123,7 @@ const triesMax = 20
 func newBackfills() *backfills {
 	b := &backfills{windows: map[string]*window{}}
 	b.rows.Store(chunkMax)
+	b.most.Store(changedMax)
 	return b
 }
 
@@ -144,6 +152,16 @@ func (b *backfills) interrupt() {
 		delete(b.windows, name)
 	}
 	b.any.Store(false)
+}
+
+// focus lets only the changes of some rows be noted from the next mark on, or, with nil, of all.
+func (b *backfills) focus(w *window, only map[row]bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w.only = only
+	if only != nil {
+		maps.DeleteFunc(w.changed, func(r row, _ *changedRow) bool { return !only[r] })
+	}
 }
 
 // expect says what is placed at the next mark, and returns its number.
@@ -196,14 +214,14 @@ func (b *backfills) note(batch *cdc.Batch) {
 		for _, w := range b.windows {
 			for t := range w.tables {
 				if w.tables[t].table == c.Relation.Table || w.tables[t].oid == c.Relation.OID {
-					w.note(&w.tables[t], c)
+					w.note(&w.tables[t], c, int(b.most.Load()))
 				}
 			}
 		}
 	}
 }
 
-func (w *window) note(t *windowTable, c *cdc.Change) {
+func (w *window) note(t *windowTable, c *cdc.Change, most int) {
 	key, known := t.columns[c.Relation]
 	if !known {
 		for _, name := range t.key {
@@ -229,7 +247,7 @@ func (w *window) note(t *windowTable, c *cdc.Change) {
 			w.unknown = true
 			return
 		}
-		w.add(row{t.resource, mapping.InstanceOf(key)}, c.Tx.Commit)
+		w.add(row{t.resource, mapping.InstanceOf(key)}, c.Tx.Commit, most)
 	}
 	switch c.Op {
 	case cdc.Insert:
@@ -246,11 +264,14 @@ func (w *window) note(t *windowTable, c *cdc.Change) {
 	}
 }
 
-// add notes that a row has changed. It returns nil where there are too many.
-func (w *window) add(r row, at cdc.LSN) *changedRow {
+// add notes that a row has changed. It returns nil where nobody asks for it, or there are too many.
+func (w *window) add(r row, at cdc.LSN, most int) *changedRow {
+	if w.only != nil && !w.only[r] {
+		return nil
+	}
 	x := w.changed[r]
 	if x == nil {
-		if len(w.changed) >= changedMax {
+		if len(w.changed) >= most {
 			w.unknown = true
 			return nil
 		}
@@ -273,7 +294,7 @@ func (b *backfills) told(ev *mapping.Event, matched []*subscriptions.Subscriptio
 			continue
 		}
 		// An event may be of a change of another table, or made anew of an old one.
-		x := w.add(row{ev.Resource, ev.Instance}, ev.Position.Commit)
+		x := w.add(row{ev.Resource, ev.Instance}, ev.Position.Commit, int(b.most.Load()))
 		for _, s := range matched {
 			if x != nil && s.ID == w.subscription {
 				unsure := s.Filter != "" && ev.Incomplete()
@@ -312,7 +333,7 @@ func (h *handler) place(ctx context.Context, epoch uint32, c *cdc.Change, mark s
 	if err := h.flush(ctx, changes, to, false); err != nil {
 		return err
 	}
-	out := placedChunk{receipt: cdc.NewReceipt(0), visible: h.recent.all()}
+	out := placedChunk{at: cdc.Position{Epoch: epoch, Commit: c.Tx.Commit, Ordinal: c.Ordinal}, receipt: cdc.NewReceipt(0), visible: h.recent.all()}
 	sub := h.index.Get(w.subscription)
 	out.gone = sub == nil
 	var jobs []sender.Job
@@ -327,7 +348,8 @@ func (h *handler) place(ctx context.Context, epoch uint32, c *cdc.Change, mark s
 			*x = changedRow{first: x.last, last: x.last}
 		}
 	}
-	w.unknown = len(w.changed) >= changedMax
+	// What stands behind the mark in the same batch is in all that is read from now on.
+	w.unknown = false
 	b.mu.Unlock()
 	if len(jobs) > 0 {
 		out.receipt, out.sent = cdc.NewReceipt(len(jobs)), len(jobs)

@@ -92,6 +92,9 @@ func (c *chores) round(ctx context.Context) time.Duration {
 	if !c.app.source.Load().Attended() {
 		return choresPause
 	}
+	if c.app.paused() {
+		return choresIdle
+	}
 	first, err := c.beginVerifications(ctx)
 	second, endErr := c.beginEndings(ctx)
 	if err = errors.Join(err, endErr); err != nil {

@@ -124,8 +124,8 @@ var ddlCases = map[string]struct {
 		want: []string{`thing.create {"id":1,"name":"x","loud":"N"}`, `thing.create {"id":1,"name":"z","loud":"M"}`, `item.create {"id":1,"a":"other","n":1}`},
 	},
 	"PreparedTransactions": {
-		do: []string{`begin`, `insert into items values (1, 'x', 1)`, `prepare transaction 'kept'`, `begin`, `insert into items values (2, 'gone', 2)`,
-			`prepare transaction 'gone'`, `insert into items values (3, 'y', 3)`, `rollback prepared 'gone'`, `commit prepared 'kept'`},
+		do: []string{`begin`, `insert into items values (1, 'x', 1)`, `prepare transaction 'kept $way'`, `begin`, `insert into items values (2, 'gone', 2)`,
+			`prepare transaction 'gone $way'`, `insert into items values (3, 'y', 3)`, `rollback prepared 'gone $way'`, `commit prepared 'kept $way'`},
 		want: []string{`item.create {"id":3,"a":"y","n":3}`, `item.create {"id":1,"a":"x","n":1}`},
 	},
 	"TypeChanged": {
@@ -168,7 +168,11 @@ func TestTheStreamSurvives(t *testing.T) {
 					r.recv.Forget()
 				}
 				for _, sql := range c.do {
-					r.exec(sql)
+					if srv.Major() < 15 && strings.Contains(sql, "tach partition") {
+						// Postgres 14 goes on as before with a table that it has sent, or left out, already.
+						sql = "begin; " + sql + "; alter publication rowhook set (publish_via_partition_root = true); commit"
+					}
+					r.exec(strings.ReplaceAll(sql, "$way", way)) // the name of a prepared transaction is the whole cluster's
 				}
 				r.exec(`insert into notes values (1, 'last')`)
 				if way == "Behind" {

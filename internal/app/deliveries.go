@@ -46,7 +46,7 @@ func (d deliveries) List(ctx context.Context, s *subscriptions.Subscription, q a
 	}
 	shown := make([]client.LoggedDelivery, len(page))
 	for i, l := range page {
-		shown[i] = shownDelivery(s, l)
+		shown[i] = shownDelivery(s.ID, l)
 	}
 	return shown, next, nil
 }
@@ -64,7 +64,7 @@ func (d deliveries) Get(ctx context.Context, s *subscriptions.Subscription, at c
 	if err != nil {
 		return nil, err
 	}
-	shown := shownDelivery(s, l)
+	shown := shownDelivery(s.ID, l)
 	shown.Request = d.request(s, l.Event)
 	reason := ""
 	var last store.LoggedAttempt // at the target
@@ -159,7 +159,7 @@ func (d deliveries) Redeliver(ctx context.Context, s *subscriptions.Subscription
 	}
 	d.app.log.Info("a delivery is sent again", "delivery", api.DeliveryID(s.ID, at), "event", l.Event.ID, "by", by)
 	l.Status, l.Dropped, l.Fallback, l.Replay, l.FinishedAt, l.NextAttempt, l.HTTPStatus, l.Duration = 0, 0, false, true, time.Time{}, time.Time{}, 0, 0
-	shown := shownDelivery(s, l)
+	shown := shownDelivery(s.ID, l)
 	return &shown, nil
 }
 
@@ -175,9 +175,9 @@ func whenOf(next time.Time) string {
 	return "at " + next.Format(time.RFC3339)
 }
 
-func shownDelivery(s *subscriptions.Subscription, l *store.Logged) client.LoggedDelivery {
+func shownDelivery(subscription string, l *store.Logged) client.LoggedDelivery {
 	ev := l.Event
-	d := client.LoggedDelivery{ID: api.DeliveryID(s.ID, ev.Position), Subscription: s.ID, Status: l.Status.String(), DroppedReason: l.Dropped.String(),
+	d := client.LoggedDelivery{ID: api.DeliveryID(subscription, ev.Position), Subscription: subscription, Status: l.Status.String(), DroppedReason: l.Dropped.String(),
 		Replay: l.Replay, Fallback: l.Fallback, AttemptCount: l.Attempts, NextAttempt: timeOrNil(l.NextAttempt), RetryReason: l.RetryReason, FinishedAt: timeOrNil(l.FinishedAt),
 		Event: client.LoggedEvent{ID: ev.ID, Type: ev.Type, Resource: ev.Resource, Instance: ev.Instance, Position: ev.Position.String(), Timestamp: ev.Time}}
 	if l.HTTPStatus != 0 {

@@ -369,7 +369,7 @@ func (f *feeds) page(ctx context.Context, st *store.Store, q api.FeedQuery, of s
 			page.Elements = append(page.Elements, api.FeedElement{Position: ev.Position, Type: ev.Type, Body: of.Append(nil, ev)})
 			size -= int64(ev.Size())
 		}
-		page.Next, page.More = part.Next, part.More
+		page.Next, page.More, page.LookedBack = part.Next, part.More, part.LookedBack
 		if !part.More || len(page.Elements) >= q.Limit || size <= 0 || time.Now().After(end) {
 			break
 		}

@@ -87,6 +87,8 @@ type rig struct {
 	api  string
 	// listen is the API's address where the config names it.
 	listen string
+	// level is from where on it logs: info if it is zero.
+	level slog.Level
 	// app is the one that was started last.
 	app *app.App
 }
@@ -208,7 +210,7 @@ func (r *rig) begin() (ready chan struct{}, done chan error, stop func()) {
 	r.t.Helper()
 	ready, done = make(chan struct{}), make(chan error, 1)
 	a, err := app.New(r.load(), app.Options{
-		Log:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Log:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: r.level})),
 		Version: "test",
 		OnReady: func(string) { close(ready) },
 	})
@@ -263,7 +265,7 @@ func (r *rig) subscribe(path string, events ...string) *client.Subscription {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline, tick := time.After(60*time.Second), time.NewTicker(10*time.Millisecond)
+	deadline, tick := time.After(150*time.Second), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {

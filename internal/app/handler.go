@@ -98,6 +98,10 @@ func (h *handler) Begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What was said while another process sent holds before anything is begun here.
+	if err := h.app.readPause(ctx, h.store); err != nil {
+		return err
+	}
 	if err := h.dispatcher.Resume(ctx, h.begun, known); err != nil {
 		return err
 	}

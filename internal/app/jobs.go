@@ -61,9 +61,10 @@ const (
 	// jobsIdle is how often is looked for jobs that other processes have taken the request for. jobPause is how long one waits that could not go on.
 	jobsIdle = 2 * time.Second
 	jobPause = time.Second
-	// saveEvery is how often progress is written at most.
-	saveEvery = time.Second
 )
+
+// saveEvery is how often progress is written at most. Tests change it, in processes of their own.
+var saveEvery = time.Second
 
 func newJobs(a *App, st *store.Store, r *resender) *jobs {
 	j := &jobs{app: a, store: st, resender: r, wake: make(chan struct{}, 1), running: map[int64]context.CancelFunc{}, paces: pace{perSecond: replaysPerSecond},

@@ -46,6 +46,9 @@ func child() int {
 		return 1
 	}
 	addr = bound.String()
+	if at := os.Getenv(stopsAtStep); at != "" {
+		stopAt(a, at)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	if err := a.Run(ctx); err != nil {
@@ -58,22 +61,30 @@ func child() int {
 // spawn starts a child and waits until it is ready.
 func (r *rig) spawn() *exec.Cmd {
 	r.t.Helper()
-	cmd, out := r.launch()
-	line, err := bufio.NewReader(out).ReadString('\n')
+	cmd, out := r.spawnWith()
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	return cmd
+}
+
+// spawnWith is spawn with more in its environment. What it says is to be read.
+func (r *rig) spawnWith(env ...string) (*exec.Cmd, *bufio.Reader) {
+	r.t.Helper()
+	cmd, out := r.launch(env...)
+	said := bufio.NewReader(out)
+	line, err := said.ReadString('\n')
 	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
 	if !ok {
 		r.t.Fatalf("the child said %q: %v\n%s", line, err, r.log)
 	}
 	r.api = "http://" + addr
-	go func() { _, _ = io.Copy(io.Discard, out) }()
-	return cmd
+	return cmd, said
 }
 
 // launch starts a child and does not wait.
-func (r *rig) launch() (*exec.Cmd, io.Reader) {
+func (r *rig) launch(env ...string) (*exec.Cmd, io.Reader) {
 	r.t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "ROWHOOK_TEST_CHILD="+r.text, "DATABASE_URL="+r.url, "SLOT="+r.slot)
+	cmd.Env = append(append(os.Environ(), "ROWHOOK_TEST_CHILD="+r.text, "DATABASE_URL="+r.url, "SLOT="+r.slot), env...)
 	cmd.Stderr = r.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {

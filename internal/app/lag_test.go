@@ -73,6 +73,7 @@ func TestWALBudgetOfAStoreThatStandsStill(t *testing.T) {
 	if reason := r.walRed(); reason != "" {
 		t.Errorf("red at half: %s", reason)
 	}
+	says(t, r.faulty("wal_kept"), client.SeverityWarning, "more than half of database.max_wal_lag", "the disk of the database fills if it goes on", "")
 	r.fillWAL(40)
 	var reason string
 	eventually(t, "readiness is red beyond the budget", func() bool { reason = r.walRed(); return reason != "" })
@@ -81,6 +82,11 @@ func TestWALBudgetOfAStoreThatStandsStill(t *testing.T) {
 			t.Errorf("%s\nlacks %s", reason, want)
 		}
 	}
+	s := r.status("what holds the log", func(s *client.Status) bool {
+		return finding(s, "wal_kept") != nil && finding(s, "store_unavailable") != nil
+	})
+	says(t, finding(s, "wal_kept"), client.SeverityError, "more than database.max_wal_lag (67.1 MB): outcomes cannot be stored: ", "the disk of the database fills if it goes on", "")
+	says(t, finding(s, "store_unavailable"), client.SeverityError, "the store does not take what is to be written: ", "nothing is lost", "see that the server of store.url")
 	for name, least := range map[string]float64{"rowhook_slot_retained_bytes": 70e6, "rowhook_slot_confirmed_lag_bytes": 70e6,
 		"rowhook_slot_safe_wal_bytes": 1e9, `rowhook_slot_wal_status{status="reserved"}`: 1, "rowhook_slot_max_wal_lag_bytes": 64 << 20} {
 		if got, err := strconv.ParseFloat(r.sample(name), 64); err != nil || got < least {
@@ -150,6 +156,10 @@ func TestWALBudgetWhileNotStreaming(t *testing.T) {
 		ready, err := standby.admin().Ready(context.Background())
 		return err == nil && ready.Ready && ready.Role == "standby"
 	})
+	if s := standby.status("its numbers", func(s *client.Status) bool { return s.MeasuredAt != nil && s.Slot != nil }); s.State != client.StateStandby || s.Role != "standby" || codes(s) != "" ||
+		!strings.Contains(s.Summary, "this one takes over") {
+		t.Errorf("the standby says %s, %s: %s; %s", s.Role, s.State, s.Summary, codes(s))
+	}
 	mustExec(t, holder, `begin`)
 	mustExec(t, holder, `insert into notes values (1, 'long')`)
 	r.insertContact(1, 1)
@@ -192,6 +202,11 @@ func TestWALBudgetWhileTheStartWaits(t *testing.T) {
 	eventually(t, "readiness is red beyond the budget", func() bool { reason = r.walRed(); return reason != "" })
 	if !strings.Contains(reason, "rowhook has not started") || !strings.Contains(reason, "refused") {
 		t.Errorf("got %s", reason)
+	}
+	s := r.status("what it waits for", func(s *client.Status) bool { return finding(s, "store_unavailable") != nil })
+	says(t, finding(s, "store_unavailable"), client.SeverityError, "connect to the store at ", "rowhook has not started: nothing is sent", "check that Postgres runs there")
+	if s.State != client.StateWaiting || s.Ready || strings.Count(codes(s), "store_unavailable") != 1 {
+		t.Errorf("it says %s: %s; %s", s.State, s.Summary, codes(s))
 	}
 	if got, err := strconv.ParseFloat(r.sample("rowhook_slot_retained_bytes"), 64); err != nil || got < 70e6 {
 		t.Errorf("rowhook_slot_retained_bytes is %s", r.sample("rowhook_slot_retained_bytes"))

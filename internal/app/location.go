@@ -15,7 +15,7 @@ func (a *App) useMapper(cfg *config.Config, m *mapping.Mapper) {
 	a.members.Store(m.Members())
 }
 
-// nested and told say what the data of a resource are made of.
+// nested, told and touched say what the data of a resource are made of.
 func (a *App) nested(resource string, path []string) bool {
 	m := a.members.Load()
 	return m != nil && m.Nested(resource, path)
@@ -24,6 +24,11 @@ func (a *App) nested(resource string, path []string) bool {
 func (a *App) told(resource string) bool {
 	m := a.members.Load()
 	return m != nil && m.Told(resource)
+}
+
+func (a *App) touched(resource string) bool {
+	m := a.mapper.Load()
+	return m != nil && m.IsTouched(resource)
 }
 
 // locationOf is the URL of an instance in the application's API, empty where there is none.

@@ -26,14 +26,16 @@ type metrics struct {
 	gapsTotal     prometheus.Counter
 	droppedTotal  *prometheus.CounterVec
 	attemptsTotal *prometheus.CounterVec
-	attemptTime   prometheus.Histogram
-	latency       prometheus.Histogram
-	reloads       *prometheus.CounterVec
-	asked         *prometheus.CounterVec
-	verifications *prometheus.CounterVec
-	endings       *prometheus.CounterVec
-	jobsTotal     *prometheus.CounterVec
-	gauges        map[*prometheus.Desc]func() float64
+	// fallbacksTotal counts deliveries, not attempts at fallbacks.
+	fallbacksTotal prometheus.Counter
+	attemptTime    prometheus.Histogram
+	latency        prometheus.Histogram
+	reloads        *prometheus.CounterVec
+	asked          *prometheus.CounterVec
+	verifications  *prometheus.CounterVec
+	endings        *prometheus.CounterVec
+	jobsTotal      *prometheus.CounterVec
+	gauges         map[*prometheus.Desc]func() float64
 }
 
 func newMetrics(a *App) *metrics {
@@ -56,6 +58,7 @@ func newMetrics(a *App) *metrics {
 	for _, reason := range []sender.DropReason{sender.DropShadow, sender.DropFeed, sender.DropDebounced} {
 		m.droppedTotal.WithLabelValues(reason.String())
 	}
+	m.fallbacksTotal = prometheus.NewCounter(prometheus.CounterOpts{Name: "rowhook_fallbacks_total", Help: "Deliveries that went over to their subscription's fallback."})
 	m.reloads = newReloads()
 	m.verifications, m.endings = newVerifications(), newEndings()
 	m.jobsTotal = newJobsTotal()
@@ -97,6 +100,7 @@ func newMetrics(a *App) *metrics {
 		return 0
 	}
 	gauge("rowhook_ready", "1 while replicating and delivering, or standing by.", func() float64 { return truth(a.readiness().Ready) })
+	gauge("rowhook_paused", "1 while nothing is sent because somebody has paused rowhook.", func() float64 { return truth(a.paused()) })
 	gauge("rowhook_replication_streaming", "1 while streaming from the slot.", source(func(s cdc.Status) float64 { return truth(s.Phase == cdc.Streaming) }))
 	gauge("rowhook_replication_received_lsn", "Position up to which everything was received, in bytes.", source(func(s cdc.Status) float64 { return float64(s.Received) }))
 	gauge("rowhook_replication_acknowledged_lsn", "Position up to which everything is durable, in bytes.", source(func(s cdc.Status) float64 { return float64(s.Acknowledged) }))
@@ -117,7 +121,7 @@ func newMetrics(a *App) *metrics {
 	gauge("rowhook_subscriptions_paused", "Subscriptions whose targets asked for time by Retry-After.", counts(func(c sender.Counts) float64 { return float64(c.Paused) }))
 	reads := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rowhook_reads_total", Help: "Queries for values that the stream did not send, and for rows of relations."},
 		func() float64 { return float64(a.reads.Queries()) })
-	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.disabledTotal, m.gapsTotal, m.attemptsTotal, m.droppedTotal, m.attemptTime, m.latency, m.reloads, m.asked, m.verifications, m.endings, m.jobsTotal, newSlotMetrics(a), newLetterMetrics(a), m,
+	m.registry.MustRegister(m.changesTotal, m.mutedTotal, reads, m.eventsTotal, m.deadLetters, m.filterErrors, m.disabledTotal, m.gapsTotal, m.attemptsTotal, m.droppedTotal, m.fallbacksTotal, m.attemptTime, m.latency, m.reloads, m.asked, m.verifications, m.endings, m.jobsTotal, newSlotMetrics(a), newLetterMetrics(a), newStoreMetrics(a), m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -157,11 +161,19 @@ func (m *metrics) dropped(r sender.DropReason) { m.droppedTotal.WithLabelValues(
 
 func (m *metrics) buried(n int) { m.deadLetters.Add(float64(n)) }
 
+// The results of attempts that are no typed reason of a failure.
+const (
+	resultDelivered   = "delivered"
+	resultRetryAfter  = "retry_after"
+	resultDropped     = "dropped"
+	resultInterrupted = "interrupted"
+)
+
 func (m *metrics) attempt(r sender.Report) {
 	result := r.Outcome.Reason
 	switch r.Outcome.Verdict {
 	case sender.Delivered:
-		result = "delivered"
+		result = resultDelivered
 		if r.Attempt == 1 && !r.Replay {
 			m.latency.Observe(max(time.Since(r.Event.Time).Seconds(), 0))
 			for _, ev := range r.Messages[:max(len(r.Messages)-1, 0)] { // the last one's time is that of all
@@ -170,13 +182,16 @@ func (m *metrics) attempt(r sender.Report) {
 		}
 	case sender.Wait:
 		if result != sender.ReasonProxy {
-			result = "retry_after"
+			result = resultRetryAfter
 		}
 	case sender.Drop:
-		result = "dropped"
+		result = resultDropped
 	case sender.Interrupted:
-		result = "interrupted"
+		result = resultInterrupted
 	}
 	m.attemptsTotal.WithLabelValues(result).Inc()
+	if r.FallsBack {
+		m.fallbacksTotal.Inc()
+	}
 	m.attemptTime.Observe(r.Outcome.Duration.Seconds())
 }

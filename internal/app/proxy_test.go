@@ -199,6 +199,14 @@ func TestProxyAloneNeverEndsForADatabase(t *testing.T) {
 		ready, err := c.Ready(t.Context())
 		return err == nil && ready.Ready && ready.Role == "proxy" && len(ready.Parts) == 2 && !ready.Parts[1].Ready && strings.Contains(ready.Parts[1].Detail, "no_such_database")
 	})
+	s, err := c.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Role != "proxy" || s.State != client.StateServing || codes(s) != "error store_unavailable" || s.Stream != nil || s.Rates != nil {
+		t.Errorf("the proxy alone says %s, %s: %s; %s", s.Role, s.State, s.Summary, codes(s))
+	}
+	says(t, finding(s, "store_unavailable"), client.SeverityError, "no_such_database", "the application's requests are passed on", "mend ")
 	if status, body := p.ask("GET", "/x"); status != 200 || body != "app GET /x" {
 		t.Errorf("%d %s", status, body)
 	}
@@ -210,6 +218,10 @@ func TestProxyAloneNeverEndsForADatabase(t *testing.T) {
 		ready, err := c.Ready(t.Context())
 		return err == nil && !ready.Ready && strings.Contains(ready.Reason, "app: ") && strings.Contains(ready.Reason, "refused")
 	})
+	if s, err = c.Status(t.Context()); err != nil || s.State != client.StateWaiting {
+		t.Errorf("without the application: %+v, %v", s, err)
+	}
+	says(t, finding(s, "application_unavailable"), client.SeverityError, "the application cannot be reached: ", "502", "app.url")
 	if status, body := p.ask("GET", "/x"); status != 502 || !strings.Contains(body, "cannot be reached") {
 		t.Errorf("%d %s", status, body)
 	}

@@ -71,6 +71,9 @@ func (a *App) readiness() client.Readiness {
 	}
 	if e := d.WriteError(); e != "" {
 		add("delivery", "outcomes cannot be stored", e, false)
+	} else if p := a.still.now.Load(); p != nil {
+		// Somebody wants it: who takes what is not ready out of service would take the API with it.
+		add("delivery", "paused", pauseText(p), true)
 	} else {
 		add("delivery", "running", "", true)
 	}

@@ -39,6 +39,9 @@ func (a *App) Reload(ctx context.Context, load func() (*config.Config, error)) e
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
 	err := a.reload(ctx, load)
+	if err == nil || !errors.Is(err, context.Canceled) {
+		a.noteReload(err)
+	}
 	if err == nil {
 		a.metrics.reloads.WithLabelValues(reloadOK).Inc()
 		return nil

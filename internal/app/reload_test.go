@@ -166,7 +166,7 @@ func TestReloadAddsAndLeavesTables(t *testing.T) {
 	if arrived("/", "note/1", 1)(got) {
 		t.Error("a resource that is gone is sent")
 	}
-	for _, want := range []string{"table added to the publication", "public.invoices", `ALTER PUBLICATION \"rowhook\" DROP TABLE \"public\".\"notes\";`} {
+	for _, want := range []string{"table added to the publication", "public.invoices", `ALTER PUBLICATION \"rowhook\" DROP TABLE ONLY \"public\".\"notes\";`} {
 		if !strings.Contains(r.log.String(), want) {
 			t.Errorf("the log has no %s", want)
 		}
@@ -247,7 +247,7 @@ func TestReloadWithoutThePrivilege(t *testing.T) {
 	r.start()
 	r.text += "  invoice:\n    table: invoices\n    columns: all\n"
 	err := r.reload()
-	statement := `ALTER PUBLICATION "rowhook" ADD TABLE "public"."invoices"`
+	statement := `ALTER PUBLICATION "rowhook" ADD TABLE ONLY "public"."invoices"`
 	if err == nil || !strings.Contains(err.Error(), statement+";") {
 		t.Fatalf("got %v", err)
 	}

@@ -100,7 +100,9 @@ func (w *replayWanted) index() {
 func (w *replayWanted) wantsState(d store.Sent) bool {
 	switch w.State {
 	case client.ReplayAll:
-		return true
+		// What was gathered is told by what it was gathered into. Where that came to nothing, as of what was made and deleted, one of it
+		// without the others would leave something that is not there.
+		return d.Status != sender.StatusDropped || d.Dropped != sender.DropDebounced || w.ids != nil
 	case client.ReplayDelivered:
 		return d.Status == sender.StatusDelivered
 	case client.ReplayDropped:

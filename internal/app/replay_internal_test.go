@@ -25,7 +25,7 @@ func TestReplayStates(t *testing.T) {
 		client.ReplayDelivered: {true, false, false, false, false, false},
 		client.ReplayDropped:   {false, false, true, true, false, false},
 		client.ReplayMissed:    {false, true, true, true, false, false},
-		client.ReplayAll:       {true, true, true, true, true, true},
+		client.ReplayAll:       {true, true, true, true, false, true},
 	} {
 		w := replayWanted{Replay: client.Replay{State: state}}
 		for i, d := range ends {
@@ -33,5 +33,9 @@ func TestReplayStates(t *testing.T) {
 				t.Errorf("state %q: %+v is wanted: %v", state, d, got)
 			}
 		}
+	}
+	named := replayWanted{Replay: client.Replay{State: client.ReplayAll, EventIDs: []string{"evt_1"}}}
+	if named.index(); !named.wantsState(ends[4]) {
+		t.Error("what was gathered cannot be asked for by its id")
 	}
 }

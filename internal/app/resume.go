@@ -18,8 +18,8 @@ import (
 )
 
 // resume goes on in spite of what holds up replication. Subscribers that changes may be missing for get a rowhook.gap,
-// which is durable with the new checkpoint.
-func (a *App) resume(ctx context.Context, acceptGap bool) (*client.Resumed, error) {
+// which is durable with the new checkpoint. See resumeError for its errors.
+func (a *App) resume(ctx context.Context, said client.Resume) (*client.Resumed, error) {
 	if a.opts.ProxyAlone {
 		return nil, errNotHere()
 	}
@@ -28,7 +28,7 @@ func (a *App) resume(ctx context.Context, acceptGap bool) (*client.Resumed, erro
 		return nil, fmt.Errorf("the store is not open yet: %w", subscriptions.ErrUnavailable)
 	}
 	told := 0
-	in, err := src.Accept(ctx, acceptGap, func(ctx context.Context, old, next cdc.Checkpoint, in *cdc.Incident) error {
+	save := func(ctx context.Context, old, next cdc.Checkpoint, in *cdc.Incident) error {
 		var notices []store.Notice
 		if in != nil && in.Loses() {
 			all, err := st.All(ctx)
@@ -41,9 +41,16 @@ func (a *App) resume(ctx context.Context, acceptGap bool) (*client.Resumed, erro
 			told += len(n.To)
 		}
 		return st.Resume(ctx, old, next, notices)
-	})
+	}
+	var in *cdc.Incident
+	var err error
+	if said.Drained && !said.AcceptGap {
+		in, err = src.AcceptDrained(ctx, save)
+	} else {
+		in, err = src.Accept(ctx, said.AcceptGap, save)
+	}
 	if err != nil {
-		return nil, resumeError(err)
+		return nil, err
 	}
 	r := &client.Resumed{Incident: string(in.Kind), Gap: in.Loses(), Told: told}
 	if in.Loses() {

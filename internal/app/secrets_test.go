@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 func TestSecretsAreSeenNowhere(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.level = slog.LevelDebug
 	r.recv.Handle("/fails/path-is-secret", hooktest.Always(hooktest.Status(500)))
 	r.recv.Handle("/falls/path-is-secret", hooktest.Always(hooktest.Status(500)))
 	key := seal.NewKey().Reveal()
@@ -53,6 +55,7 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 	}
 	r.recv.WaitFor(t, arrived("/fails/path-is-secret", "contact/1", 2))
 	r.recv.WaitFor(t, arrived("/falls/path-is-secret", "contact/1", 1))
+	eventually(t, "a delivery is counted that went to a fallback", func() bool { return r.metric("rowhook_fallbacks_total") == 1 })
 	for _, path := range []string{"/metrics", "/readyz", "/healthz", "/api/v1/event-type/", "/api/v1/subscription/nothing"} {
 		resp, err := http.Get(r.api + path)
 		if err != nil {

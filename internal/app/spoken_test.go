@@ -74,8 +74,10 @@ func TestContextTravelsWithItsTransaction(t *testing.T) {
 			t.Errorf("%s from memory:\n%s\nfrom the store:\n%s", instance, q[0].Body, q[1].Body)
 		}
 	}
-	if n := strings.Count(r.log.String(), "level=WARN"); n != 1 || !strings.Contains(r.log.String(), "a message of the application is left out") {
-		t.Errorf("%d warnings, want the one about a message that is no object", n)
+	// On a server that is busy the slot is waited for, which is told too.
+	warnings := strings.Count(r.log.String(), "level=WARN") - strings.Count(r.log.String(), `level=WARN msg="waiting for publication and slot"`)
+	if warnings != 1 || !strings.Contains(r.log.String(), "a message of the application is left out") {
+		t.Errorf("%d warnings, want the one about a message that is no object", warnings)
 	}
 }
 

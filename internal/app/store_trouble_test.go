@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/hooktest"
 	"github.com/rowhook/rowhook/internal/pgtest"
 )
@@ -27,6 +29,8 @@ type storeTrouble struct {
 	begin, end func(t *testing.T, server *pgtest.Server, admin *pgx.Conn)
 	// reason matches what readiness says; empty: it is only slow, and stays green.
 	reason string
+	// code is that of the finding, store_unavailable if it is empty; mend is in its next step.
+	code, mend string
 	// gradual says that some is still stored after the beginning: free room in pages that are there already.
 	gradual bool
 	// alive waits until the server has heard from the blocked reader, which takes as long as that is silent at most.
@@ -57,13 +61,31 @@ func storeTroubles() []storeTrouble {
 				}
 			},
 			reason: "refused",
+			mend:   "see that the server of store.url",
 			alive:  true,
 		},
 		{
-			name:   "ReadOnly",
-			begin:  sql(`alter system set default_transaction_read_only = on`, `select pg_reload_conf()`),
+			name: "ReadOnly",
+			begin: func(t *testing.T, server *pgtest.Server, admin *pgx.Conn) {
+				mustExec(t, admin, `alter system set default_transaction_read_only = on`)
+				mustExec(t, admin, `select pg_reload_conf()`)
+				// The server forks nobody with the new setting before it has told all others.
+				eventually(t, "the setting counts", func() (on bool) {
+					conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer conn.Close(context.Background())
+					if err := conn.QueryRow(t.Context(), `select current_setting('default_transaction_read_only')::bool`).Scan(&on); err != nil {
+						t.Fatal(err)
+					}
+					return on
+				})
+			},
 			end:    sql(`set default_transaction_read_only = off`, `alter system reset default_transaction_read_only`, `select pg_reload_conf()`),
 			reason: "read-only transaction",
+			code:   "read_only",
+			mend:   "ALTER SYSTEM RESET default_transaction_read_only",
 		},
 		{
 			name:    "DiskFull",
@@ -71,6 +93,8 @@ func storeTroubles() []storeTrouble {
 			begin:   fillDisk,
 			end:     freeDisk,
 			reason:  "No space left on device",
+			code:    "disk_full",
+			mend:    "make room on the disk of that server",
 			gradual: true,
 		},
 		{
@@ -79,6 +103,8 @@ func storeTroubles() []storeTrouble {
 				`create trigger boom before insert on rowhook.event for each statement execute function rowhook.boom()`),
 			end:    sql(`drop trigger boom on rowhook.event`),
 			reason: "could not extend file",
+			code:   "disk_full",
+			mend:   "make room on the disk of that server",
 		},
 		{
 			name:    "NoConnections",
@@ -86,6 +112,7 @@ func storeTroubles() []storeTrouble {
 			begin:   sql(`alter role hooks connection limit 0`, others),
 			end:     sql(`alter role hooks connection limit -1`),
 			reason:  "too many connections",
+			mend:    "raise max_connections",
 		},
 		{
 			name:   "Locked",
@@ -147,6 +174,15 @@ func testStoreTrouble(t *testing.T, trouble storeTrouble) {
 			ready, err := r.admin().Ready(context.Background())
 			return err == nil && !ready.Ready && regexp.MustCompile(trouble.reason).MatchString(ready.Reason)
 		})
+		code := trouble.code
+		if code == "" {
+			code = "store_unavailable"
+		}
+		f := r.faulty(code)
+		says(t, f, client.SeverityError, "the store does not take what is to be written: ", "nothing is lost, and it goes on by itself", trouble.mend)
+		if strings.ContainsAny(f.What, "\n\t") {
+			t.Errorf("the finding is not in a line: %q", f.What)
+		}
 		eventually(t, "reading stops at the bound", func() bool { return r.metric("rowhook_memory_charged_bytes") > memory*9/10 })
 		r.watched(t, trouble, ends, func() (n int) {
 			if trouble.gradual {
@@ -183,6 +219,7 @@ func testStoreTrouble(t *testing.T, trouble storeTrouble) {
 		ready, err := r.admin().Ready(context.Background())
 		return err == nil && ready.Ready
 	})
+	r.status("nothing wrong", func(s *client.Status) bool { return s.Worst() != client.SeverityError })
 	eventually(t, "everything is acknowledged", func() bool { return r.behind() < 1000 && r.sample("rowhook_deliveries_in_memory") == "0" })
 	if now := r.sample("rowhook_replication_connections"); now != connections {
 		t.Errorf("%s replication connections, before %s", now, connections)

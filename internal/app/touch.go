@@ -279,7 +279,12 @@ func (h *handler) touchRow(b *touchedBlock, s *touchStream, number int, row *tou
 	}
 	for _, ev := range t.events {
 		ev.Context, ev.Source = b.said, b.source
-		p, stored := s.recorded[ev.ID]
+		was, stored := s.recorded[ev.ID]
+		if stored && was.Account != ev.Account {
+			// It is another account's by now, which must not get what it was before. That it has moved is told to both behind this.
+			continue
+		}
+		p := was.Position
 		if !stored && b.recorded {
 			// It had a dead letter: the same one, if it cannot be completed now either.
 			p, stored = s.buried[buriedAt{number, ev.Instance}]

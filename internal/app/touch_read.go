@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/store"
 	"github.com/rowhook/rowhook/mapping"
 )
 
@@ -30,7 +31,7 @@ type touchStream struct {
 	// done is the number of the first block that is not skipped.
 	done int
 	// recorded are the positions of the events that are in the store, by id, of the keys; buried the dead letters.
-	recorded map[string]cdc.Position
+	recorded map[string]store.Touched
 	buried   map[buriedAt]cdc.Position
 }
 
@@ -221,7 +222,7 @@ func (s *touchStream) findRecorded(ctx context.Context, h *handler) error {
 // askStore adds what the store has of a block's events and dead letters.
 func (s *touchStream) askStore(ctx context.Context, h *handler, number int, ids, instances []string) error {
 	type answer struct {
-		events  map[string]cdc.Position
+		events  map[string]store.Touched
 		buried  map[string]cdc.Position
 		highest uint32
 	}
@@ -234,7 +235,7 @@ func (s *touchStream) askStore(ctx context.Context, h *handler, number int, ids,
 		return err
 	}
 	if s.recorded == nil {
-		s.recorded, s.buried = map[string]cdc.Position{}, map[buriedAt]cdc.Position{}
+		s.recorded, s.buried = map[string]store.Touched{}, map[buriedAt]cdc.Position{}
 	}
 	maps.Copy(s.recorded, found.events)
 	for instance, p := range found.buried {

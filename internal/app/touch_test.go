@@ -187,6 +187,10 @@ func touchIsCut(t *testing.T, cut func(*rig, *exec.Cmd) (again func())) {
 	r.replace("hold: 59m", "hold: 59m, memory: 1MiB")
 	cmd := r.spawn()
 	r.subscribe("/", "person.*", "note.*")
+	feed, err := r.client("other-token-012345678").Create(t.Context(), &client.Subscription{Events: []string{"person.*"}, FeedOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.exec(`begin`)
 	r.exec(`update firms set name = 'After' where id = 9`)
 	r.exec(`insert into people values (500, 1, 'new', 9)`) // its own event
@@ -214,6 +218,8 @@ func touchIsCut(t *testing.T, cut func(*rig, *exec.Cmd) (again func())) {
 	r.exec(`delete from people where id in (1001, 1002, 1899, 1900)`)
 	r.exec(`update people set firm_id = 8 where id in (1003, 1898)`)
 	r.exec(`insert into people select n, 1, 'joined', 9 from generate_series(600, 620) n`)
+	// One that was told goes to another customer, who is told of that, and nothing of before.
+	r.exec(`update people set account_id = 2 where id = 1004`)
 	again()
 	r.recv.Release()
 	r.exec(`insert into notes values (1, 'the end')`)
@@ -224,7 +230,7 @@ func touchIsCut(t *testing.T, cut func(*rig, *exec.Cmd) (again func())) {
 	eventually(t, "all is settled", func() bool { return r.metric("rowhook_replication_unsettled_batches") == 0 })
 	all := r.recv.Requests()
 	oneID(t, slices.DeleteFunc(slices.Clone(all), func(q hooktest.Request) bool {
-		return slices.Contains([]string{"person/1003", "person/1898"}, q.Instance()) // have an update of their own
+		return slices.Contains([]string{"person/1003", "person/1898", "person/1004"}, q.Instance()) // have an update of their own
 	}))
 	if err := hooktest.CheckNewestLast(all); err != nil {
 		t.Error(err)
@@ -270,6 +276,20 @@ func touchIsCut(t *testing.T, cut func(*rig, *exec.Cmd) (again func())) {
 	}
 	if own := hooktest.ByInstance(all)["person/500"]; len(own) != 1 || own[0].Type != "person.create" {
 		t.Errorf("its own event and a touch: %v", own)
+	}
+	var moved []string
+	eventually(t, "who it has moved to gets something", func() bool {
+		page, err := r.client("other-token-012345678").Feed(t.Context(), feed.ID, client.FeedQuery{After: "oldest"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range feedEvents(t, page) {
+			moved = append(moved, fmt.Sprint(e.Type, " ", e.Data.ID))
+		}
+		return len(moved) > 0
+	})
+	if !slices.Equal(moved, []string{"person.create 1004"}) {
+		t.Errorf("who it has moved to gets %v", moved)
 	}
 	var twice int
 	if err := r.conn.QueryRow(t.Context(), `select count(*) - count(distinct id) from rowhook.event`).Scan(&twice); err != nil || twice != 0 {

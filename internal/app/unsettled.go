@@ -59,3 +59,16 @@ func (u *unsettled) expireBefore(now time.Time, retention time.Duration) time.Ti
 	}
 	return from.Add(-retention)
 }
+
+// oldest is the commit time of the oldest change that is not settled; zero where all are.
+func (u *unsettled) oldest() (oldest time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.drop()
+	for _, b := range u.batches {
+		if oldest.IsZero() || b.committed.Before(oldest) {
+			oldest = b.committed
+		}
+	}
+	return oldest
+}

@@ -37,6 +37,33 @@ func (l *lonely) standby(name string) {
 		var is string
 		return l.conn.QueryRow(l.t.Context(), `show synchronous_standby_names`).Scan(&is) == nil && is == name
 	})
+	// Every session has it now. That commits wait comes from the checkpointer, which takes it when it gets to it.
+	eventually(l.t, "commits wait", func() bool {
+		conn, err := pgx.Connect(l.t.Context(), l.url)
+		if err != nil {
+			return false
+		}
+		ended := make(chan struct{})
+		go func() {
+			_, _ = conn.Exec(context.Background(), `select pg_logical_emit_message(true, 'a commit', '')`)
+			_ = conn.Close(context.Background())
+			close(ended)
+		}()
+		waits, over := false, false
+		eventually(l.t, "a commit ends, or waits", func() bool {
+			select {
+			case <-ended:
+				over = true
+			default:
+				err := l.conn.QueryRow(l.t.Context(), `select coalesce(wait_event = 'SyncRep', false) and pg_cancel_backend(pid)
+					from pg_stat_activity where pid = $1`, conn.PgConn().PID()).Scan(&waits)
+				waits = waits && err == nil
+			}
+			return over || waits
+		})
+		<-ended
+		return waits
+	})
 }
 
 // hang runs a statement in a session of its own, and returns when its commit waits. The error comes when it has ended.

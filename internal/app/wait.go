@@ -24,14 +24,19 @@ func wait[T any](ctx context.Context, a *App, what string, try func() (T, error)
 			if last != "" {
 				a.log.Info(what + " is there")
 			}
+			a.trouble.Store(nil)
 			return v, nil
 		}
+		if ctx.Err() != nil {
+			return v, ctx.Err() // what a stop cut short is no reason to end with
+		}
 		var told *cdc.Error
-		if ctx.Err() != nil || !a.opts.ProxyAlone && (!errors.As(err, &told) || told.Class == cdc.Refused) {
+		if !a.opts.ProxyAlone && (!errors.As(err, &told) || told.Class == cdc.Refused) {
 			return v, err
 		}
 		text := err.Error()
 		a.waiting.Store(&text)
+		a.noteTrouble(what, err, text != last)
 		if text != last {
 			a.log.Warn("waiting for "+what, "reason", text)
 			last = text

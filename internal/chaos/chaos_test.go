@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// program is rowhook, built once.
+// program is rowhook, built once. CHAOS_PROGRAM names one that is there.
 var program struct {
 	once sync.Once
 	dir  string
@@ -31,10 +31,17 @@ func TestMain(m *testing.M) {
 
 func built(t *testing.T) string {
 	t.Helper()
+	if path := os.Getenv("CHAOS_PROGRAM"); path != "" {
+		return path
+	}
 	program.once.Do(func() {
 		if program.dir, program.err = os.MkdirTemp("", "rowhook-chaos-"); program.err == nil {
 			// The first test's end must not end it for the others.
-			program.path, program.err = Build(context.Background(), program.dir, os.Getenv("CHAOS_RACE") != "")
+			var flags []string
+			if os.Getenv("CHAOS_RACE") != "" {
+				flags = []string{"-race"}
+			}
+			program.path, program.err = Build(context.Background(), program.dir, flags...)
 		}
 	})
 	if program.err != nil {
@@ -58,7 +65,7 @@ func number(t *testing.T, name string, otherwise int) int {
 }
 
 // breakIt runs with the options, prints the figures, and fails for every promise that was not kept.
-func breakIt(t *testing.T, o Options) {
+func breakIt(t *testing.T, o Options) *Report {
 	t.Helper()
 	o.Program, o.Dir, o.Log = built(t), t.TempDir(), t.Logf
 	o.Seed = uint64(number(t, "CHAOS_SEED", int(time.Now().UnixNano()&(1<<40-1))))
@@ -71,12 +78,6 @@ func breakIt(t *testing.T, o Options) {
 	if rep.Wrong > 0 {
 		t.Errorf("%d promises were broken", rep.Wrong)
 	}
-	if n := rep.Beyond(); n > 0 {
-		t.Errorf("after %d kills more came again than was in flight", n)
-	}
-	if rep.TooLate > rep.Requests/100 {
-		t.Errorf("%d of %d requests are said to have been answered too late", rep.TooLate, rep.Requests)
-	}
 	if n := rep.Repeats(stopped); n > 0 {
 		t.Errorf("%d events came again after a clean stop", n)
 	}
@@ -87,6 +88,7 @@ func breakIt(t *testing.T, o Options) {
 	if t.Failed() {
 		keepLog(t, o)
 	}
+	return rep
 }
 
 // keepLog saves what rowhook said, for a failure that is hard to repeat.
@@ -113,10 +115,10 @@ func TestChaosStoreApart(t *testing.T) {
 	breakIt(t, Options{Rate: 30, Writers: 2, Keys: 100, Kills: 1, Outages: 2, Changes: 1, OwnStore: true, Gap: 400 * time.Millisecond})
 }
 
-// TestChaosStandby lets a second rowhook take over.
+// TestChaosStandby lets a second rowhook take over, with a store that a later release has brought further meanwhile.
 func TestChaosStandby(t *testing.T) {
 	t.Parallel()
-	breakIt(t, Options{Rate: 30, Writers: 2, Keys: 100, Kills: 2, Restarts: 1, Changes: 1, Standby: true, Gap: 800 * time.Millisecond})
+	breakIt(t, Options{Rate: 30, Writers: 2, Keys: 100, Kills: 2, Restarts: 1, Changes: 1, Standby: true, Further: further(t), Gap: 800 * time.Millisecond})
 }
 
 // TestChaosLong is the acceptance run, for make chaos.
@@ -134,5 +136,12 @@ func TestChaosLong(t *testing.T) {
 	actions := o.Kills + o.Restarts + o.Stops + o.Freezes + o.Changes + o.Outages
 	// The pauses are even between nothing and the gap.
 	o.Gap = 2 * time.Duration(number(t, "CHAOS_SECONDS", 400)) * time.Second / time.Duration(max(1, actions))
-	breakIt(t, o)
+	rep := breakIt(t, o)
+	// Both depend on the machine: a short run on one that stalls for a second says nothing of them.
+	if n := rep.Beyond(); n > 0 {
+		t.Errorf("after %d kills more came again than was in flight", n)
+	}
+	if rep.TooLate > rep.Requests/100 {
+		t.Errorf("%d of %d requests are said to have been answered too late", rep.TooLate, rep.Requests)
+	}
 }

@@ -127,20 +127,28 @@ func (r *run) checkGuests() {
 	}
 }
 
+// owed is how much of what is surely meant for a guest has not been delivered to it; last is the last number of each key.
+func (r *run) owed(g *guest, last map[int64]int64) int {
+	if g.gone {
+		return 0
+	}
+	r.ledger.mu.Lock()
+	defer r.ledger.mu.Unlock()
+	n := 0
+	for key, newest := range last {
+		h := g.target.keys[key]
+		for seq := g.high[key] + 1; seq <= newest; seq++ {
+			if a := h.find(seq); a == nil || a.done == 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // checkStore makes sure that the store has come to the same end.
 func (r *run) checkStore(ctx context.Context) error {
-	url := r.url
-	if r.store != nil {
-		url = r.store.URL("postgres")
-	}
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	var due, failed, letters int
-	err = conn.QueryRow(ctx, `select (select count(*) from rowhook.due d join rowhook.subscription s on s.key = d.subscription where s.deleted_at is null),
-		(select count(*) from rowhook.delivery where status <> 1), (select count(*) from rowhook.dead_letter)`).Scan(&due, &failed, &letters)
+	due, failed, letters, err := r.stored(ctx)
 	if err != nil {
 		return err
 	}
@@ -148,4 +156,20 @@ func (r *run) checkStore(ctx context.Context) error {
 		r.ledger.accuse("the store has %d deliveries that are due, %d that failed, %d dead letters; there should be none", due, failed, letters)
 	}
 	return nil
+}
+
+// stored counts what the store has of subscriptions that are not deleted, and was not delivered.
+func (r *run) stored(ctx context.Context) (due, failed, letters int, err error) {
+	url := r.url
+	if r.store != nil {
+		url = r.store.URL("postgres")
+	}
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	err = conn.QueryRow(ctx, `select (select count(*) from rowhook.due d join rowhook.subscription s on s.key = d.subscription where s.deleted_at is null),
+		(select count(*) from rowhook.delivery where status <> 1), (select count(*) from rowhook.dead_letter)`).Scan(&due, &failed, &letters)
+	return due, failed, letters, err
 }

@@ -19,8 +19,11 @@ type arrival struct {
 	// came is when the latest request of it that was a success arrived, done when that was answered: in nanoseconds since
 	// the begin of the run, 0 before.
 	came, done int64
-	// request is the number of that one.
+	// request is the number of that one, attempt its own count.
 	request int
+	attempt int32
+	// late says that it came again because the success had not been seen in time, and failed then.
+	late bool
 }
 
 // history is what a target has got of a key, by number: entry 0 is that of number from.
@@ -264,6 +267,7 @@ func (l *ledger) take(t *target, q *hooktest.Request, m *message, ok bool, answe
 		h.newest, h.position = seq, m.Position
 	}
 	if !ok {
+		e.late = e.late || e.done != 0 && unseen(t, q)
 		return // if it is a repetition it comes again, and is counted then
 	}
 	if e.done == 0 {
@@ -273,15 +277,17 @@ func (l *ledger) take(t *target, q *hooktest.Request, m *message, ok bool, answe
 		l.repeated(t, q, key, seq, e)
 	}
 	h.last, h.done = seq, max(h.done, seq)
-	e.came, e.done, e.request = int64(q.At.Sub(l.began)), max(1, int64(answered.Sub(l.began))), l.requests
+	e.came, e.done, e.request, e.attempt = int64(q.At.Sub(l.began)), max(1, int64(answered.Sub(l.began))), l.requests, int32(q.Attempt)
 }
 
 // repeated finds what a repetition comes from: the end of the life of rowhook that had sent the event before.
 func (l *ledger) repeated(t *target, q *hooktest.Request, key, seq int64, e *arrival) {
 	came, done := l.began.Add(time.Duration(e.came)), l.began.Add(time.Duration(e.done))
 	b := l.cause(came, ends)
-	// The reason that a batch tells is that of one of its events.
-	if b == nil && (q.RetryReason == "timeout" || strings.HasPrefix(q.RetryReason, "connection") || t.batch && q.Attempt > 1) {
+	// An attempt that rowhook has counted and seen no answer of is no repetition by its end, whether that was clean or not. The reason that
+	// a batch tells is that of one of its events.
+	counted := e.late || unseen(t, q) && (t.batch || q.Attempt > int(e.attempt))
+	if b == nil && (e.late || unseen(t, q)) || b != nil && b.Kind == stopped && counted {
 		if l.late != l.requests {
 			l.late = l.requests
 			l.tooLate++
@@ -309,6 +315,11 @@ func (l *ledger) repeated(t *target, q *hooktest.Request, key, seq int64, e *arr
 	} else {
 		b.Oldest = max(b.Oldest, age)
 	}
+}
+
+// unseen says that rowhook had not seen the answer before, by its own word.
+func unseen(t *target, q *hooktest.Request) bool {
+	return q.RetryReason == "timeout" || strings.HasPrefix(q.RetryReason, "connection") || t.batch && q.Attempt > 1
 }
 
 // stopRepeated tells what came again after a clean stop: that is promised not to happen.

@@ -25,11 +25,14 @@ func TestTheLedgerSeesWhatIsWrong(t *testing.T) {
 		id     string
 		failed bool
 		at     int // its position; seq, if it is not given
+		// attempt is 1 if it is not given; with more, the one before was a timeout.
+		attempt int
 	}
 	for name, c := range map[string]struct {
 		unordered bool
 		requests  []request
 		kill      int // before which request rowhook is killed
+		stop      int // or stopped
 		want      string
 		repeated  int
 	}{
@@ -42,6 +45,9 @@ func TestTheLedgerSeesWhatIsWrong(t *testing.T) {
 		"TwoEvents":    {requests: []request{{seq: 1}, {seq: 1, id: "other"}}, want: "is two events"},
 		"TwiceForNone": {requests: []request{{seq: 1}, {seq: 1}}, want: "for no reason"},
 		"AfterAKill":   {requests: []request{{seq: 1}, {seq: 2}, {seq: 1}, {seq: 2}}, kill: 2, repeated: 2},
+		"AfterAStop":   {requests: []request{{seq: 1}, {seq: 1}}, stop: 1, want: "stopped cleanly"},
+		"TooLate":      {requests: []request{{seq: 1}, {seq: 1, attempt: 2}}, stop: 1},
+		"StoppedAgain": {requests: []request{{seq: 1, failed: true}, {seq: 1, attempt: 2}, {seq: 1, attempt: 2}}, stop: 2, want: "stopped cleanly"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -59,6 +65,14 @@ func TestTheLedgerSeesWhatIsWrong(t *testing.T) {
 					kill = l.broke(killed, time.Now())
 					l.sending(time.Now())
 				}
+				if c.stop > 0 && i == c.stop {
+					l.broke(stopped, time.Now())
+					l.sending(time.Now())
+				}
+				reason := ""
+				if r.attempt > 1 {
+					reason = "timeout"
+				}
 				fails = r.failed
 				id := r.id
 				if id == "" {
@@ -68,7 +82,7 @@ func TestTheLedgerSeesWhatIsWrong(t *testing.T) {
 				if r.at == 0 {
 					r.at = r.seq
 				}
-				l.answer(hooktest.Request{Path: "/t/a", ID: id, Attempt: 1, Position: fmt.Sprintf("%040x", r.at), Body: []byte(body), At: time.Now()})
+				l.answer(hooktest.Request{Path: "/t/a", ID: id, Attempt: max(1, r.attempt), RetryReason: reason, Position: fmt.Sprintf("%040x", r.at), Body: []byte(body), At: time.Now()})
 			}
 			got := strings.Join(l.wrong, "\n")
 			if c.want == "" && got != "" || !strings.Contains(got, c.want) {

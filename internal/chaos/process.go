@@ -19,13 +19,10 @@ import (
 	"time"
 )
 
-// Build builds rowhook into a directory and returns the path of the program. With race it has the race detector.
-func Build(ctx context.Context, dir string, race bool) (string, error) {
+// Build builds rowhook into a directory and returns the path of the program. The flags are those of go build, such as -race.
+func Build(ctx context.Context, dir string, flags ...string) (string, error) {
 	program := filepath.Join(dir, "rowhook")
-	args := []string{"build", "-buildvcs=false", "-o", program}
-	if race {
-		args = append(args, "-race")
-	}
+	args := append([]string{"build", "-buildvcs=false", "-o", program}, flags...)
 	out, err := exec.CommandContext(ctx, "go", append(args, "github.com/rowhook/rowhook/cmd/rowhook")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build rowhook: %w\n%s", err, out)

@@ -32,6 +32,8 @@ type Report struct {
 	// PeakRSS is the most memory that a life of rowhook had, in bytes; in half of the Lives it was no more than MedianRSS.
 	PeakRSS, MedianRSS int64
 	Lives              int
+	// Samples of a soak, in their order.
+	Samples []Sample
 }
 
 // MaxInFlight is rowhook's delivery.max_in_flight: so many may be under way when it is killed.
@@ -50,6 +52,7 @@ func (r *run) report() *Report {
 	for _, t := range l.targets {
 		rep.Repeated += t.repeated
 	}
+	rep.Samples = r.samples
 	if len(r.peaks) > 0 {
 		peaks := slices.Sorted(slices.Values(r.peaks))
 		rep.PeakRSS, rep.MedianRSS = peaks[len(peaks)-1], peaks[len(peaks)/2]

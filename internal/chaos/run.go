@@ -34,10 +34,20 @@ type Options struct {
 	// Gap is the longest pause between two of them.
 	Gap time.Duration
 
+	// Previous is the program of the release before: it begins, and there are Rounds of upgrades to Program, with roll-backs
+	// between them. MustMigrate says that Program has to migrate the store for it.
+	Previous    string
+	Rounds      int
+	MustMigrate bool
+	// Further is SQL that is run once on the store, meanwhile: what a later release does to it.
+	Further string
+
 	// Standby has a second rowhook wait for the end of the first, all the time.
 	Standby bool
 	// OwnStore keeps the store in a cluster of its own.
 	OwnStore bool
+	// Soak breaks nothing, and looks for so long at what rowhook takes. Retention is what its config then says.
+	Soak, Retention time.Duration
 	// Drain is how long nothing may arrive at the end before what is missing counts as lost. Defaults to a minute.
 	Drain time.Duration
 	// Log is told what is done.
@@ -57,10 +67,12 @@ type run struct {
 	recv          *hooktest.Receiver
 	load          *load
 	procs         []*Process // alive, the oldest first
+	older         bool       // what is started next is the release before
 	peaks         []int64
 	subs          subs
 	loaded        time.Duration
 	found         Report // what check has found
+	samples       []Sample
 }
 
 // patience is how long a start may take, Postgres' recovery and a standby's takeover included.
@@ -122,13 +134,18 @@ func (r *run) setUp(ctx context.Context) error {
 		return err
 	}
 	r.config = filepath.Join(r.Dir, "config.yaml")
-	if err := os.WriteFile(r.config, []byte(config), 0o600); err != nil {
+	text := config
+	if r.Retention > 0 {
+		text += fmt.Sprintf("retention: {for: %s}\n", r.Retention)
+	}
+	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		return err
 	}
 	if r.log, err = os.Create(filepath.Join(r.Dir, "rowhook.log")); err != nil {
 		return err
 	}
 	r.env = []string{"DATABASE_URL=" + r.url, "STORE_URL=" + storeURL, "SLOT=chaos"}
+	r.older = r.Previous != ""
 	if err := r.launch(ctx); err != nil {
 		return err
 	}
@@ -160,7 +177,11 @@ func (r *run) cleanUp() {
 
 // start starts one rowhook; launch as many as there should be, and waits until they are ready.
 func (r *run) start() (*Process, error) {
-	p, err := Launch(r.Program, r.config, r.env, r.log, r.ledger.sending)
+	program := r.Program
+	if r.older {
+		program = r.Previous
+	}
+	p, err := Launch(program, r.config, r.env, r.log, r.ledger.sending)
 	if err == nil {
 		r.procs = append(r.procs, p)
 	}
@@ -224,6 +245,9 @@ func (r *run) work(ctx context.Context) error {
 	add(r.Freezes-r.Freezes/2, r.freezeWalsender)
 	add(r.Outages, r.outage)
 	add(r.Changes, r.change)
+	if r.Further != "" {
+		add(1, r.bringFurther)
+	}
 	r.rng.Shuffle(len(actions), func(i, j int) { actions[i], actions[j] = actions[j], actions[i] })
 
 	writing, stopWriting := context.WithCancel(ctx)
@@ -233,6 +257,12 @@ func (r *run) work(ctx context.Context) error {
 	began := time.Now()
 	go func() { written <- r.load.run(writing, r.Writers) }()
 	err := func() error {
+		if r.Soak > 0 {
+			return r.soak(ctx)
+		}
+		if r.Previous != "" {
+			return r.upgrade(ctx)
+		}
 		for i, act := range actions {
 			wait(ctx, time.Duration(r.rng.Int64N(int64(r.Gap)))) // the moment is the random part
 			if err := act(ctx); err != nil {
@@ -360,6 +390,7 @@ func (r *run) outage(ctx context.Context) error {
 // drain waits until as much has arrived as was committed, as long as something still comes.
 func (r *run) drain(ctx context.Context) error {
 	var want [4]int
+	last := map[int64]int64{}
 	conn, err := pgx.Connect(ctx, r.url)
 	if err != nil {
 		return err
@@ -367,6 +398,11 @@ func (r *run) drain(ctx context.Context) error {
 	rows, _ := conn.Query(ctx, `select op, count(*) from journal group by op`)
 	var op, n int
 	_, err = pgx.ForEachRow(rows, []any{&op, &n}, func() error { want[op] = n; return nil })
+	if err == nil {
+		rows, _ = conn.Query(ctx, `select id, max(seq) from journal group by id`)
+		var key, seq int64
+		_, err = pgx.ForEachRow(rows, []any{&key, &seq}, func() error { last[key] = seq; return nil })
+	}
 	_ = conn.Close(ctx)
 	if err != nil {
 		return err
@@ -382,6 +418,11 @@ func (r *run) drain(ctx context.Context) error {
 			got += have[insert] + have[update] + have[remove]
 			if !t.late && !(have[update] == want[update] && (t.updatesOnly || have == want)) {
 				missing += fmt.Sprintf(" %s %v of %v", t.name, have[1:], want[1:])
+			}
+		}
+		for _, g := range r.subs.guests {
+			if owed := r.owed(g, last); owed > 0 {
+				missing += fmt.Sprintf(" %s %d", g.target.name, owed)
 			}
 		}
 		if missing == "" {
@@ -402,10 +443,23 @@ func (r *run) drain(ctx context.Context) error {
 	}
 }
 
-// settle stops rowhook cleanly and lets it start once more: then nothing is left to be sent, so nothing may come.
+// settle stops rowhook cleanly and lets it start once more: then nothing is left to be sent, so nothing may come, but
+// what was repeated after a kill and was answered badly.
 func (r *run) settle(ctx context.Context) error {
 	if err := r.stop(ctx); err != nil {
 		return err
+	}
+	try, cancel := context.WithTimeout(ctx, r.Drain)
+	defer cancel()
+	for {
+		due, _, _, err := r.stored(try)
+		if err != nil {
+			return fmt.Errorf("wait until nothing is due: %w", err)
+		}
+		if due == 0 {
+			break
+		}
+		wait(try, again)
 	}
 	for len(r.procs) > 0 {
 		p := r.procs[0]

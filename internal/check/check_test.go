@@ -356,6 +356,7 @@ func TestFindings(t *testing.T) {
 	}
 
 	// What a mapping that fits tells beside.
+	pgtest.Needs(t, s.url, 15, "row filters and column lists")
 	s.resource = "  price: {table: prices, columns: all}\n  half: {table: halves, columns: all, ignore_changes: [a]}\n"
 	s.more = ""
 	s.exec("select pg_drop_replication_slot('" + s.slot + "')")
@@ -373,11 +374,19 @@ func TestFindings(t *testing.T) {
 		t.Errorf("%d are left:\n%s", n, text(t, r))
 	}
 
+	// What the publication keeps from being updated is told of tables that are not mapped, too, and is so.
+	s.exec("alter publication rowhook add table bare; insert into bare values (1)")
+	if _, err := s.conn.Exec(t.Context(), "update bare set id = 2"); err == nil {
+		t.Error("Postgres takes the update of a table that cannot name its old rows")
+	}
+	want(t, s.check(), finding.Error, "publication rowhook", "table public.bare has no usable replica identity", "the application's updates and deletes there fail")
+	s.exec("alter publication rowhook drop table bare; update bare set id = 2")
+
 	// The publication is made of what can be published, once that is mended.
 	s.exec("drop publication rowhook")
 	s.resource += "  swap: {table: swaps, columns: all}\n  deal: {table: dealz, columns: all}\n"
 	r = s.check()
-	want(t, r, finding.Error, "publication rowhook", "does not exist", `"public"."halves", "public"."swaps";`)
+	want(t, r, finding.Error, "publication rowhook", "does not exist", `ONLY "public"."halves", ONLY "public"."swaps"`)
 	if out := s.script(r); strings.Index(out, "REPLICA IDENTITY") > strings.Index(out, "CREATE PUBLICATION") {
 		t.Errorf("a table is published before it can be:\n%s", out)
 	}
@@ -402,7 +411,7 @@ func TestFindings(t *testing.T) {
 
 	// A store of a later version is not touched.
 	s.run(func() {})
-	s.exec("insert into rowhook.migration (version_id, is_applied) values (9999, true)")
+	s.exec("insert into rowhook.migration (version_id, is_applied) values (9999, true); update rowhook.store set usable_from = 9999")
 	want(t, s.check(), finding.Error, "store", "version 9999 by a later rowhook")
 	s.exec("delete from rowhook.migration where version_id in (9999, (select max(version_id) from rowhook.migration where version_id < 9999))")
 	if out := text(t, s.check()); !regexp.MustCompile(`version \d+: rowhook run brings it to`).MatchString(out) {
@@ -437,7 +446,7 @@ func TestTouch(t *testing.T) {
 	}
 	s.resource = s.resource[:strings.Index(s.resource, "      bare:")]
 	r = s.check()
-	want(t, r, finding.Error, "publication rowhook", "does not have", "public.companies", `ADD TABLE "public"."notes";`)
+	want(t, r, finding.Error, "publication rowhook", "does not have", "public.companies", `ADD TABLE ONLY "public"."notes";`)
 	want(t, r, finding.Warning, "config.yaml:", "contact_id, which touch of contact.notes needs", "whom a row belonged to that is deleted or moved is not updated", "USING INDEX")
 	want(t, r, finding.Warning, "config.yaml:", "contact.company touches by company_id of public.contacts", "CREATE INDEX CONCURRENTLY")
 	s.script(r)

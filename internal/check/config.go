@@ -86,6 +86,11 @@ func (r *Report) slotBounds(cfg *config.Config, s *cdc.Survey) {
 			Consequence: "the slot is lost before rowhook says that it is late",
 			Mend:        "make max_slot_wal_keep_size greater, or database.max_wal_lag smaller"})
 	}
+	if s.IdleTimeout > 0 {
+		r.add(finding.Finding{Level: finding.Warning, Place: "idle_replication_slot_timeout", What: fmt.Sprintf("it is %s", s.IdleTimeout),
+			Consequence: "while rowhook does not run for longer, the slot is lost, and what was committed since then is never delivered",
+			Mend:        "ALTER SYSTEM SET idle_replication_slot_timeout = 0;  SELECT pg_reload_conf();"})
+	}
 	if s.Retained > cfg.Database.MaxWALLag {
 		r.add(finding.Finding{Level: finding.Warning, Place: "slot " + cfg.Database.Slot,
 			What: fmt.Sprintf("the slot keeps %d MB of the log, more than database.max_wal_lag", s.Retained>>20), Consequence: "rowhook is not ready until it has caught up",

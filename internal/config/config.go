@@ -23,6 +23,8 @@ type Config struct {
 	Retention Retention
 	Limits    Limits
 	Mapping   mapping.Config
+	// Source is the file that it was read from; nil where there was none.
+	Source *Source
 }
 
 // Database is the source.
@@ -72,6 +74,10 @@ type API struct {
 	Accounts APIAccounts
 	// ShowAnswers lets customers see what their targets answered.
 	ShowAnswers bool
+	// Console serves the console at /console/. Defaults to true.
+	Console bool
+	// TrustedNetworks are those of gateways, whose word is taken on whom they ask for and how they were asked. Defaults to none.
+	TrustedNetworks []netip.Prefix
 }
 
 // APIAccounts bounds one customer's use of the API. 0 is no bound.

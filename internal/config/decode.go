@@ -21,6 +21,8 @@ type decoder struct {
 	mended map[int]bool
 	// bad holds what was complained of already: nodes, and texts whose references did not resolve.
 	bad map[any]bool
+	// hidden are the values that are secret.
+	hidden map[*yaml.Node]bool
 	// notes remember, by path, what the checks between keys need to tell of a value.
 	notes map[string]note
 }

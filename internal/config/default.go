@@ -14,7 +14,7 @@ func Default() Config {
 	return Config{
 		Database: Database{Slot: "rowhook", Publication: "rowhook", MaxWALLag: 8e9},
 		Store:    Store{Schema: "rowhook"},
-		API:      API{Listen: "127.0.0.1:8477", BasePath: "/api/v1", Accounts: APIAccounts{Subscriptions: 1000, RequestsPerSecond: 20}},
+		API:      API{Listen: "127.0.0.1:8477", BasePath: "/api/v1", Accounts: APIAccounts{Subscriptions: 1000, RequestsPerSecond: 20}, Console: true},
 		Proxy:    Proxy{Identity: identity.Config{Headers: slices.Clone(identity.DefaultHeaders), Cache: identity.DefaultCache}},
 		Delivery: Delivery{
 			Timeout: 15 * time.Second,

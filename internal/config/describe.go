@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/rowhook/rowhook/internal/application"
+	"github.com/rowhook/rowhook/internal/retention"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
@@ -53,7 +54,7 @@ var databaseObject = object[Database]{
 			"url: ${env:DATABASE_URL}"),
 		key("read_url", postgresURL("${env:READ_URL}", "postgres://rowhook:secret@standby.internal:5432/app"),
 			func(d *Database) *secret.String { return &d.ReadURL },
-			"Connection string for reading rows that the stream does not have: those of relations, and large values that did not change. The same database: the source itself, or a standby that replays its log. The role needs SELECT on the tables. Default: database.url."),
+			"Connection string for reading rows that the stream does not have: those of relations and of backfills, and large values that did not change. The same database: the source itself, or a standby that replays its log. The role needs SELECT on the tables. Default: database.url."),
 		key("slot", slotName(), func(d *Database) *string { return &d.Slot },
 			"Name of the replication slot. Made at the first start if the role may."),
 		key("publication", identifier("a publication name"), func(d *Database) *string { return &d.Publication },
@@ -102,6 +103,10 @@ var apiObject = object[API]{
 			"What each customer may ask of it. The admin is not bounded."),
 		key("show_answers", truth(), func(a *API) *bool { return &a.ShowAnswers },
 			"Let customers see what their targets answered to failed attempts. The admin always sees it."),
+		key("console", truth(), func(a *API) *bool { return &a.Console },
+			"Serve the console at /console/: pages that use the API, for people who log in with a token."),
+		key("trusted_networks", list[netip.Prefix]{item: network(), show: showPrefix}, func(a *API) *[]netip.Prefix { return &a.TrustedNetworks },
+			"Networks of the gateways before it: what they say in X-Forwarded-For and X-Forwarded-Proto counts when somebody logs in to the console. Default: none."),
 	},
 }
 
@@ -172,7 +177,7 @@ var accountsObject = object[Targets]{
 
 var retentionObject = object[Retention]{
 	members: []member[Retention]{
-		key("for", duration(time.Hour, 3650*day), func(r *Retention) *time.Duration { return &r.For },
+		key("for", duration(retention.Shortest, 3650*day), func(r *Retention) *time.Duration { return &r.For },
 			"How long events and finished deliveries are kept: at least 1h."),
 		key("events", choice(KeepMatched, KeepAll), func(r *Retention) *string { return &r.Events },
 			"Which events are kept: those that a subscription has matched, or all. With all, the list of events has everything that happened to what is mapped, at the cost of a stored event for each."),

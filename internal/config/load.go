@@ -6,7 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
 
 	"github.com/rowhook/rowhook/internal/problem"
 )
@@ -25,15 +28,17 @@ func Load(path string) (*Config, error) {
 // LoadBytes is Load for a file that was read already. Name is what problems call the file, and its directory is what
 // ${file:…} is relative to; env and readFile answer ${env:…} and ${file:…}.
 func LoadBytes(name string, data []byte, env func(string) (string, bool), readFile func(string) ([]byte, error)) (*Config, error) {
-	d := &decoder{file: name, env: env, readFile: readFile, bad: map[any]bool{}, notes: map[string]note{}}
+	d := &decoder{file: name, env: env, readFile: readFile, bad: map[any]bool{}, notes: map[string]note{}, hidden: map[*yaml.Node]bool{}}
 	cfg := Default()
-	if root := d.parse(data); root != nil {
+	root := d.parse(data)
+	if root != nil {
 		file.decode(d, value{node: root}, &cfg)
 	}
 	if err := d.problems.Err(); err != nil {
 		return nil, err
 	}
 	cfg.complete()
+	cfg.Source = &Source{Path: name, LoadedAt: time.Now().UTC(), lines: d.lines, root: root, hidden: d.hidden}
 	return &cfg, nil
 }
 

@@ -103,6 +103,7 @@ func (d *decoder) text(v value, k taking) (text, bool) {
 	}
 	t.shown = shown(t.written, strings.Contains(t.written, "${"))
 	if k.secret {
+		d.hidden[v.node] = true
 		t.shown = "the value"
 	}
 	var referred bool

@@ -40,6 +40,7 @@ type stage struct {
 	watcher *watch.Watcher
 	config  string // the file
 	base    string // the API's
+	console string // the console's address, with the token of the admin
 	tokens  map[string]string
 
 	stopApp   context.CancelFunc
@@ -158,7 +159,8 @@ func (s *stage) startApp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.base = "http://" + addr.(*net.TCPAddr).String() + cfg.API.BasePath
+	root := "http://" + addr.(*net.TCPAddr).String()
+	s.base, s.console = root+cfg.API.BasePath, root+"/console/#token="+s.tokens["ops"]
 	// It is stopped in its turn, not when ctx is done.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopApp = stop
@@ -227,6 +229,8 @@ func (s *stage) showWay() {
   rowhook at %s, with the config %s
   receiver at %s, subscribed to every event
 
+Watch and look into everything in the console:
+  %s
 List the subscriptions:
   curl -H 'Authorization: Bearer %s' %s/subscription/
 Add one, as the customer with account 1, for deals; its hooks are shown here as well:
@@ -239,6 +243,6 @@ Change rows yourself, such as UPDATE contacts SET email = 'me@example.com' WHERE
 Ctrl-C ends it all.
 
 `, strings.Fields(s.server.Version())[0], s.server.Port(), database, s.base, s.config, s.watcher.URL("/hooks"),
-		s.tokens["ops"], s.base, s.tokens["acme"], s.watcher.URL("/acme"), secret, s.base, s.opts.Command, s.config, s.server.URL(database))
+		s.console, s.tokens["ops"], s.base, s.tokens["acme"], s.watcher.URL("/acme"), secret, s.base, s.opts.Command, s.config, s.server.URL(database))
 	s.watcher.Heading()
 }

@@ -126,6 +126,8 @@ type session struct {
 	plan  plan
 	name  string
 	token string
+	// console is its address, with the token.
+	console string
 	// watcher prints; nil where nothing is to be printed.
 	watcher *watch.Watcher
 }
@@ -189,7 +191,9 @@ func (r *session) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w\n  hint: end what listens there, or give another address: --listen 127.0.0.1:0 takes a free port", r.opts.Listen, rootCause(err))
 	}
-	base := "http://" + addr.String() + cfg.API.BasePath
+	root := "http://" + addr.String()
+	base := root + cfg.API.BasePath
+	r.console = root + "/console/#token=" + r.token
 
 	// rowhook is stopped when ctx is done, and the receiver when rowhook has ended.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))

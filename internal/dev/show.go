@@ -39,15 +39,16 @@ func (o Options) show(conn *pgx.Conn, p plan) {
 // showWay says how to use it.
 func (r *session) showWay(base, target string) {
 	fmt.Fprintf(r.opts.Out, `
-API:   %s
-token: %s
+Console: %s
+API:     %s
+token:   %s
 
 Subscribe a receiver of yours, with its own address in the place of %s:
   curl -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"events": ["*"], "target_url": "%s"}' %s/subscription/
 
 Ready: Ctrl-C ends it and removes all that it made in the database.
 
-`, base, r.token, target, r.token, target, base)
+`, r.console, base, r.token, target, r.token, target, base)
 }
 
 func count(n int, what string) string {

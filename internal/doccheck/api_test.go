@@ -12,6 +12,7 @@ import (
 	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/api"
 	"github.com/rowhook/rowhook/internal/apidoc"
+	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
@@ -20,7 +21,12 @@ func document() *apidoc.Document {
 	return api.New(api.Config{
 		BasePath: "/api/v1", Made: struct{ subscriptions.Tokens }{}, DeadLetters: struct{ api.DeadLetters }{}, Metrics: http.NotFoundHandler(),
 		EventTypes: struct{ api.EventTypes }{}, Jobs: struct{ api.Jobs }{}, Feed: struct{ api.Feed }{}, Deliveries: struct{ api.Deliveries }{},
-		Resume: func(context.Context, bool) (*client.Resumed, error) { return nil, nil },
+		SessionKeys: new(seal.Keys), System: struct{ api.System }{},
+		Resume:    func(context.Context, client.Resume) (*client.Resumed, error) { return nil, nil },
+		Status:    func(context.Context) *client.Status { return nil },
+		Pauses:    struct{ api.Pauses }{},
+		LogLevels: struct{ api.LogLevels }{},
+		Drain:     func(context.Context, client.Drain) (*client.Drained, error) { return nil, nil },
 	}).Document()
 }
 

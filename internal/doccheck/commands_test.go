@@ -48,7 +48,7 @@ func readyWhen(b block) (pattern string, runs bool) {
 func TestEveryCommandIsRun(t *testing.T) {
 	t.Parallel()
 	run := map[string]string{
-		"README.md": "TestREADME, TestDemoExcerpt, TestExampleBehindTheProxy", "docs/api.md": "TestAPI", "docs/history.md": "TestAPI", "docs/config.md": "TestSchemaCommand",
+		"README.md": "TestREADME, TestOwnApplication, TestDemoExcerpt, TestExampleBehindTheProxy", "docs/api.md": "TestAPI", "docs/history.md": "TestAPI", "docs/config.md": "TestSchemaCommand",
 		"docs/operations.md": "TestOperations", "docs/receiving.md": "TestVerifyCommand", "docs/mapping.md": "TestMappingCommands, TestMappingCases",
 		"docs/migrating.md": "TestMigrating", "docs/listen.md": "TestListenCommands", "docs/zapier.md": "TestZapier", "examples/django/README.md": "TestExampleBehindTheProxy",
 	}

@@ -46,6 +46,7 @@ func TestOperations(t *testing.T) {
 	recv.Wait(t, 1, patience)
 	checkMetrics(t, "http://"+s.api+"/metrics")
 
+	upgrade := &upgrade{site: s}
 	for _, b := range blocks(t, "docs/operations.md") {
 		switch {
 		case b.lang == "sh" && b.under == "Check":
@@ -56,7 +57,7 @@ func TestOperations(t *testing.T) {
 			rowhook.stop()
 			exec("select pg_drop_replication_slot('rowhook');\n")
 			for _, again := range blocks(t, "README.md") {
-				if again.lang == "sh" && again.last() == runStep {
+				if again.lang == "sh" && again.under == "Run it for real" && again.last() == runStep {
 					rowhook = s.start(again)
 				}
 			}
@@ -85,9 +86,28 @@ func TestOperations(t *testing.T) {
 			if out := s.run(b); !strings.Contains(out, "  contact.update  1  ") || !strings.Contains(out, ": delivered, status 200\n") {
 				t.Errorf("%s printed %q", b, out)
 			}
+		case b.lang == "sh" && b.under == "Status":
+			if out := s.run(b); !strings.HasPrefix(out, "replicating") || !strings.Contains(out, "\nslot          rowhook: reserved") {
+				t.Errorf("%s printed %q", b, out)
+			}
+		case b.lang == "sh" && b.under == "Pause":
+			// What failed before may still wait.
+			if out := s.run(b); !regexp.MustCompile(`nothing is sent; \d+ deliver(y|ies) waits? in the store\n`).MatchString(out) || !strings.Contains(out, "is over: what waits is sent") {
+				t.Errorf("%s printed %q", b, out)
+			}
+		case b.lang == "sh" && b.under == "Drain":
+			if out := s.run(b); !strings.Contains(out, "drained up to ") {
+				t.Errorf("%s printed %q", b, out)
+			}
+		case b.lang == "sh" && b.under == "Upgrading Postgres":
+			upgrade.step(b, &rowhook)
+		case b.lang == "sh" && b.under == "Uninstall":
+			rowhook.stop()
+			if out := s.run(b); !strings.Contains(out, "there is nothing to remove") {
+				t.Errorf("%s printed %q", b, out)
+			}
 		case b.lang != "sql":
 		case b.under == "Uninstall":
-			rowhook.stop()
 			exec(b.text)
 			var left int
 			err := conn.QueryRow(t.Context(), `select (select count(*) from pg_roles where rolname = 'rowhook') + (select count(*) from pg_publication)
@@ -100,6 +120,9 @@ func TestOperations(t *testing.T) {
 		}
 	}
 	rowhook.stop()
+	if upgrade.steps != 3 {
+		t.Errorf("docs/operations.md has %d blocks of commands for an upgrade of Postgres, the test knows 3", upgrade.steps)
+	}
 }
 
 func (s *site) client() *client.Client {

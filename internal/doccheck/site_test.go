@@ -155,15 +155,22 @@ func (s *site) command(b block) *exec.Cmd {
 // run runs a block to its end and returns what it printed.
 func (s *site) run(b block) string {
 	s.t.Helper()
-	var stdout, stderr bytes.Buffer
+	stdout, stderr, err := s.try(b)
+	if err != nil {
+		s.t.Fatalf("%s: %v\n%s\nstdout: %s\nstderr: %s", b, err, b.text, stdout, stderr)
+	}
+	return stdout
+}
+
+// try runs a block that may fail.
+func (s *site) try(b block) (stdout, stderr string, err error) {
+	var out, told bytes.Buffer
 	cmd := s.command(b)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdout, cmd.Stderr = &out, &told
 	guard := time.AfterFunc(patience, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	defer guard.Stop()
-	if err := cmd.Run(); err != nil {
-		s.t.Fatalf("%s: %v\n%s\nstdout: %s\nstderr: %s", b, err, b.text, &stdout, &stderr)
-	}
-	return stdout.String()
+	err = cmd.Run()
+	return out.String(), told.String(), err
 }
 
 // process is a command that runs until it is stopped.

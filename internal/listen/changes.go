@@ -8,8 +8,11 @@ import (
 	"github.com/rowhook/rowhook/internal/compare"
 )
 
-// remembered is of how many instances, and ids, what was seen is kept.
-const remembered = 10_000
+// remembered is of how many instances, and ids, what was seen is kept, and rememberedBytes how much of it.
+const (
+	remembered      = 10_000
+	rememberedBytes = 64 << 20
+)
 
 // change is a member of data that is not what it was. What is missing was not there, or is not there any more.
 type change struct {
@@ -22,6 +25,8 @@ type change struct {
 type memory struct {
 	ids  map[string]bool
 	last map[string]seen
+	// size is that of the data in last, in bytes.
+	size int
 	Summary
 }
 
@@ -68,12 +73,13 @@ func (m *memory) take(h *hook) {
 		h.OutOfOrder, h.Changes = true, nil
 		return
 	}
-	if len(m.last) >= remembered {
-		clear(m.last)
-	}
 	now := seen{position: h.Position, data: h.Data}
 	if deleted {
 		now.data = nil
+	}
+	if m.size += len(now.data) - len(before.data); m.size > rememberedBytes || !known && len(m.last) >= remembered {
+		clear(m.last)
+		m.size = len(now.data)
 	}
 	m.last[h.Instance] = now
 }

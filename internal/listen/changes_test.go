@@ -36,3 +36,48 @@ func TestChanges(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsRememberedIsBounded by the number of instances, and by the size of their data.
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	t.Parallel()
+	large := []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
+	m := newMemory()
+	take := func(n int, data []byte) {
+		m.take(&hook{ID: fmt.Sprint("evt_", m.Seen), Type: "contact.update", Instance: fmt.Sprint("contact/", n), Position: fmt.Sprintf("%040d", m.Seen), Data: data})
+	}
+	for n := range 100 {
+		take(n, large)
+		take(n, large)
+		take(n, large[:10])
+		take(n, large)
+	}
+	size := 0
+	for _, x := range m.last {
+		size += len(x.data)
+	}
+	if size != m.size || size > rememberedBytes || size < rememberedBytes/4 {
+		t.Errorf("%d bytes are remembered, and %d counted", size, m.size)
+	}
+	m = newMemory()
+	for n := range remembered {
+		take(n, nil)
+	}
+	take(0, nil)
+	if len(m.last) != remembered {
+		t.Errorf("%d instances are remembered", len(m.last))
+	}
+	if take(remembered, nil); len(m.last) != 1 {
+		t.Errorf("%d instances are remembered", len(m.last))
+	}
+}
+
+// TestAnAnswerIsOneLine whatever is in its body.
+func TestAnAnswerIsOneLine(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	p := &printer{Output: Output{Out: &out}}
+	p.answered("http://localhost/", answer{Status: 500, TookMS: 3, Body: "<html>\r\n\t<h1>no\x1b[31m</h1>\n"})
+	if want := "  → http://localhost/  500 Internal Server Error in 3ms  <html> <h1>no\ufffd[31m</h1>\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}

@@ -181,6 +181,9 @@ func (l *listener) openOther(ctx context.Context) (*client.EventPage, error) {
 	if err != nil {
 		return nil, err
 	}
+	if quiet := s.State != "active" && s.State != "shadow"; quiet && (s.DisabledReason == nil || s.DisabledReason.By != subscriptions.ByRowhook) {
+		l.print.note("%s is %s: nothing new comes to it", s.ID, s.State)
+	}
 	r := s.Request
 	if r.Auth != nil || len(r.Headers) > 0 {
 		l.print.note("headers and auth of its request are not shown by rowhook: they are left out")

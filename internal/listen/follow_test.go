@@ -338,6 +338,13 @@ func TestListen(t *testing.T) {
 		t.Errorf("the one that was followed: %v", err)
 	}
 
+	if _, err := admin.Disable(t.Context(), real.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	disabled := r.listen(Options{Subscription: real.ID})
+	disabled.says(real.ID + " is disabled: nothing new comes to it")
+	_, _ = disabled.stop()
+
 	// What asking again does not mend.
 	reader, err := admin.CreateToken(t.Context(), client.NewToken{Account: "1", ReadOnly: true})
 	if err != nil {

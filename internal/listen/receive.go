@@ -132,7 +132,9 @@ func (r *receiver) arrived(q hooktest.Request) {
 		r.memory.take(&h)
 		if !taken {
 			r.Failed++
-			delete(r.ids, h.ID) // it comes again
+			if !h.Duplicate {
+				delete(r.ids, h.ID) // it comes again
+			}
 		}
 		h.Answers = []answer{answered}
 		r.print.begin(&h)

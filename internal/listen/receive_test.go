@@ -81,6 +81,9 @@ func TestReceive(t *testing.T) {
 		}
 	}
 	r.send(4, func(q *sender.Composed) { q.Body = []byte(strings.Replace(string(q.Body), `"n":4`, `"n":5`, 1)) })
+	// One that was taken comes again twice, and is spoiled the first time.
+	r.send(3, func(q *sender.Composed) { q.Body = []byte(strings.Replace(string(q.Body), `"n":3`, `"n":5`, 1)) })
+	r.send(3, nil)
 	for _, q := range []struct{ query, header, want string }{{"?challenge=abc", "", "abc"}, {"", "value", ""}} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+q.query, nil)
 		if err != nil {
@@ -100,7 +103,7 @@ func TestReceive(t *testing.T) {
 			t.Errorf("%+v: %s %v", q, body[:n], resp.Header)
 		}
 	}
-	if sum, want := r.stop(), (Summary{Seen: 5, Failed: 1, Duplicates: 1, OutOfOrder: 1}); sum != want {
+	if sum, want := r.stop(), (Summary{Seen: 7, Failed: 2, Duplicates: 3, OutOfOrder: 1}); sum != want {
 		t.Errorf("%+v, want %+v", sum, want)
 	}
 	var got []string
@@ -111,11 +114,12 @@ func TestReceive(t *testing.T) {
 		}
 		got = append(got, fmt.Sprint(h.ID, " ", h.Instance, " ", h.Signature, " ", h.Duplicate, h.OutOfOrder, len(h.Changes)))
 	}
-	want := "evt_1 contact/7 ok false false 0, evt_3 contact/7 ok false false 1, evt_3 contact/7 ok true false 0, evt_2 contact/7 ok false true 0, evt_4 contact/7 bad false false 1"
+	want := "evt_1 contact/7 ok false false 0, evt_3 contact/7 ok false false 1, evt_3 contact/7 ok true false 0, evt_2 contact/7 ok false true 0, evt_4 contact/7 bad false false 1, " +
+		"evt_3 contact/7 bad true false 0, evt_3 contact/7 ok true false 0"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("%s, want %s", strings.Join(got, ", "), want)
 	}
-	if notes := r.notes.String(); strings.Count(notes, "asked whether hooks are wanted") != 2 || !strings.Contains(notes, "5 events, 1 failed, 1 came again, 1 out of order") {
+	if notes := r.notes.String(); strings.Count(notes, "asked whether hooks are wanted") != 2 || !strings.Contains(notes, "7 events, 2 failed, 3 came again, 1 out of order") {
 		t.Error(notes)
 	}
 }

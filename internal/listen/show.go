@@ -126,7 +126,7 @@ func (p *printer) answered(to string, a answer) {
 		line += fmt.Sprintf(", attempt %d", a.Attempt)
 	}
 	if a.Body != "" {
-		line += "  " + cut(strings.ReplaceAll(printable(strings.TrimSpace(a.Body)), "\n", " "), shownValue)
+		line += "  " + cut(printable(strings.Join(strings.Fields(a.Body), " ")), shownValue)
 	}
 	fmt.Fprintln(p.Out, line)
 }

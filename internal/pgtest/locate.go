@@ -34,6 +34,9 @@ func thisHost() host {
 // locate finds the binaries, or fetches them where there are none.
 func locate(ctx context.Context, opts Options, user *account) (binaries, error) {
 	h := thisHost()
+	if opts.Bin != "" {
+		return h.probe(opts.Bin)
+	}
 	found, err := h.find()
 	if err == nil || !errors.Is(err, ErrNotFound) || opts.NoFetch {
 		return found, err

@@ -17,6 +17,9 @@ type Options struct {
 	// time and makes databases ten times faster.
 	Memory bool
 
+	// Bin is the directory of initdb and postgres to use; empty: as the package finds them.
+	Bin string
+
 	// NoFetch forbids fetching binaries where none are installed.
 	NoFetch bool
 

@@ -142,7 +142,7 @@ func numbered(text string) string {
 
 // works loads a config and compiles it against the database, as a start does.
 func works(ctx context.Context, url string, text []byte) error {
-	env := map[string]string{"DATABASE_URL": url, "ROWHOOK_TOKEN": "a-token-of-some-length", "ACME_TOKEN": "another-token-of-length"}
+	env := map[string]string{"DATABASE_URL": url, "ROWHOOK_TOKEN": "a-token-of-some-length", "ACME_TOKEN": "another-token-of-length", "APP_TOKEN": "the-application-s"}
 	cfg, err := config.LoadBytes("config.yaml", text, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, os.ReadFile)
 	if err != nil {
 		return err

@@ -20,6 +20,8 @@ func (p *plan) write(role string, o Options) []byte {
 		{"export ROWHOOK_TOKEN=$(openssl rand -hex 24)", ""},
 		{"rowhook preview --config config.yaml --sample " + first, "what a hook would hold"},
 		{"rowhook check --config config.yaml", "what is missing, with the SQL that mends it"},
+		{"rowhook check --config config.yaml --sql > mend.sql", "the same as a script for psql"},
+		{"rowhook compare --config config.yaml --all", "is it what your API answers? Wants app and the paths"},
 		{"rowhook run --config config.yaml", ""},
 	} {
 		text := "#   " + step[0]
@@ -41,9 +43,7 @@ func (p *plan) write(role string, o Options) []byte {
 		})
 	}
 	d.line(0, "", "")
-	if o.API != nil {
-		d.writeApp(o)
-	}
+	d.writeApp(o)
 	d.writePresets(p.presets)
 	p.writeAbout(d)
 	d.line(0, "resources:", "")
@@ -56,15 +56,16 @@ func (p *plan) write(role string, o Options) []byte {
 	return []byte(d.b.String())
 }
 
-// writeApp names the address that the API's description tells.
+// writeApp names the application's address, and the public one that the API's description tells.
 func (d *document) writeApp(o Options) {
-	d.prose(0, "The application: path of each resource goes behind it.")
+	d.prose(0, "Your application. The path of each resource goes behind its url: rowhook compare asks there.")
 	d.proposed(0, true, func() {
 		d.line(0, "app:", "")
 		d.line(2, "url: http://127.0.0.1:3000", "")
-		if public := o.API.Origin(); public != "" {
-			d.line(2, "public_url: "+quoted(literal(public)), "")
+		if o.API != nil && o.API.Origin() != "" {
+			d.line(2, "public_url: "+quoted(literal(o.API.Origin())), "")
 		}
+		d.line(2, `headers: {authorization: "Bearer ${env:APP_TOKEN}"}`, "a login that may read every instance")
 	})
 	d.line(0, "", "")
 }

@@ -134,6 +134,9 @@ func (k *Keys) Prefix() string {
 	return prefix + k.keys[0].id + "."
 }
 
+// AnyPrefix begins everything that is sealed, with whatever key.
+func (k *Keys) AnyPrefix() string { return prefix }
+
 func cut(text string) (id, body string, sealed bool) {
 	rest, ok := strings.CutPrefix(text, prefix)
 	if !ok {

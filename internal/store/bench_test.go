@@ -15,8 +15,8 @@ import (
 // batchOf is how many deliveries a batch of the benchmarks has.
 const batchOf = 500
 
-// BenchmarkWrite writes batches of successes: of new events, for a second subscription of events that are there, and of
-// deliveries that were due.
+// BenchmarkWrite writes batches of successes: of new events, for a second subscription of events that are there; of what is
+// put off for subscriptions that take nothing; and of deliveries that were due.
 func BenchmarkWrite(b *testing.B) {
 	db := pgtest.Database(b)
 	s, conn := open(b, db), connect(b, db)
@@ -63,6 +63,14 @@ func BenchmarkWrite(b *testing.B) {
 			r := newEvent(n, keys[n%10])
 			r.InsertEvent = false
 			return r
+		})
+	})
+	run("Deferred", func() []sender.Record {
+		return batch(func(n int) sender.Record {
+			r := newEvent(n, keys[n%2])
+			d := deferred(r.Event, r.Subscription, r.Key, day)
+			d.InsertEvent = false
+			return d
 		})
 	})
 	run("DeferredAndFinished", func() []sender.Record {

@@ -27,7 +27,7 @@ func (s *Store) LoadCheckpoint(ctx context.Context, slot string) (cdc.Checkpoint
 		return cdc.Checkpoint{}, false, nil
 	}
 	if err != nil {
-		return cdc.Checkpoint{}, false, fmt.Errorf("load checkpoint: %w", err)
+		return cdc.Checkpoint{}, false, unavailable(fmt.Errorf("load checkpoint: %w", err))
 	}
 	c.Epoch = uint32(epoch)
 	if settled != nil {
@@ -134,6 +134,14 @@ func (s *Store) Own(ctx context.Context, slot, owner string) (same bool, err err
 	var last *string
 	err = s.transact(ctx, func(tx pgx.Tx) error {
 		if err := s.fence(ctx, tx, slot); err != nil {
+			return err
+		}
+		// A later release may have changed the store while this one stood by.
+		state, err := readSchemaState(ctx, tx)
+		if err == nil {
+			err = state.refusal(newestMigration())
+		}
+		if err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, `

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/retention"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
 )
@@ -167,7 +168,7 @@ func endsOf(ctx context.Context, tx pgx.Tx, subscription int64, ev *mapping.Even
 		SELECT `+outcomeColumns+` FROM (
 			SELECT `+outcomeColumns+`, oldest FROM outcome
 			WHERE subscription = $1 AND newest >= $2 AND newest < $5 AND committed_at >= $3 AND committed_at < $4 ORDER BY newest OFFSET 0) o
-		WHERE oldest <= $2`, subscription, bytesOf(ev.Position), day, day.Add(24*time.Hour), ahead)
+		WHERE oldest <= $2`, subscription, bytesOf(ev.Position), day, day.Add(retention.Partition), ahead)
 	if err != nil {
 		return nil, err
 	}

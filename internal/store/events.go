@@ -28,13 +28,13 @@ type EventsQuery struct {
 	Bytes int64
 }
 
-// eventScan is how many events one look goes through.
-const eventScan = 5000
+// defaultEventScan is how many events one look goes through at most: some 20 ms, where they are in memory.
+const defaultEventScan = 20_000
 
-// eventsSQL tells of so many events which are wanted. For an account these are the ones that may reach its subscriptions, see
-// subscriptions.Index.Match.
-const eventsSQL = `
-	SELECT position, committed_at, (type = ANY ($4) OR resource = ANY ($5) OR $4::text[] IS NULL) AND ($6 = '' OR instance = $6)
+// eventsSQL tells which of so many events are wanted, until there are enough, and which was the last one, where it has come that far: what
+// is not wanted stays in the database. For an account the wanted are those that may reach its subscriptions, see subscriptions.Index.Match.
+const eventsSQL = `SELECT position, committed_at, wanted, n FROM (
+	SELECT position, committed_at, row_number() OVER () AS n, (type = ANY ($4) OR resource = ANY ($5) OR $4::text[] IS NULL) AND ($6 = '' OR instance = $6)
 		AND ($7::timestamptz IS NULL OR committed_at >= $7) AND ($8::timestamptz IS NULL OR committed_at <= $8)
 		AND CASE WHEN $9::text IS NULL THEN audience IS DISTINCT FROM 'account'
 			ELSE coalesce(account, '') = $9 AND $9 <> '' AND audience IS DISTINCT FROM 'admin' AND type NOT LIKE '%.truncate' END AS wanted
@@ -89,13 +89,13 @@ func (s *Store) Events(ctx context.Context, q EventsQuery) (page EventPage, err 
 }
 
 func (s *Store) eventsOf(ctx context.Context, tx pgx.Tx, q EventsQuery, from, upTo cdc.Position, page *EventPage) error {
-	sql := eventsSQL + `LIMIT $3) x ORDER BY position`
+	sql := eventsSQL + `LIMIT $3) x) y WHERE wanted OR n = $3 ORDER BY position LIMIT $10`
 	if q.Descending {
-		sql = eventsSQL + `DESC LIMIT $3) x ORDER BY position DESC`
+		sql = eventsSQL + `DESC LIMIT $3) x) y WHERE wanted OR n = $3 ORDER BY position DESC LIMIT $10`
 	}
 	types, resources := q.Select.typesOrNull()
-	rows, err := tx.Query(ctx, sql, bytesOf(from), bytesOf(upTo), eventScan, types, resources, q.Select.Instance,
-		timeOrNull(q.Select.Since), timeOrNull(q.Select.Until), q.Account)
+	rows, err := tx.Query(ctx, sql, bytesOf(from), bytesOf(upTo), s.eventScan, types, resources, q.Select.Instance,
+		timeOrNull(q.Select.Since), timeOrNull(q.Select.Until), q.Account, q.Limit+1)
 	if err != nil {
 		return err
 	}
@@ -104,11 +104,10 @@ func (s *Store) eventsOf(ctx context.Context, tx pgx.Tx, q EventsQuery, from, up
 	var at time.Time
 	var wanted bool
 	var last cdc.Position
-	n := 0
-	_, err = pgx.ForEachRow(rows, []any{&position, &at, &wanted}, func() error {
-		n++
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&position, &at, &wanted, &n}, func() error {
 		p, err := cdc.PositionFromBytes(position)
-		if wanted && len(found) <= q.Limit {
+		if wanted {
 			found = append(found, candidate{at: p, day: dayOf(at)})
 		}
 		last = p
@@ -124,11 +123,11 @@ func (s *Store) eventsOf(ctx context.Context, tx pgx.Tx, q EventsQuery, from, up
 	page.Events = events
 	switch {
 	case cut:
-		page.More, page.Next = true, events[len(events)-1].Position
-	case n == eventScan:
-		page.More, page.Next = true, last
+		page.More, page.Next, page.LookedBack = true, events[len(events)-1].Position, events[len(events)-1].Time
+	case n == s.eventScan:
+		page.More, page.Next, page.LookedBack = true, last, at.UTC()
 	case q.Descending:
-		if n > 0 {
+		if len(events) > 0 {
 			page.Next = last
 		}
 	default:

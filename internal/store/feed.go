@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/retention"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
 )
@@ -52,6 +53,8 @@ type EventPage struct {
 	Next cdc.Position
 	// More says that there may be more now.
 	More bool
+	// LookedBack is, of a list of events from the newest on, when the last one that was looked at was committed, where there may be more.
+	LookedBack time.Time
 }
 
 const (
@@ -404,7 +407,7 @@ func fetchEvents(ctx context.Context, tx pgx.Tx, found []candidate, q *EventSele
 		}
 	}
 	types, resources := q.typesOrNull()
-	rows, err := tx.Query(ctx, fetchSQL, positions, first, last.Add(24*time.Hour), types, resources, q.Instance,
+	rows, err := tx.Query(ctx, fetchSQL, positions, first, last.Add(retention.Partition), types, resources, q.Instance,
 		timeOrNull(q.Since), timeOrNull(q.Until), limit, size)
 	if err != nil {
 		return nil, false, err

@@ -46,6 +46,7 @@ func trace(t *testing.T, s *Store) *traced {
 	q := &traced{}
 	cfg := s.pool.Config()
 	cfg.ConnConfig.Tracer = q
+	cfg.AfterConnect = nil // what a new connection is asked is of no call
 	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -1,13 +1,9 @@
 package store
 
 import (
-	"errors"
-	"strings"
 	"testing"
 
-	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/pgtest"
-	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
 )
@@ -62,22 +58,5 @@ func TestOutcomesOfAnOlderVersionAreKept(t *testing.T) {
 		if got, want := string(sender.AppendStandard(nil, due[i].Event)), string(sender.AppendStandard(nil, want)); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-	}
-}
-
-// TestLaterStoreIsRefused: what a later version has made of the tables is not this one's to write to.
-func TestLaterStoreIsRefused(t *testing.T) {
-	t.Parallel()
-	db := pgtest.Database(t)
-	conn := connect(t, db)
-	open(t, db).Close()
-	exec(t, conn, `INSERT INTO migration (version_id, is_applied) VALUES ($1, true)`, newestMigration()+1)
-	s, err := Open(t.Context(), Config{URL: secret.String(db), Schema: "rowhook"})
-	if err == nil {
-		s.Close()
-	}
-	var refused *cdc.Error
-	if !errors.As(err, &refused) || refused.Class != cdc.Refused || !strings.Contains(err.Error(), "by a later rowhook") {
-		t.Errorf("%v", err)
 	}
 }

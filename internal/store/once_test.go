@@ -114,6 +114,11 @@ func TestListSelects(t *testing.T) {
 		{subscriptions.Query{Name: "CONT"}, []string{"Contacts"}},
 		{subscriptions.Query{Name: "%"}, nil},
 		{subscriptions.Query{Name: "o", Event: "deal.create"}, []string{"one"}},
+		{subscriptions.Query{Search: "CONT"}, []string{"Contacts"}},
+		{subscriptions.Query{Search: "Example.com"}, []string{"all", "Contacts"}},
+		{subscriptions.Query{Search: "SUB_", State: subscriptions.Disabled}, []string{"one"}},
+		{subscriptions.Query{Search: "8443"}, nil},
+		{subscriptions.Query{Search: "%"}, nil},
 	} {
 		c.q.Scope, c.q.Limit = subscriptions.Scope{Account: "1"}, 10
 		page, _, err := s.List(t.Context(), c.q)

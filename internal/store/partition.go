@@ -10,15 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/retention"
 	"github.com/rowhook/rowhook/sender"
 )
 
 // partitioned are the tables with one partition for each day (UTC) of commit, in the order in which they are locked.
 var partitioned = []string{"event", "attempt", "outcome", "resent"}
 
-const dayLayout = "20060102"
-
-func dayOf(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+func dayOf(t time.Time) time.Time { return t.UTC().Truncate(retention.Partition) }
 
 // ensurePartitions makes the partitions that the records need. They are made on demand, for the days on which
 // transactions were committed, which may be long ago when there is a backlog.
@@ -28,7 +27,7 @@ func (s *Store) ensurePartitions(ctx context.Context, records []sender.Record) e
 	for i := range records {
 		if ev := records[i].Event; ev != nil {
 			day := dayOf(ev.Time)
-			if name := day.Format(dayLayout); !s.days[name] {
+			if name := day.Format(retention.Layout); !s.days[name] {
 				missing[name] = day
 			}
 		}
@@ -64,7 +63,7 @@ func (s *Store) makePartition(ctx context.Context, parent, name string, day time
 			return err
 		}
 		_, err := tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`, parent, cdc.QuoteIdent(name),
-			day.Format(time.RFC3339), day.Add(24*time.Hour).Format(time.RFC3339)))
+			day.Format(time.RFC3339), day.Add(retention.Partition).Format(time.RFC3339)))
 		return err
 	})
 	if code := sqlState(err); code == "42P07" || code == "23505" {
@@ -79,7 +78,7 @@ func (s *Store) forgetPartitions(records []sender.Record) {
 	defer s.mu.Unlock()
 	for i := range records {
 		if ev := records[i].Event; ev != nil {
-			delete(s.days, dayOf(ev.Time).Format(dayLayout))
+			delete(s.days, dayOf(ev.Time).Format(retention.Layout))
 		}
 	}
 }
@@ -101,8 +100,8 @@ func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) 
 	}
 	var dropped []string
 	for _, name := range sortedKeys(days) {
-		day, err := time.Parse(dayLayout, name)
-		if err != nil || day.Add(24*time.Hour).After(keptFrom) {
+		day, err := time.Parse(retention.Layout, name)
+		if err != nil || day.Add(retention.Partition).After(keptFrom) {
 			continue
 		}
 		gone, err := s.dropDay(ctx, day, days[name])
@@ -183,7 +182,7 @@ func (s *Store) dropDay(ctx context.Context, day time.Time, names []string) (dro
 		}
 		var needed bool
 		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM due WHERE committed_at >= $1 AND committed_at < $2)`,
-			day, day.Add(24*time.Hour)).Scan(&needed)
+			day, day.Add(retention.Partition)).Scan(&needed)
 		if err != nil || needed {
 			return err
 		}
@@ -208,7 +207,7 @@ func (s *Store) dropDay(ctx context.Context, day time.Time, names []string) (dro
 	}
 	if dropped != nil {
 		s.mu.Lock()
-		delete(s.days, day.Format(dayLayout))
+		delete(s.days, day.Format(retention.Layout))
 		s.mu.Unlock()
 	}
 	return dropped, nil

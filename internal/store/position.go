@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
+	"github.com/rowhook/rowhook/internal/retention"
 )
 
 // clockSlack is how far the order of commits' times may be from that of their positions. A clock that was set back further
@@ -26,7 +27,7 @@ const (
 // no index by time: it is found by halves in the day's partition, some forty looks into an index.
 func positionSince(ctx context.Context, tx pgx.Tx, t time.Time) ([]byte, error) {
 	day := dayOf(t)
-	end := day.Add(24 * time.Hour)
+	end := day.Add(retention.Partition)
 	look := func(sql string, from []byte) (position []byte, at time.Time, err error) {
 		err = tx.QueryRow(ctx, sql, from, day, end).Scan(&position, &at)
 		return position, at, err

@@ -104,43 +104,49 @@ func (s *Store) EventsOf(ctx context.Context, changes []cdc.Position) (map[strin
 	return found, nil
 }
 
-// TouchedOf returns what is stored of the events that touches made at a change, a position whose Sub does not matter: the
-// positions of those that have the ids, those of the dead letters there of the resource's instances, and the highest Sub
+// Touched is an event that a touch made. Account is whose it is, empty for nobody's.
+type Touched struct {
+	Position cdc.Position
+	Account  string
+}
+
+// TouchedOf returns what is stored of the events that touches made at a change, a position whose Sub does not matter:
+// those that have the ids, the positions of the dead letters there of the resource's instances, and the highest Sub
 // that is taken, zero where there is none.
-func (s *Store) TouchedOf(ctx context.Context, change cdc.Position, resource string, ids, instances []string) (events map[string]cdc.Position, buried map[string]cdc.Position, highest uint32, err error) {
+func (s *Store) TouchedOf(ctx context.Context, change cdc.Position, resource string, ids, instances []string) (events map[string]Touched, buried map[string]cdc.Position, highest uint32, err error) {
 	change.Sub = mapping.TouchedFrom
 	low := bytesOf(change)
 	change.Sub = math.MaxUint32
 	high := bytesOf(change)
-	events, buried = map[string]cdc.Position{}, map[string]cdc.Position{}
+	events, buried = map[string]Touched{}, map[string]cdc.Position{}
 	err = s.transact(ctx, func(tx pgx.Tx) error {
 		// Of ten thousand ids each would be compared with each event.
 		if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `
-			(SELECT 0, '', position FROM event WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT 1)
+			(SELECT 0, '', '', position FROM event WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT 1)
 			UNION ALL
-			(SELECT 0, '', position FROM dead_letter WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT 1)
+			(SELECT 0, '', '', position FROM dead_letter WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT 1)
 			UNION ALL
-			SELECT 1, id, position FROM (SELECT id, position FROM event WHERE position BETWEEN $1 AND $2 OFFSET 0) e
+			SELECT 1, id, coalesce(account, ''), position FROM (SELECT id, account, position FROM event WHERE position BETWEEN $1 AND $2 OFFSET 0) e
 				JOIN unnest($3::text[]) AS w(id) USING (id)
 			UNION ALL
-			SELECT 2, instance, position FROM (SELECT resource, instance, position FROM dead_letter WHERE position BETWEEN $1 AND $2 OFFSET 0) d
+			SELECT 2, instance, '', position FROM (SELECT resource, instance, position FROM dead_letter WHERE position BETWEEN $1 AND $2 OFFSET 0) d
 				JOIN unnest($5::text[]) AS w(instance) USING (instance) WHERE resource = $4`, low, high, ids, resource, instances)
 		if err != nil {
 			return err
 		}
 		var what int
-		var name string
+		var name, account string
 		var position []byte
-		_, err = pgx.ForEachRow(rows, []any{&what, &name, &position}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&what, &name, &account, &position}, func() error {
 			p, err := cdc.PositionFromBytes(position)
 			switch what {
 			case 0:
 				highest = max(highest, p.Sub)
 			case 1:
-				events[name] = p
+				events[name] = Touched{p, account}
 			case 2:
 				buried[name] = p
 			}

@@ -60,7 +60,7 @@ func TestTouchedOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fmt.Sprint(len(events), events["evt_2"].Sub, subs(buried), highest-mapping.TouchedFrom); got != want {
+		if got := fmt.Sprint(len(events), events["evt_2"].Position.Sub, subs(buried), highest-mapping.TouchedFrom); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/seal"
 	"github.com/rowhook/rowhook/internal/secret"
 	"github.com/rowhook/rowhook/subscriptions"
@@ -205,12 +206,17 @@ func (s *Store) openable(ctx context.Context) error {
 // ErrSealed says that the store holds what the given keys do not open. A person has to give the key.
 var ErrSealed = errors.New("the store holds secrets that cannot be opened")
 
+// sealedError is an ErrSealed with the next step.
+func sealedError(err error, mend string) error {
+	return &cdc.Error{Class: cdc.Refused, What: ErrSealed.Error(), Err: &lineError{text: err.Error(), err: fmt.Errorf("%w: %w", ErrSealed, err)}, Mend: mend}
+}
+
 func sealError(err error) error {
 	switch {
 	case errors.Is(err, seal.ErrNoKey):
-		return fmt.Errorf("%w: %w: give the key as store.encryption_key, or in store.previous_encryption_keys", ErrSealed, err)
+		return sealedError(err, "give the key that sealed it as store.encryption_key, or in store.previous_encryption_keys")
 	case errors.Is(err, seal.ErrBroken):
-		return fmt.Errorf("%w: %w: restore the row, or delete it and let its owner subscribe again", ErrSealed, err)
+		return sealedError(err, "restore the row, or delete it and let its owner subscribe again")
 	}
 	return err
 }

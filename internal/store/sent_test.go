@@ -8,6 +8,7 @@ import (
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/pgtest"
+	"github.com/rowhook/rowhook/internal/retention"
 	"github.com/rowhook/rowhook/mapping"
 	"github.com/rowhook/rowhook/sender"
 )
@@ -131,7 +132,7 @@ func TestResentExpires(t *testing.T) {
 		t.Errorf("%d rows", n)
 	}
 	dropped, err := s.Expire(t.Context(), day.AddDate(0, 0, 2))
-	if err != nil || !slices.Contains(dropped, fmt.Sprintf("resent_%s", day.Format(dayLayout))) {
+	if err != nil || !slices.Contains(dropped, fmt.Sprintf("resent_%s", day.Format(retention.Layout))) {
 		t.Errorf("dropped %v: %v", dropped, err)
 	}
 	if n := value[int](t, conn, `SELECT count(*) FROM resent`); n != 0 {

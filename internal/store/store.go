@@ -2,11 +2,10 @@ package store
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +35,9 @@ type Config struct {
 	Connections int
 	// Keys seal secrets and targets. Without them these are stored in the clear.
 	Keys *seal.Keys
-	Log  *slog.Logger
+	// Release is the rowhook that opens it, such as 1.2.3: who cannot use what it makes of the store tells it. May be empty.
+	Release string
+	Log     *slog.Logger
 }
 
 // Store is a pool of connections to the store. Its methods may be called from any goroutine.
@@ -48,6 +49,8 @@ type Store struct {
 	// logLook is taken by who looks into the delivery log; logBounds is how far he looks.
 	logLook   chan struct{}
 	logBounds logBounds
+	// eventScan is how many events one look goes through at most.
+	eventScan int64
 
 	mu sync.Mutex
 	// days are those whose partitions are known to exist.
@@ -72,7 +75,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, days: map[string]bool{}, logLook: make(chan struct{}, 1), logBounds: defaultLogBounds()}
+	s := &Store{cfg: cfg, days: map[string]bool{}, logLook: make(chan struct{}, 1), logBounds: defaultLogBounds(), eventScan: defaultEventScan}
 	var err error
 	if s.pool, err = newPool(ctx, cfg.URL, cfg.Schema, cfg.Connections); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -139,6 +142,8 @@ func poolConfig(url secret.String, schema string, size int) (*pgxpool.Config, er
 		return nil, errURL
 	}
 	cfg.MaxConns = int32(size)
+	// Each one: a name may lead elsewhere tomorrow.
+	cfg.AfterConnect = cdc.RefusePooler
 	cfg.MinConns = 0
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	if cfg.ConnConfig.ConnectTimeout == 0 {
@@ -160,15 +165,8 @@ func poolConfig(url secret.String, schema string, size int) (*pgxpool.Config, er
 	return cfg, nil
 }
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
 // migrate makes the schema and brings it up to date, one process at a time.
 func (s *Store) migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
 	if err := s.ensureSchema(ctx); err != nil {
 		return err
 	}
@@ -181,7 +179,11 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
+	all, err := readMigrations()
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, nil, goose.WithGoMigrations(all...),
 		goose.WithTableName("migration"), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
 		// Versions that were developed at the same time may bring theirs in another order.
 		goose.WithAllowOutofOrder(true),
@@ -196,31 +198,13 @@ func (s *Store) migrate(ctx context.Context) error {
 	for _, r := range results {
 		s.cfg.Log.Info("store migrated", "schema", s.cfg.Schema, "version", r.Source.Version)
 	}
-	return nil
-}
-
-// refuseLater refuses a store that a later version has changed: what is there may mean something else by now, or be gone.
-func (s *Store) refuseLater(ctx context.Context) error {
-	var there bool
-	var have int64
-	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = $1 AND c.relname = 'migration')`, s.cfg.Schema).Scan(&there)
-	if err == nil && there {
-		err = s.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM migration WHERE is_applied`).Scan(&have)
+	if len(results) > 0 {
+		if _, err := s.pool.Exec(ctx, `UPDATE store SET release = $1`, s.cfg.Release); err != nil {
+			return s.setupError("note who brought the store up to date", err)
+		}
 	}
-	if err != nil {
-		return s.setupError("read the store's version", err)
-	}
-	if newest := newestMigration(); have > newest {
-		return later(have, newest)
-	}
-	return nil
-}
-
-// later says that the store is a later version's.
-func later(have, newest int64) *cdc.Error {
-	return &cdc.Error{Class: cdc.Refused, What: fmt.Sprintf("the store was brought to version %d by a later rowhook, this one knows %d", have, newest),
-		Mend: "use the later rowhook; there is no way back but a backup"}
+	// A later one may have done it while this one waited for the lock.
+	return s.refuseLater(ctx)
 }
 
 func (s *Store) ensureSchema(ctx context.Context) error {
@@ -252,7 +236,7 @@ func (s *Store) setupError(what string, err error) error {
 		}
 	case "08P01":
 		e.Class = cdc.Refused
-		e.Mend = "this looks like a connection pooler: give the direct, unpooled address of the server"
+		e.Mend = cdc.PoolerMend
 	case "25006":
 		e.Mend = "the server is read-only, a standby perhaps: give the address of the primary, or wait until it is one"
 	case "53300":
@@ -262,8 +246,15 @@ func (s *Store) setupError(what string, err error) error {
 	case "":
 		e.Mend = "check that Postgres runs there and that host and port are right"
 	}
+	var refused *cdc.Error
+	if errors.As(err, &refused) {
+		return err // it says all
+	}
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) {
+		if strings.Contains(err.Error(), "unsupported startup parameter") {
+			e.Class, e.Mend = cdc.Refused, cdc.PoolerMend
+		}
 		c := connect.Config
 		e.What = fmt.Sprintf("%s at %s:%d/%s", what, c.Host, c.Port, c.Database)
 		e.Err = connect.Unwrap()

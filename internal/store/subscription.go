@@ -231,8 +231,9 @@ func (s *Store) List(ctx context.Context, q subscriptions.Query) ([]*subscriptio
 			AND ($10::text IS NULL OR account = $10) AND (NOT $11 OR state = 'disabled' AND disabled->>'by' = 'rowhook')
 			AND ($12::timestamptz IS NULL OR (disabled->>'since')::timestamptz >= $12)
 			AND ($13::timestamptz IS NULL OR (disabled->>'since')::timestamptz < $13)
+			AND ($14 = '' OR position(lower($14) IN lower(concat_ws(E'\n', name, id, account, target_host))) > 0)
 		ORDER BY key LIMIT $4`, q.Scope.Admin, q.Scope.Account, after, q.Limit+1, subscriptions.Wanting(q.Event), string(q.State), q.TargetHost, q.Name,
-		q.Failing, q.Account, q.DisabledByRowhook, orNever(q.DisabledAfter), orNever(q.DisabledBefore))
+		q.Failing, q.Account, q.DisabledByRowhook, orNever(q.DisabledAfter), orNever(q.DisabledBefore), q.Search)
 	if err != nil {
 		return nil, false, unavailable(fmt.Errorf("list subscriptions: %w", err))
 	}

@@ -89,6 +89,7 @@ func (s *Store) look(ctx context.Context, v *Survey) (keep bool, err error) {
 	var readable, usable, mayCreate bool
 	var version *string
 	var applied []int64
+	var state schemaState
 	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		var exists, recovery bool
 		err := tx.QueryRow(ctx, `
@@ -122,19 +123,19 @@ func (s *Store) look(ctx context.Context, v *Survey) (keep bool, err error) {
 			return nil
 		}
 		readable = true
-		return tx.QueryRow(ctx, `select coalesce(array_agg(version_id), '{}') from migration where is_applied`).Scan(&applied)
+		if err := tx.QueryRow(ctx, `select coalesce(array_agg(version_id), '{}') from migration where is_applied`).Scan(&applied); err != nil || len(applied) < 2 {
+			return err // goose notes a version 0 before it makes anything
+		}
+		state, err = readSchemaState(ctx, tx)
+		return err
 	})
 	if err != nil || !readable {
 		return false, err
 	}
 	known := knownMigrations()
 	newest := known[len(known)-1]
-	switch have := slices.Max(append(applied, 0)); {
-	case have > newest:
-		if err := v.add(ctx, later(have, newest)); err != nil {
-			return false, err
-		}
-		return false, nil
+	if err := state.refusal(newest); err != nil {
+		return false, v.add(ctx, err)
 	}
 	// They may have been applied in another order, so that one in between is missing.
 	for _, n := range known {
@@ -142,6 +143,10 @@ func (s *Store) look(ctx context.Context, v *Survey) (keep bool, err error) {
 			v.Good = append(v.Good, fmt.Sprintf("store: schema %s, version %d: rowhook run brings it to %d", s.cfg.Schema, n-1, newest))
 			return false, nil
 		}
+	}
+	if state.version > newest {
+		v.Good = append(v.Good, fmt.Sprintf("store: schema %s, version %d, made by a later rowhook: this one, which knows %d, works with it", s.cfg.Schema, state.version, newest))
+		return true, nil
 	}
 	v.Good = append(v.Good, fmt.Sprintf("store: schema %s, version %d", s.cfg.Schema, newest))
 	return true, nil

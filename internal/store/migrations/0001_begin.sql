@@ -1,5 +1,3 @@
--- +goose Up
-
 -- The store itself: one row. Its id tells apart stores that share a source.
 CREATE TABLE store (
     id         uuid        NOT NULL DEFAULT gen_random_uuid(),

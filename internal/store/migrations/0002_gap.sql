@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What was ever acknowledged is not beyond reach. What was committed up to settled_at is settled. tables are those that
 -- were published when reading began; missed tells that some were not for a time, until somebody has accepted it.
 ALTER TABLE checkpoint

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What subscriptions matched before they were changed, for who reads the log again from before the change: until is the
 -- commit in which it was changed.
 CREATE TABLE superseded (

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Finished deliveries of a subscription that were written together: each is 29 bytes of packed. The view delivery
 -- shows them one by one.
 SET LOCAL statement_timeout = 0;
@@ -16,7 +14,6 @@ CREATE TABLE outcome (
 ALTER TABLE outcome ALTER COLUMN packed SET STORAGE PLAIN;
 
 -- What is there is kept: what is recorded as sent is not sent again.
--- +goose StatementBegin
 DO $$
 DECLARE
     day record;
@@ -26,7 +23,6 @@ BEGIN
         EXECUTE format('CREATE TABLE %I PARTITION OF outcome %s', replace(day.name, 'delivery_', 'outcome_'), day.bound);
     END LOOP;
 END $$;
--- +goose StatementEnd
 INSERT INTO outcome (subscription, newest, committed_at, oldest, finished_at, packed)
 SELECT subscription, (array_agg(position ORDER BY position DESC))[1], max(committed_at), (array_agg(position ORDER BY position))[1],
     max(finished_at), string_agg(position || int4send(duration_us) || int2send(http_status) || int2send(attempts) || substr(int2send(status), 2),

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What is needed to send a dead letter's event after all. key are the names of the columns that instance holds, known is
 -- what the log told of a row that is gone, undecided says that it is not known whether there was to be an event. A replay
 -- is asked for by requested_at.

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- The key with which a subscription was made, and a hash of the body: the same request again makes no second one.
 -- target_host is the host of target_url, which may be sealed.
 ALTER TABLE subscription ADD COLUMN once_key text, ADD COLUMN once_body bytea, ADD COLUMN target_host text;

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Tokens that the admin has made. hash is SHA-256 of the token, which is kept nowhere. account is null for the admin.
 CREATE TABLE token (
     key        bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Whom a dead letter's event is for: all, or, of a row that moved between accounts, one of these or the admin. context is
 -- what the application said of the transaction.
 SET LOCAL statement_timeout = 0;

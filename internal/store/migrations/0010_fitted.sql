@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What the tables were when the mapping fitted them last: whoever starts when one was changed since knows a change of the
 -- table from a mistake in the config.
 CREATE TABLE fitted (

@@ -1,5 +1,3 @@
--- +goose Up
-
 ALTER TABLE subscription ADD COLUMN notify_end boolean NOT NULL DEFAULT false;
 
 -- How far the verification of a subscription's target has come. value is what the target has to answer, which may be

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What a disabled or expired subscription goes back to; NULL is active.
 ALTER TABLE subscription ADD COLUMN state_before text;
 -- A request that renews a lease finds it by what of it is not sealed.

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Leases whose end is to be noted. It is looked for every two seconds: those that have been noted, which stay for the retention,
 -- must not be read each time.
 CREATE INDEX subscription_lease_ends ON subscription (expires_at)

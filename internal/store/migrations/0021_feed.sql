@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Whom a stored event is for, where that is not everybody who may see its account: of a row that moved between accounts, one of
 -- these ('account') or the admin ('admin'). Null is everybody.
 SET LOCAL statement_timeout = 0;

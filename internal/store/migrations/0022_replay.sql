@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What is sent again, on request. Such a row has its place among those of its key like any other; attempts goes on from those
 -- that were made before, and the schedule from attempts_before.
 ALTER TABLE due

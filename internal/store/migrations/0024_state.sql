@@ -1,5 +1,3 @@
--- +goose Up
-
 -- How the last attempt ended that a target did not take, null where that is not known.
 ALTER TABLE failing
     ADD COLUMN IF NOT EXISTS last_at     timestamptz,

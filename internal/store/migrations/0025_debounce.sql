@@ -1,5 +1,3 @@
--- +goose Up
-
 -- status: 1 delivered, 2 failed, 3 dropped: not sent for itself, for the reason. The byte has the status in its lower half, the reason in
 -- the upper one.
 CREATE OR REPLACE VIEW delivery AS

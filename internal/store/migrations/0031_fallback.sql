@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Where what fails for good goes, written and sealed as target_url is.
 ALTER TABLE subscription ADD COLUMN fallback_url text;
 

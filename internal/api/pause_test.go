@@ -1,0 +1,58 @@
+package api_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rowhook/rowhook/client"
+)
+
+// keptPause is a pause in memory.
+type keptPause struct {
+	mu  sync.Mutex
+	now client.Pause
+}
+
+func (k *keptPause) Pause(_ context.Context, reason, by string) (*client.Pause, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := time.Date(2026, 11, 22, 1, 0, 0, 0, time.UTC)
+	k.now = client.Pause{Paused: true, Since: &at, Reason: reason, By: by}
+	p := k.now
+	return &p, nil
+}
+
+func (k *keptPause) Paused(context.Context) (*client.Pause, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.now
+	return &p, nil
+}
+
+// TestPauseAndDrainTakeWhatTheySay: a pause is said by the caller's token; what cannot be is named.
+func TestPauseAndDrainTakeWhatTheySay(t *testing.T) {
+	t.Parallel()
+	b := start(t, whole)
+	for _, c := range []struct {
+		path, body string
+		status     int
+		want       string
+	}{
+		{"/api/v1/pause", `{"reason":"a wrong mapping"}`, 200, `"reason":"a wrong mapping","by":"ops"`},
+		{"/api/v1/pause", `{}`, 200, `"paused":true`},
+		{"/api/v1/pause", `{"reason":"` + strings.Repeat("x", 501) + `"}`, 422, `"reason"`},
+		{"/api/v1/pause", `{"raeson":"x"}`, 422, `raeson`},
+		{"/api/v1/drain", `{"until_lsn":"16B3748"}`, 422, `pg_current_wal_lsn()`},
+		{"/api/v1/drain", `{"wait":"2m"}`, 422, `1m0s`},
+		{"/api/v1/drain", `{"wait":"soon"}`, 422, `"wait"`},
+		{"/api/v1/drain", `{"until_lsn":"0/16B3748","wait":"0s"}`, 200, `"drained":true`},
+	} {
+		resp, body := b.do(t, "POST", c.path, tokenAdmin, "application/json", c.body)
+		if status := resp.StatusCode; status != c.status || !strings.Contains(body, c.want) {
+			t.Errorf("%s %s: %d %s, want %d with %s", c.path, c.body, status, body, c.status, c.want)
+		}
+	}
+}

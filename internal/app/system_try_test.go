@@ -1,0 +1,167 @@
+package app_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rowhook/rowhook/client"
+	"github.com/rowhook/rowhook/internal/hooktest"
+)
+
+// TestTryAMapping: what mappings make of a row, and what a hostile one cannot have; and what the application says instead.
+func TestTryAMapping(t *testing.T) {
+	t.Parallel()
+	const appKey = "hunter2-of-the-app"
+	application := hooktest.New(t, func(q hooktest.Request) hooktest.Answer {
+		switch {
+		case q.Header.Get("X-Key") != appKey:
+			return hooktest.Status(401)
+		case strings.HasSuffix(q.Path, "/3"):
+			return hooktest.Status(404)
+		case strings.HasSuffix(q.Path, "/2"):
+			return hooktest.Answer{Body: `{"id": 2, "name": "Bob", "maker": {"name": "M"}}`}
+		}
+		return hooktest.Answer{Body: `{"id": 1, "name": "ADA", "maker": {"name": "M"}}`}
+	})
+	r := newRig(t)
+	r.exec(`create table things (id int primary key, account_id int not null default 1, name text, secret_note text, pin int, size int not null default 1);
+		alter table things replica identity full; create table makers (id int primary key, name text, margin text); insert into makers values (1, 'M', 'margin-of-the-maker');
+		insert into things values (1, 1, 'Ada', 'note-of-ada', 1987654321, 1), (2, 1, 'Bob', 'note-of-bob', 1987654322, 1), (3, 1, 'Cy', 'note-of-cy', 1987654323, 1);
+		create table empties (id int primary key)`)
+	r.text = strings.Replace(r.text, "resources:", "app: {url: "+application.URL("/v1")+", headers: {x-key: "+appKey+"}}\nresources:", 1) + `
+  thing:
+    table: things
+    account: account_id
+    path: /things/${id}
+    representation: {id: '${id}', name: '${name}', maker: '${maker}'}
+    relations: {maker: {table: makers, foreign_key: account_id, columns: [name]}}
+  empty: {table: empties, columns: all}
+`
+	defer r.start()()
+	admin := r.admin()
+	const same = "table: things\naccount: account_id\npath: /things/${id}\nrelations: {maker: {table: makers, foreign_key: account_id, columns: [name]}}\n"
+	ask := func(resource string, q client.PreviewRequest) *client.ResourcePreview {
+		t.Helper()
+		v, err := admin.Preview(t.Context(), resource, q)
+		if err != nil {
+			t.Fatalf("%+v: %v", q, err)
+		}
+		if all, _ := json.Marshal(v); slices.ContainsFunc([]string{"note-of", "19876543", "margin-of", appKey, "postgres://"}, func(s string) bool { return strings.Contains(string(all), s) }) {
+			t.Errorf("%+v tells %s", q, all)
+		}
+		return v
+	}
+	data := func(b *client.PreviewBody) string {
+		t.Helper()
+		var body struct{ Data json.RawMessage }
+		if b == nil || b.Body == nil || json.Unmarshal(b.Body, &body) != nil {
+			t.Fatalf("no body: %+v", b)
+		}
+		return string(body.Data)
+	}
+
+	plain := ask("thing", client.PreviewRequest{ID: "1"})
+	if got := data(plain.Now); got != `{"id":1,"name":"Ada","maker":{"name":"M"}}` || plain.Changed != nil || plain.ID != "1" {
+		t.Errorf("%s %+v", got, plain)
+	}
+	if newest := ask("thing", client.PreviewRequest{Event: "thing.create"}); newest.ID != "3" || !strings.Contains(string(newest.Now.Body), `"thing.create"`) {
+		t.Errorf("%+v %s", newest, newest.Now.Body)
+	}
+	if empty := ask("empty", client.PreviewRequest{}); empty.Now != nil || empty.ID != "" {
+		t.Errorf("of no row: %+v", empty)
+	}
+	r.exec(`insert into empties values (9), (10)`)
+	if highest := ask("empty", client.PreviewRequest{}); highest.ID != "10" {
+		t.Errorf("the highest of 9 and 10 is %s", highest.ID)
+	}
+
+	// A change, and what it may see of the row.
+	v := ask("thing", client.PreviewRequest{ID: "1", Mapping: same + "representation: {id: '${id}', title: '${name}', maker: '${maker}', note: '${secret_note}', pin: '${pin}'}\n"})
+	if got := data(v.Changed); got != `{"id":1,"title":"Ada","maker":{"name":"M"},"note":"***","pin":null}` {
+		t.Error(got)
+	}
+	if !slices.Equal(v.Masked, []string{"secret_note", "pin", "size"}) || len(v.Problems) != 0 {
+		t.Errorf("masked %v, %v", v.Masked, v.Problems)
+	}
+	var diff strings.Builder
+	for _, d := range v.Diff {
+		fmt.Fprintf(&diff, "%s %s>%s; ", d.Path, d.Was.RawMessage, d.Is.RawMessage)
+	}
+	if diff.String() != `data.name "Ada">; data.note >"***"; data.pin >null; data.title >"Ada"; ` {
+		t.Error(diff.String())
+	}
+	if v := ask("thing", client.PreviewRequest{ID: "1", Mapping: same + "where: name == 'Bob'\nrepresentation: {id: '${id}', name: '${name}', maker: '${maker}'}\n"}); len(v.Diff) != 0 || len(v.Changed.Notes) == 0 ||
+		!strings.Contains(v.Changed.Notes[0], "where does not hold") {
+		t.Errorf("where: %+v %+v", v.Changed, v.Diff)
+	}
+
+	// Mistakes, with their places.
+	for _, c := range []struct{ mapping, want string }{
+		{same + "representation:\n  id: ${id}\n  name: ${nam}\n", "7:11 "},
+		{same + "columns: all\nwhere: name ==\n", "6:"},
+		{same + "colums: all\n", "5:1 unknown key"},
+		{"- a", "1:1 "},
+		{same + "representation: {x: '${env:HOME}'}\n", "for the config file alone"},
+		{same + "representation: {x: '${file:/etc/passwd}'}\n", "for the config file alone"},
+		{strings.Replace(same, "table: things", "table: makers", 1) + "columns: all\n", "1:8 the table stays public.things here"},
+		{strings.Replace(same, "table: things", "table: pg_catalog.pg_authid", 1) + "columns: all\n", "the table stays"},
+		{strings.Replace(same, "/things/${id}", "/admin/secrets", 1) + "columns: all\n", "path stays as it is"},
+		{same + "columns: all\nkey: [secret_note]\n", "key stays as it is"},
+		{strings.Replace(same, "columns: [name]", "columns: [name, margin]", 1) + "representation: {m: '${maker}'}\n", "relations stay as they are"},
+		{strings.Replace(same, "{maker:", "{other: {table: contacts, foreign_key: account_id, columns: all}, maker:", 1) + "columns: all\n", "relations stay as they are"},
+		{same + "representation: {m: '${maker.margin}'}\n", ""},
+	} {
+		v := ask("thing", client.PreviewRequest{ID: "1", Mapping: c.mapping})
+		var told strings.Builder
+		for _, p := range v.Problems {
+			fmt.Fprintf(&told, "%d:%d %s\n", p.Line, p.Column, p.What)
+		}
+		if told.Len() == 0 || !strings.Contains(told.String(), c.want) || v.Changed != nil || v.Now == nil {
+			t.Errorf("%q: %s, not %s; %+v", c.mapping, told.String(), c.want, v.Changed)
+		}
+	}
+	// What takes long, or grows, has its end.
+	for _, expression := range []string{`len(map(1..100000, map(1..100000, #)))`, `repeat("x", 1000000000)`, strings.Repeat("-", 50_000) + "1"} {
+		v := ask("thing", client.PreviewRequest{ID: "1", Mapping: same + "representation: {x: '${" + expression + "}'}\n"})
+		if len(v.Problems) == 0 && (v.Changed == nil || string(v.Changed.Body) != "null" || len(v.Changed.Notes) == 0) {
+			t.Errorf("%.40s: %+v", expression, v.Changed)
+		}
+	}
+
+	status := func(err error, want int) {
+		t.Helper()
+		var p *client.Error
+		if !errors.As(err, &p) || p.Status != want || strings.Contains(p.Detail, appKey) {
+			t.Errorf("%v, not %d", err, want)
+		}
+	}
+	for id, want := range map[string]int{"9": 404, "x": 422, "1,2": 422, "'; drop table things": 422} {
+		_, err := admin.Preview(t.Context(), "thing", client.PreviewRequest{ID: id})
+		status(err, want)
+	}
+	_, err := admin.Preview(t.Context(), "thing", client.PreviewRequest{ID: "1", Event: "truncate"})
+	status(err, 422)
+	_, err = admin.Preview(t.Context(), "nothing", client.PreviewRequest{})
+	status(err, 404)
+
+	// What the application says.
+	all, err := admin.Compare(t.Context(), "thing", client.CompareRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all.Equal || all.Rows != 2 || all.Different != 1 || len(all.Fields) != 1 || all.Fields[0].Path != "name" || string(all.Fields[0].Examples[0].API.RawMessage) != `"ADA"` || !slices.Equal(all.NotFound, []string{"3"}) || all.Stopped {
+		t.Errorf("%+v", all)
+	}
+	one, err := admin.Compare(t.Context(), "thing", client.CompareRequest{IDs: []string{"2"}})
+	if err != nil || !one.Equal || one.Rows != 1 {
+		t.Errorf("%+v %v", one, err)
+	}
+	_, err = admin.Compare(t.Context(), "contact", client.CompareRequest{})
+	status(err, 409)
+	_, err = admin.Compare(t.Context(), "thing", client.CompareRequest{IDs: []string{"x"}})
+	status(err, 422)
+}

@@ -1,0 +1,79 @@
+// Asking the REST API. The console uses nothing else.
+
+/** Where the API is, without a slash at the end. */
+export const base = document.querySelector('meta[name="rowhook-base"]').content.replace(/\/+$/, '');
+
+/** An answer that is an error: what the server says of it, or that there was none. */
+export class Problem extends Error {
+  constructor(status, body = {}) {
+    super(body.detail || body.title || (status ? `the server answered ${status}` : 'the server cannot be reached'));
+    this.status = status;
+    this.errors = body.errors || [];
+    this.oldest = body.oldest;
+    this.id = body.id;
+  }
+}
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/**
+ * One request. The path is under the base, or a link that the API gave. Gives {data, next, headers, status}; throws a Problem.
+ * @param {string} method
+ * @param {string} path
+ * @param {{query?: object, body?: any, match?: string, type?: string, signal?: AbortSignal, headers?: object}} [options]
+ */
+export async function call(method, path, { query, body, match, type, signal, headers: more } = {}) {
+  const url = new URL(path.startsWith(base + '/') ? path : base + path, location.origin);
+  for (const [name, value] of Object.entries(query || {})) {
+    if (value !== undefined && value !== null && value !== '') url.searchParams.set(name, value);
+  }
+  const headers = { Accept: 'application/json', ...more };
+  if (match) headers['If-Match'] = match;
+  if (method !== 'GET') {
+    headers['Content-Type'] = type || 'application/json';
+  }
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  for (let tries = 0; ; tries++) {
+    let answer;
+    try {
+      answer = await fetch(url, { method, headers, body: text, signal, credentials: 'same-origin' });
+    } catch (e) {
+      if (e.name === 'AbortError') throw e;
+      throw new Problem(0, { detail: 'rowhook cannot be reached: is it running? The page goes on by itself when it is back' });
+    }
+    if (answer.status === 429 && method === 'GET' && tries < 4) {
+      // The API answers one that reads much for each login at a time: the page waits for its turn.
+      await pause(Math.min(Number(answer.headers.get('Retry-After')) || 1, 5) * 1000);
+      continue;
+    }
+    const given = answer.status === 204 ? '' : await answer.text();
+    let data = null;
+    try {
+      data = given === '' ? null : JSON.parse(given);
+    } catch {
+      if (answer.ok) throw new Problem(answer.status, { detail: 'the answer is no JSON: is there something between this page and rowhook?' });
+    }
+    if (!answer.ok) {
+      const problem = new Problem(answer.status, data || {});
+      problem.retryAfter = Number(answer.headers.get('Retry-After')) || 0;
+      if (answer.status === 401 && path !== '/session') dispatchEvent(new Event('rowhook-out'));
+      throw problem;
+    }
+    return { data, status: answer.status, headers: answer.headers, next: nextOf(answer.headers.get('Link')) };
+  }
+}
+
+/** The path and query of the next page, or null. */
+function nextOf(link) {
+  const found = /<([^>]+)>;\s*rel="?next"?/.exec(link || '');
+  return found ? found[1] : null;
+}
+
+export const get = (path, query, signal) => call('GET', path, { query, signal });
+export const post = (path, body) => call('POST', path, { body: body === undefined ? {} : body });
+
+const names = new TextEncoder();
+/** A part of a path. */
+export const part = (text) => encodeURIComponent(text);
+/** How many bytes a text has. */
+export const size = (text) => names.encode(text).length;

@@ -1,0 +1,50 @@
+// The log-in: a token of the config, or one that the admin has made.
+import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { post } from '../api.js';
+import { complaint, useTitle } from '../ui.js';
+
+/** What a link gives as #token=… is in the field already, and no longer in the address. Nobody is signed in by a link alone. */
+function given() {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token') || '';
+  if (token) history.replaceState(null, '', location.pathname + location.search);
+  return token;
+}
+
+export function Login({ Logo, enter }) {
+  useTitle('Sign in');
+  const [token, set] = useState(given);
+  const [wrong, fail] = useState('');
+  const [busy, setBusy] = useState(false);
+  const field = useRef(null);
+  useEffect(() => field.current?.focus(), []);
+  const submit = async (e) => {
+    e.preventDefault();
+    if (busy) return;
+    if (!token.trim()) {
+      fail('Give a token.');
+      field.current.focus();
+      return;
+    }
+    setBusy(true);
+    fail('');
+    try {
+      enter((await post('/session', { token: token.trim() })).data);
+    } catch (x) {
+      fail(x.status === 401 ? 'This token is not known, or has ended.' : complaint(x));
+      setBusy(false);
+      field.current?.focus();
+      field.current?.select();
+    }
+  };
+  return html`<main class="alone"><form class="login" onSubmit=${submit}>
+    <${Logo} /><h1>rowhook</h1>
+    <input type="text" name="username" autocomplete="username" value="rowhook" hidden />
+    <p class="lead">Committed rows, signed hooks.</p>
+    <div class=${'field' + (wrong ? ' wrong' : '')}><label for="token">Token</label>
+      <input ref=${field} id="token" type="password" autocomplete="current-password" value=${token} onInput=${(e) => set(e.target.value)}
+        aria-invalid=${wrong ? 'true' : undefined} aria-describedby=${wrong ? 'token-wrong token-hint' : 'token-hint'} />
+      <p class="mistake" id="token-wrong" role="alert">${wrong}</p>
+      <p class="hint" id="token-hint">One of <code>api.tokens</code> in the config, or one made by <code>rowhook token create</code>. A customer’s token shows that customer’s own subscriptions.</p></div>
+    <button type="submit" class="primary" aria-disabled=${busy ? 'true' : undefined}>Sign in</button>
+  </form></main>`;
+}
