@@ -69,18 +69,25 @@ type compiled struct {
 // Compile checks the definition against the tables as they are, and lists all that does not fit. Lineage names the
 // database in every event's id: where it changes, all ids do. The Mapper is nil where the list is not empty.
 func (d *Definition) Compile(tables map[cdc.TableName]*cdc.Table, lineage string) (*Mapper, problem.List) {
+	return d.compile(tables, lineage, newEvaluator())
+}
+
+func (d *Definition) compile(tables map[cdc.TableName]*cdc.Table, lineage string, e *evaluator) (*Mapper, problem.List) {
 	var problems problem.List
 	m := &Mapper{
 		byTable: map[cdc.TableName][]*compiled{},
 		byOID:   map[uint32][]*compiled{},
 		touches: map[cdc.TableName][]*touch{}, touchesByOID: map[uint32][]*touch{},
 		plans:     map[*cdc.Relation]*plan{},
-		evaluator: newEvaluator(),
+		evaluator: e,
 		ids:       identifier{lineage: lineage},
 		previous:  d.previous,
 		tables:    tables,
 	}
 	m.renderer.evaluator = m.evaluator
+	if e.trial != nil {
+		m.renderer.most = trialOutput
+	}
 	var names []string
 	for _, t := range tables {
 		if t != nil {

@@ -157,6 +157,8 @@ type program struct {
 	result reflect.Type
 	// env is reused: it holds what the expression uses, and the evaluator has one user at a time.
 	env map[string]any
+	// nodes and patterns are how large the expression and its regular expressions are: in trials.
+	nodes, patterns int
 }
 
 type programColumn struct {
@@ -306,6 +308,10 @@ func (e *evaluator) compile(text string, at location, s *scope, f *format, probl
 		return nil
 	}
 	p := &program{format: f, env: make(map[string]any, len(used))}
+	if e.trial != nil && !e.trial.admit(tree.Node, p) {
+		problems.Add(at.place(text, 0), "rowhook preview shows what it makes", "expression %s is too large to be tried here", quote(text))
+		return nil
+	}
 	typed, untyped := types.Map{}, types.Map{}
 	for _, name := range used {
 		if l := s.links[name]; l != nil {

@@ -19,8 +19,13 @@ type evaluator struct {
 	patterns     map[string]*regexp.Regexp
 	// format is that of the program that runs.
 	format *format
-	// turn is what a turn of a loop costs, patternSize what a byte in a pattern of matches does: in filters.
+	// turn is what a turn of a loop costs, patternSize what a byte in a pattern of matches does, left what they are taken from, and tooMuch
+	// says that nothing is left of it: in filters and trials.
 	turn, patternSize int
+	left              *int
+	tooMuch           error
+	// trial is set where what all expressions do together is bounded.
+	trial *Trial
 }
 
 const (
@@ -64,6 +69,11 @@ func makeEvaluator(guard func(e *evaluator, name string, f func(...any) (any, er
 // run evaluates with the values that are in the program's env; bytes is how large they are.
 func (e *evaluator) run(p *program, bytes int) (any, error) {
 	e.steps, e.bytes, e.format = maxSteps, minBytes+8*bytes, p.format
+	if e.trial != nil {
+		if err := e.begin(p, bytes); err != nil {
+			return nil, err
+		}
+	}
 	v, err := e.vm.Run(p.program, p.env)
 	if bytes > keptBuffer {
 		// The machine keeps what it computed with until the next run.

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"regexp/syntax"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -28,7 +29,15 @@ var (
 
 // newFilterEvaluator makes an evaluator whose functions are charged for what they do: filters are anybody's.
 func newFilterEvaluator() *evaluator {
-	e := makeEvaluator(func(e *evaluator, name string, f func(...any) (any, error)) func(...any) (any, error) {
+	e := makeEvaluator(charged(date))
+	e.left, e.tooMuch = &e.steps, errFilterSteps
+	e.vm.MemoryBudget = filterItems
+	return e
+}
+
+// charged wraps functions so that each is charged for what it does, before it does it. Date stands for the function of its name.
+func charged(date func(...any) (any, error)) func(e *evaluator, name string, f func(...any) (any, error)) func(...any) (any, error) {
+	return func(e *evaluator, name string, f func(...any) (any, error)) func(...any) (any, error) {
 		switch name {
 		case "__isNull":
 			return f
@@ -41,7 +50,9 @@ func newFilterEvaluator() *evaluator {
 				return f(a...)
 			}
 		case "__date":
-			f = date
+			if date != nil {
+				f = date
+			}
 		}
 		c := chargeOf[name]
 		return func(a ...any) (any, error) {
@@ -57,16 +68,30 @@ func newFilterEvaluator() *evaluator {
 			}
 			return v, e.after(v)
 		}
-	})
-	e.vm.MemoryBudget = filterItems
-	return e
+	}
 }
 
 func (e *evaluator) charge(steps int) error {
-	if e.steps -= steps; e.steps < 0 {
-		return errFilterSteps
+	if *e.left -= steps; *e.left < 0 {
+		return e.tooMuch
 	}
 	return nil
+}
+
+// exhausted fails for what would use up what is left. A trial is over with it; a filter has cost what it did until then.
+func (e *evaluator) exhausted() error {
+	if e.trial != nil {
+		*e.left = -1
+	}
+	return e.tooMuch
+}
+
+// keep charges for memory that a function takes beside its result.
+func (e *evaluator) keep(bytes int) error {
+	if e.trial != nil {
+		return e.charge(bytes / trialBytesPerStep)
+	}
+	return e.spend(bytes)
 }
 
 // charges are what a function costs beside one step.
@@ -85,13 +110,15 @@ var chargeOf = map[string]charges{
 	"__first": {shallow: true, shares: true}, "__last": {shallow: true, shares: true}, "__member": {shares: true},
 	"__own_" + pickName: {shares: true}, "__own_default": {shares: true}, "__max": {shares: true}, "__min": {shares: true},
 	"__sort": {times: 8}, "__sortBy": {times: 8}, "__median": {times: 8}, "__groupBy": {times: 8}, "__toJSON": {times: 4},
-	"__string": {times: 4}, "__join": {times: 4}, "__date": {flat: 50}, "__fromJSON": {times: 8}, "__own_strftime": {flat: 20},
+	"__timezone": {flat: zoneSteps}, "__string": {times: 4}, "__join": {times: 4}, "__date": {flat: 50}, "__fromJSON": {times: 8}, "__own_strftime": {flat: 20},
 }
 
 const (
 	// itemsPerStep and bytesPerStep are how much is looked at in the time of a step.
 	itemsPerStep = 8
 	bytesPerStep = 64
+	// zoneSteps is what a time zone costs, which is read from a file.
+	zoneSteps = 500
 )
 
 // before charges for the arguments.
@@ -112,11 +139,11 @@ func (c charges) before(e *evaluator, name string, a []any) error {
 	if name == "__member" {
 		a = a[1:]
 	}
-	left := e.steps * itemsPerStep
+	left := *e.left * itemsPerStep
 	most := left
 	for _, v := range a {
-		if left = weigh(v, left); left < 0 {
-			return errFilterSteps
+		if left = weigh(v, left, e.trial != nil); left < 0 {
+			return e.exhausted()
 		}
 	}
 	items := most - left
@@ -124,8 +151,8 @@ func (c charges) before(e *evaluator, name string, a []any) error {
 	if name == "__uniq" {
 		times = items
 	}
-	if items > 0 && times > e.steps*itemsPerStep/items {
-		return errFilterSteps
+	if items > 0 && times > *e.left*itemsPerStep/items {
+		return e.exhausted()
 	}
 	if err := e.charge(items * times / itemsPerStep); err != nil {
 		return err
@@ -133,16 +160,37 @@ func (c charges) before(e *evaluator, name string, a []any) error {
 	switch name {
 	case "__matches":
 		if s, ok := a[0].(string); ok {
-			return e.charge(len(s) * e.patternSize / 16)
+			size := e.patternSize
+			if pattern, ok := a[1].(string); ok {
+				// Only a trial lets patterns be made: it compiles them, each time anew.
+				if err := e.charge(len(pattern)); err != nil {
+					return err
+				}
+				tree, err := syntax.Parse(pattern, syntax.Perl)
+				if err != nil {
+					return nil // the function says so
+				}
+				if size = patternSize(tree); size > maxPatternSize {
+					return e.exhausted()
+				}
+				if err := e.charge(8 * size); err != nil {
+					return err
+				}
+			}
+			return e.charge(len(s) * size / 16)
+		}
+	case "__date":
+		if len(a) > 2 {
+			return e.charge(zoneSteps)
 		}
 	case "__split", "__splitAfter":
 		// Each piece is a text of its own.
 		if s, ok := plain(a[0]).(string); ok {
-			return e.spend(16 * len(s))
+			return e.keep(16 * len(s))
 		}
 	case "__fromJSON":
 		if s, ok := plain(a[0]).(string); ok {
-			return e.spend(16 * len(s))
+			return e.keep(16 * len(s))
 		}
 	case "__own_fixed":
 		if len(a) == 4 {
@@ -154,8 +202,8 @@ func (c charges) before(e *evaluator, name string, a []any) error {
 	return nil
 }
 
-// weigh takes from left what a value has of items, lists and objects to their leaves; texts by their length.
-func weigh(v any, left int) int {
+// weigh takes from left what a value has of items, lists and objects to their leaves; texts by their length, and numbers too if asked to.
+func weigh(v any, left int, numbers bool) int {
 	switch v := v.(type) {
 	case string:
 		return left - len(v)*itemsPerStep/bytesPerStep
@@ -164,7 +212,7 @@ func weigh(v any, left int) int {
 			return left
 		}
 		for _, item := range v {
-			if left = weigh(item, left); left < 0 {
+			if left = weigh(item, left, numbers); left < 0 {
 				return left
 			}
 		}
@@ -173,11 +221,16 @@ func weigh(v any, left int) int {
 			return left
 		}
 		for _, item := range v {
-			if left = weigh(item, left); left < 0 {
+			if left = weigh(item, left, numbers); left < 0 {
 				return left
 			}
 		}
 	case decimal.Decimal:
+		if numbers {
+			// Those of filters are short.
+			words := (v.Coefficient().BitLen() + 4*max(int(v.Exponent()), -int(v.Exponent()))) / 64
+			left -= words * words / 8
+		}
 		return left - 4
 	}
 	return left
@@ -185,6 +238,12 @@ func weigh(v any, left int) int {
 
 // after charges for a result.
 func (e *evaluator) after(v any) error {
+	if e.trial != nil {
+		if s, ok := v.(string); ok {
+			return e.charge(len(s) / bytesPerStep)
+		}
+		return nil
+	}
 	switch v := v.(type) {
 	case string:
 		if e.bytes -= len(v); e.bytes < 0 {

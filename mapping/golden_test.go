@@ -33,7 +33,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			sections := goldenSections(string(text))
-			got := goldenRun(t, sections)
+			got := goldenRun(t, sections, nil)
 			if *update {
 				head, _, _ := strings.Cut(string(text), "-- want --\n")
 				if err := os.WriteFile(file, []byte(head+"-- want --\n"+got), 0o644); err != nil {
@@ -43,6 +43,9 @@ func TestGolden(t *testing.T) {
 			}
 			if want := sections["want"]; got != want {
 				t.Errorf("%s\ngot:\n%s\nwant:\n%s", file, got, want)
+			}
+			if tried := goldenRun(t, sections, NewTrial()); tried != got {
+				t.Errorf("%s\nin a trial:\n%s\nwithout:\n%s", file, tried, got)
 			}
 		})
 	}
@@ -61,7 +64,7 @@ func goldenSections(text string) map[string]string {
 	return sections
 }
 
-func goldenRun(t *testing.T, sections map[string]string) string {
+func goldenRun(t *testing.T, sections map[string]string, trial *Trial) string {
 	t.Helper()
 	var out strings.Builder
 	tell := func(problems problem.List) string {
@@ -75,7 +78,11 @@ func goldenRun(t *testing.T, sections map[string]string) string {
 		return tell(problems)
 	}
 	tables, relations := loadTables(t, sections["tables"])
-	m, problems := d.Compile(tables, "test")
+	e := newEvaluator()
+	if trial != nil {
+		e = newTrialEvaluator(trial)
+	}
+	m, problems := d.compile(tables, "test", e)
 	if len(problems) > 0 {
 		return tell(problems)
 	}

@@ -16,7 +16,7 @@ type Locator struct {
 
 // Locator returns one for the resources that have a path.
 func (m *Mapper) Locator() *Locator {
-	l := &Locator{mapper: &Mapper{evaluator: newEvaluator()}, resources: map[string]*planned{}}
+	l := &Locator{mapper: &Mapper{evaluator: m.evaluator.another()}, resources: map[string]*planned{}}
 	l.mapper.renderer = renderer{evaluator: l.mapper.evaluator}
 	for _, c := range m.resources {
 		if c.path == nil {

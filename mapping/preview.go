@@ -99,7 +99,7 @@ func (m *Mapper) apart(resource string, row cdc.Row, f func(own *Mapper, p *plan
 				err = fmt.Errorf("preview %s: rowhook failed with a %T", resource, r)
 			}
 		}()
-		own := &Mapper{evaluator: newEvaluator()}
+		own := &Mapper{evaluator: m.evaluator.another()}
 		own.renderer = renderer{evaluator: own.evaluator, row: row}
 		b, problems := c.bind(c.table.Columns, c.keyColumns, c.table.Key, m.tables, own.evaluator)
 		if err := problems.Err(); err != nil {

@@ -28,6 +28,8 @@ type renderer struct {
 	failed *node
 	err    error
 	text   []byte
+	// most bounds what is written, in bytes; 0 is no bound.
+	most int
 	// related has the rows of relations; nil where nothing is known of them.
 	related *Completion
 	// document is the application's answer for the row; nil where nothing is known of it.
@@ -143,6 +145,7 @@ func (r *renderer) renderMembers(dst []byte, n *node, open, end byte) ([]byte, k
 		}
 		var k knowledge
 		dst, k = r.render(dst, child)
+		r.bound(dst, child)
 		if r.err != nil {
 			return dst, absent
 		}
@@ -193,9 +196,10 @@ func (r *renderer) renderText(dst []byte, n *node) ([]byte, knowledge) {
 			default:
 				dst, k = r.evaluate(dst, part)
 			}
-			if r.err != nil {
-				return dst, absent
-			}
+		}
+		r.bound(dst, part)
+		if r.err != nil {
+			return dst, absent
 		}
 		// Of two reasons the one that is told wins.
 		result = max(result, k)
@@ -207,6 +211,13 @@ func (r *renderer) renderText(dst []byte, n *node) ([]byte, knowledge) {
 		return dst[:start], r.note(n, result)
 	}
 	return append(dst, '"'), known
+}
+
+// bound fails at the node after which too much was written.
+func (r *renderer) bound(dst []byte, n *node) {
+	if r.most > 0 && len(dst) > r.most && r.err == nil {
+		r.failed, r.err = n, errTrialOutput
+	}
 }
 
 // intoString turns the JSON value that begins at start into text within a string.

@@ -22,7 +22,7 @@ func (m *Mapper) Sampler(event string) (*Sampler, error) {
 	if c == nil {
 		return nil, fmt.Errorf("there is no event %q", event)
 	}
-	own := &Mapper{evaluator: newEvaluator()}
+	own := &Mapper{evaluator: m.evaluator.another()}
 	own.renderer.evaluator = own.evaluator
 	b, problems := c.bind(c.table.Columns, c.keyColumns, c.table.Key, m.tables, own.evaluator)
 	if err := problems.Err(); err != nil {

@@ -19,6 +19,11 @@ type RequestError struct{ Field, Detail string }
 
 func (e *RequestError) Error() string { return e.Detail }
 
+// BusyError says why something could not be tried now: the caller may repeat it.
+type BusyError struct{ Detail string }
+
+func (e *BusyError) Error() string { return e.Detail }
+
 const (
 	// maxMapping bounds a changed mapping, in bytes.
 	maxMapping = 64 << 10
@@ -100,7 +105,10 @@ func wrongKey(field, key string) (answer, bool) {
 // tried is the answer to an error of a preview or comparison.
 func tried(err error) (answer, error) {
 	var wrong *RequestError
+	var busy *BusyError
 	switch {
+	case errors.As(err, &busy):
+		return unavailable(busy.Detail, err), nil
 	case errors.Is(err, ErrNoResource), errors.Is(err, ErrNoRow):
 		return notFound(err.Error()), nil
 	case errors.As(err, &wrong) && wrong.Field == "":

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// tryTime bounds one preview, compareTime one comparison; what is not compared by then is left out.
+	// tryTime bounds one preview's reading (mapping.Trial bounds what it computes), compareTime one comparison; what is not compared by then is left out.
 	tryTime     = 10 * time.Second
 	compareTime = 15 * time.Second
 	// tries is how many previews and comparisons there are at once, each with its connections. Others wait.
@@ -49,7 +49,7 @@ func (s *system) enter(ctx context.Context) (leave func(), err error) {
 	case s.tries <- struct{}{}:
 		return func() { <-s.tries }, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, &api.BusyError{Detail: fmt.Sprintf("%d others are being tried: try again", tries)}
 	}
 }
 
@@ -103,7 +103,7 @@ func (s *system) Preview(ctx context.Context, resource string, r client.PreviewR
 		return nil, s.unable(ctx, err)
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, s.unable(ctx, ctx.Err())
 	}
 	around := sender.Envelope{Subscription: "sub_example", Target: "https://example.com/hooks", Source: sender.SourceOf(cfg.Database.Name()),
 		Location: application.Location(cfg.App.PublicURL, v.Mapper)}
@@ -246,7 +246,7 @@ func (s *system) unable(ctx context.Context, err error) error {
 	var problems problem.List
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return &api.BusyError{Detail: "the database or the application takes too long to answer: look at rowhook status, and try again"}
 	case errors.As(err, &gone):
 		return fmt.Errorf("%w: %s", api.ErrNoRow, gone)
 	case errors.As(err, &wrong):

@@ -125,6 +125,16 @@ func TestTryAMapping(t *testing.T) {
 		}
 	}
 	// What takes long, or grows, has its end.
+	r.exec(`update things set name = repeat('ab', 1000) where id = 2`)
+	slow := ""
+	for i := range 15 {
+		slow += fmt.Sprintf("  x%d: '${count(1..20000, name matches \"(a|b)*x$\")}'\n", i)
+	}
+	if v := ask("thing", client.PreviewRequest{ID: "2", Mapping: same + "representation:\n" + slow}); string(v.Now.Body) == "null" || string(v.Changed.Body) != "null" || len(v.Changed.Notes) != 1 ||
+		!strings.Contains(v.Changed.Notes[0], "take too long to be tried here") {
+		t.Errorf("%+v", v.Changed)
+	}
+	r.exec(`update things set name = 'Bob' where id = 2`)
 	for _, expression := range []string{`len(map(1..100000, map(1..100000, #)))`, `repeat("x", 1000000000)`, strings.Repeat("-", 50_000) + "1"} {
 		v := ask("thing", client.PreviewRequest{ID: "1", Mapping: same + "representation: {x: '${" + expression + "}'}\n"})
 		if len(v.Problems) == 0 && (v.Changed == nil || string(v.Changed.Body) != "null" || len(v.Changed.Notes) == 0) {

@@ -14,7 +14,7 @@ import (
 
 // Changed is a viewer of the same rows by another mapping of the resource, for somebody who may not see more of a row than the mapping
 // of v tells: columns that it does not read are masked. What says which rows are read, and of which tables, is to be the same in both.
-// It shares v's connections, and is not closed. The error is a problem.List where the mapping is at fault.
+// What the mapping may compute is bounded (mapping.Trial). It shares v's connections, and is not closed. The error is a problem.List where the mapping is at fault.
 func (v *Viewer) Changed(own mapping.Resource) (*Viewer, error) {
 	if problems := v.refused(&own); len(problems) > 0 {
 		return nil, problems
@@ -25,7 +25,8 @@ func (v *Viewer) Changed(own mapping.Resource) (*Viewer, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	alone, problems := def.Compile(v.tables, "")
+	trial := mapping.NewTrial()
+	alone, problems := def.CompileTrial(v.tables, "", trial)
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -35,7 +36,7 @@ func (v *Viewer) Changed(own mapping.Resource) (*Viewer, error) {
 	}
 	src := *v.Source
 	src.cfg, src.Mapper = &cfg, alone
-	c := &Viewer{Source: &src, EventName: v.EventName, own: own, masked: masked}
+	c := &Viewer{Source: &src, EventName: v.EventName, own: own, masked: masked, trial: trial}
 	if !slices.Contains(OwnEvents, v.EventName[len(own.Name)+1:]) && !slices.ContainsFunc(own.Events, func(e mapping.NamedEvent) bool { return e.Name == v.EventName }) {
 		return nil, problem.List{{Place: own.At, Message: "there is no event " + v.EventName, Hint: "choose another event to look at"}}
 	}

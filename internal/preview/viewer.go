@@ -11,6 +11,7 @@ import (
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/problem"
 	"github.com/rowhook/rowhook/internal/sample"
 	"github.com/rowhook/rowhook/mapping"
 )
@@ -26,8 +27,9 @@ type Viewer struct {
 	kind      mapping.EventType
 	// forced is a mapper without conditions: it makes the event of any row.
 	forced *mapping.Mapper
-	// masked are columns in whose place something else is shown.
+	// masked are columns in whose place something else is shown; trial bounds a mapping of somebody else's than the operator.
 	masked []string
+	trial  *mapping.Trial
 	// ask asks the application.
 	ask func(context.Context, string) ([]byte, error)
 }
@@ -103,8 +105,15 @@ func (v *Viewer) variant(change func(*mapping.Resource)) (*mapping.Mapper, error
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	mapper, problems := def.Compile(v.tables, "")
+	mapper, problems := v.compile(def)
 	return mapper, problems.Err()
+}
+
+func (v *Viewer) compile(def *mapping.Definition) (*mapping.Mapper, problem.List) {
+	if v.trial != nil {
+		return def.CompileTrial(v.tables, "", v.trial)
+	}
+	return def.Compile(v.tables, "")
 }
 
 // Knows checks the names of --old.
