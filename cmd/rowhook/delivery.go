@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ func (p *program) deliveryCommand() *cobra.Command {
 		Long: "A delivery is an event for a subscription, with all attempts to send it. The commands talk to a running rowhook. The\n" +
 			"address and the token come from --url and --token, or from ROWHOOK_URL and ROWHOOK_TOKEN.",
 		Example: "  rowhook delivery list sub_… --resource-id 42\n" +
+			"  rowhook delivery list --event-id evt_…\n" +
 			"  rowhook delivery list sub_… --status failed --from 24h",
 	}
 	group(cmd)
@@ -37,15 +39,26 @@ func (p *program) listDeliveriesCommand(r *remote) *cobra.Command {
 	var f client.DeliveryFilter
 	var from, to string
 	var limit int
-	cmd := &cobra.Command{Use: "list SUBSCRIPTION", Short: "List what was sent to a subscription, and what is to be, newest event first", Args: oneID,
+	cmd := &cobra.Command{Use: "list (SUBSCRIPTION | --event-id EVENT)", Short: "List what was sent to a subscription, or of an event, and what is to be, newest event first",
 		ValidArgsFunction: r.completeIDs}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if f.EventID == "" || len(args) > 0 {
+			return oneID(cmd, args)
+		}
+		for _, name := range []string{"status", "event", "resource-id", "from", "to"} {
+			if cmd.Flags().Changed(name) {
+				return usage(fmt.Sprintf("--%s selects of a subscription's deliveries, and none is named", name), "leave it out, or name the subscription")
+			}
+		}
+		return nil
+	}
 	statuses := []string{client.DeliveryPending, client.DeliveryDelivered, client.DeliveryFailed, client.DeliveryDropped}
 	cmd.Flags().StringVar(&f.Status, "status", "", "only those that are "+strings.Join(statuses, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(statuses, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&f.Event, "event", "", "only those of events such as contact.create")
 	_ = cmd.RegisterFlagCompletionFunc("event", r.completeEvents(false))
 	cmd.Flags().StringVar(&f.ResourceID, "resource-id", "", "only those of this instance, such as 42")
-	cmd.Flags().StringVar(&f.EventID, "event-id", "", "only that of the event with this webhook-id")
+	cmd.Flags().StringVar(&f.EventID, "event-id", "", "only that of the event with this webhook-id; without SUBSCRIPTION those to all subscriptions, also of a position")
 	cmd.Flags().StringVar(&from, "from", "", "only those whose event was committed since then: a time such as 2030-01-31T12:00:00Z, or how long ago, such as 2h")
 	cmd.Flags().StringVar(&to, "to", "", "only those whose event was committed until then")
 	cmd.Flags().IntVar(&limit, "limit", 100, "how many at most; 0 is all")
@@ -61,9 +74,19 @@ func (p *program) listDeliveriesCommand(r *remote) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		ofEvent := len(args) == 0
+		var all iter.Seq2[*client.LoggedDelivery, error]
+		if ofEvent {
+			all = c.EventDeliveries(cmd.Context(), f.EventID)
+		} else {
+			all = c.Deliveries(cmd.Context(), args[0], f)
+		}
 		found, more := []*client.LoggedDelivery{}, false
-		for d, err := range c.Deliveries(cmd.Context(), args[0], f) {
-			if err != nil {
+		for d, err := range all {
+			switch {
+			case err != nil && ofEvent:
+				return unknownEvent(answered(c, err))
+			case err != nil:
 				return r.unknownID(cmd.Context(), c, args[0], answered(c, err))
 			}
 			if more = limit > 0 && len(found) == limit; more {
@@ -72,18 +95,32 @@ func (p *program) listDeliveriesCommand(r *remote) *cobra.Command {
 			found = append(found, d)
 		}
 		if more {
-			fmt.Fprintf(p.stderr, "there are more: these are the newest %d, --limit 0 lists all\n", limit)
+			which := "the newest"
+			if ofEvent {
+				which = "the first"
+			}
+			fmt.Fprintf(p.stderr, "there are more: these are %s %d, --limit 0 lists all\n", which, limit)
 		}
 		if r.output == outputJSON {
 			return p.printJSON(found)
+		}
+		if len(found) == 0 && ofEvent {
+			fmt.Fprintln(p.stderr, "it was for no subscription that the token may see")
+			return nil
 		}
 		if len(found) == 0 {
 			fmt.Fprintln(p.stderr, "there are no such deliveries: its events may not match, or were before its time or the retention")
 			return nil
 		}
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+		if ofEvent {
+			fmt.Fprint(w, "SUBSCRIPTION\t")
+		}
 		fmt.Fprintln(w, "ID\tSTATUS\tTYPE\tINSTANCE\tCOMMITTED\tATTEMPTS\tRESULT")
 		for _, d := range found {
+			if ofEvent {
+				fmt.Fprintf(w, "%s\t", d.Subscription)
+			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", d.ID, d.Status, d.Event.Type, plainText(d.Event.Instance), d.Event.Timestamp.Format(time.RFC3339), d.AttemptCount, resultOf(d))
 		}
 		return w.Flush()
@@ -242,13 +279,22 @@ func (p *program) redeliverCommand(r *remote) *cobra.Command {
 		}}
 }
 
+// unknownEvent says why an event may not be there.
+func unknownEvent(err error) error {
+	var told *client.Error
+	if !errors.As(err, &told) || told.Status != 404 || told.Detail != "there is no such event" {
+		return err
+	}
+	return fmt.Errorf("%w\n  hint: it was for nobody (retention.events: all keeps such ones), is older than the retention, or is another account's", err)
+}
+
 // unknownDelivery says where the delivery is of which the event was named: who receives knows no other id.
 func unknownDelivery(id string, err error) error {
 	var told *client.Error
 	if !errors.As(err, &told) || told.Status != 404 || !strings.HasPrefix(id, "evt_") {
 		return err
 	}
-	return fmt.Errorf("%w\n  hint: that is an event, which is a delivery for each subscription: rowhook delivery list SUBSCRIPTION --event-id %s", err, id)
+	return fmt.Errorf("%w\n  hint: that is an event, which is a delivery for each subscription: rowhook delivery list --event-id %s", err, id)
 }
 
 func oneDeliveryID(cmd *cobra.Command, args []string) error {

@@ -39,7 +39,7 @@ func (p *program) subscriptionCommand() *cobra.Command {
 	group(cmd)
 	r.flags(cmd.PersistentFlags())
 	completeOutput(cmd)
-	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.updateCommand(&r), p.deleteCommand(&r), p.enableCommand(&r), p.disableCommand(&r), p.pingCommand(&r), p.feedCommand(&r),
+	cmd.AddCommand(p.listCommand(&r), p.createCommand(&r), p.getCommand(&r), p.updateCommand(&r), p.deleteCommand(&r), p.enableCommand(&r), p.disableCommand(&r), p.pingCommand(&r), p.feedCommand(&r), p.heldCommand(&r),
 		p.rotateSecretCommand(&r), p.replayCommand(&r), p.backfillCommand(&r), p.importCommand(&r), p.exportCommand(&r))
 	return cmd
 }
@@ -116,6 +116,7 @@ func (p *program) listCommand(r *remote) *cobra.Command {
 	cmd.Flags().StringVar(&f.State, "state", "", "only those in this state: active, shadow, pending, disabled or expired")
 	cmd.Flags().StringVar(&f.TargetHost, "target-host", "", "only those with a target at this host")
 	cmd.Flags().StringVar(&f.Name, "name", "", "only those with this in their name")
+	cmd.Flags().StringVar(&f.Search, "search", "", "only those with this in their name, or whose id, account or target's host it is")
 	cmd.Flags().StringVar(&f.Account, "account", "", "only those of this customer; only with an admin's token")
 	cmd.Flags().BoolVar(&f.Failing, "failing", false, "only those whose targets take nothing now")
 	_ = cmd.RegisterFlagCompletionFunc("event", r.completeEvents(false))
