@@ -32,7 +32,7 @@ resources:
   contact:
     # what customers see
     table: contacts
-    representation:
+    representation: # of /contacts
       note: |
         # no comment
         two lines
@@ -70,7 +70,7 @@ func TestSource(t *testing.T) {
 		text string
 		line int
 	}{
-		"contact": {"table: contacts\nrepresentation:\n  note: |\n    # no comment\n    two lines\n\n  id: ${id}\n", 24},
+		"contact": {"table: contacts\nrepresentation: # of /contacts\n  note: |\n    # no comment\n    two lines\n\n  id: ${id}\n", 24},
 		"deal":    {"{table: deals, columns: [id]}\n", 32},
 		"none":    {"", 0},
 	} {
