@@ -44,7 +44,7 @@ func TestGolden(t *testing.T) {
 			if want := sections["want"]; got != want {
 				t.Errorf("%s\ngot:\n%s\nwant:\n%s", file, got, want)
 			}
-			if tried := goldenRun(t, sections, NewTrial()); tried != got {
+			if tried := goldenRun(t, sections, &Trial{steps: 100 * trialSteps, patterns: trialPatterns}); tried != got {
 				t.Errorf("%s\nin a trial:\n%s\nwithout:\n%s", file, tried, got)
 			}
 		})

@@ -16,7 +16,7 @@ type Trial struct{ steps, patterns int }
 
 const (
 	// trialSteps are about 100 ns each, as a filter's.
-	trialSteps = 5_000_000
+	trialSteps = 2_000_000
 	// trialPatterns bounds the regular expressions of all that is compiled in a trial, in about the steps of their machines.
 	trialPatterns = 25 * maxPatternSize
 	// trialBytesPerStep is how much memory is as dear as a step.

@@ -54,7 +54,7 @@ func TestTrialEnds(t *testing.T) {
 			if len(problems) > 0 {
 				t.Fatal(problems)
 			}
-			m, problems := d.CompileTrial(tables, "", &Trial{steps: trialSteps / 10, patterns: trialPatterns})
+			m, problems := d.CompileTrial(tables, "", &Trial{steps: trialSteps / 4, patterns: trialPatterns})
 			if c.want == tooLarge {
 				if len(problems) == 0 || !strings.Contains(problems.Error(), c.want) {
 					t.Errorf("%.200s", problems.Error())

@@ -102,8 +102,10 @@ func (s *system) Preview(ctx context.Context, resource string, r client.PreviewR
 	if err != nil {
 		return nil, s.unable(ctx, err)
 	}
-	if ctx.Err() != nil {
-		return nil, s.unable(ctx, ctx.Err())
+	for _, err := range []error{errA, errB} {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			return nil, s.unable(ctx, err)
+		}
 	}
 	around := sender.Envelope{Subscription: "sub_example", Target: "https://example.com/hooks", Source: sender.SourceOf(cfg.Database.Name()),
 		Location: application.Location(cfg.App.PublicURL, v.Mapper)}
