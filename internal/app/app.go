@@ -383,6 +383,7 @@ func (a *App) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = d.Run(work) })
 	wg.Go(func() { a.expireLoop(work, st, &h.unsettled) })
+	wg.Go(func() { a.summarizeLoop(work, st) })
 	wg.Go(func() { a.leaseLoop(work, st) })
 	wg.Go(func() { a.pauseLoop(work, st) })
 	wg.Go(func() { a.noticeLoop(work, st) })
@@ -579,6 +580,24 @@ func (a *App) expireLoop(ctx context.Context, st *store.Store, u *unsettled) {
 		a.tellOpenLetters(ctx, st, lettersMany)
 		for _, name := range dropped {
 			a.log.Info("partition dropped: it is older than the retention", "partition", name)
+		}
+	}
+}
+
+// summarizeEvery is how often the log's index by instance is brought up to date. What is newer is gone through.
+const summarizeEvery = 30 * time.Second
+
+func (a *App) summarizeLoop(ctx context.Context, st *store.Store) {
+	next := time.NewTicker(summarizeEvery)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		}
+		if err := st.Summarize(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("the index of events by instance is not brought up to date: searches take longer", "error", err)
 		}
 	}
 }

@@ -30,6 +30,9 @@ func TestMeasurePages(t *testing.T) {
 	r.exec(`alter table rowhook.subscription alter column key drop identity`)
 	r.exec(`insert into rowhook.subscription select (jsonb_populate_record(s, jsonb_build_object('key', 1000 + n, 'id', 'sub_' || left(translate(md5(n::text), '01', 'xy'), 26), 'name', 'customer ' || n))).*
 		from rowhook.subscription s, generate_series(1, 100000) n where s.id = $1`, r.moody.ID)
+	// As rowhook does every half minute.
+	r.exec(`select brin_summarize_new_values(x.indexrelid::regclass) from pg_inherits i join pg_index x on x.indrelid = i.inhrelid join pg_class c on c.oid = x.indexrelid
+		where i.inhparent = 'rowhook.event'::regclass and c.relname like '%_instance'`)
 	r.exec(`analyze rowhook.event, rowhook.outcome, rowhook.subscription`)
 	var events, subscriptions int
 	if err := r.conn.QueryRow(t.Context(), `select (select count(*) from rowhook.event), (select count(*) from rowhook.subscription)`).Scan(&events, &subscriptions); err != nil {

@@ -42,7 +42,7 @@ const eventsSQL = `SELECT position, committed_at, wanted, n FROM (
 		SELECT position, committed_at, type, resource, instance, account, audience FROM event
 		WHERE position > $1 AND position <= $2 ORDER BY position `
 
-// Events reads a page of all events that are kept. It costs what it goes through: there is no index but that of positions.
+// Events reads a page of all events that are kept. It costs what it goes through; only one instance, from the newest on, has an index.
 func (s *Store) Events(ctx context.Context, q EventsQuery) (page EventPage, err error) {
 	from, upTo := q.From, q.Settled
 	if q.Descending {
@@ -116,6 +116,21 @@ func (s *Store) eventsOf(ctx context.Context, tx pgx.Tx, q EventsQuery, from, up
 	if err != nil {
 		return err
 	}
+	more := n == s.eventScan
+	if q.Descending && q.Select.Instance != "" && more && len(found) <= q.Limit {
+		indexed, err := indexedByInstance(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if indexed {
+			span := new(big.Int).Sub(place(bytesOf(upTo)), place(bytesOf(last)))
+			rest, reached, back, err := s.findInstance(ctx, tx, &q, from, last, span.Add(span, big.NewInt(1)), q.Limit+1-len(found))
+			if err != nil {
+				return err
+			}
+			found, last, at, more = append(found, rest...), reached, back, !back.IsZero()
+		}
+	}
 	events, cut, err := fetchEvents(ctx, tx, found, &EventSelect{}, q.Limit, q.Bytes)
 	if err != nil {
 		return err
@@ -124,7 +139,7 @@ func (s *Store) eventsOf(ctx context.Context, tx pgx.Tx, q EventsQuery, from, up
 	switch {
 	case cut:
 		page.More, page.Next, page.LookedBack = true, events[len(events)-1].Position, events[len(events)-1].Time
-	case n == s.eventScan:
+	case more:
 		page.More, page.Next, page.LookedBack = true, last, at.UTC()
 	case q.Descending:
 		if len(events) > 0 {

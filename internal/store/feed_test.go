@@ -315,6 +315,7 @@ func TestEventsAreThoseThatACallerMaySee(t *testing.T) {
 	for range 40 {
 		// What is found does not depend on how far a look goes.
 		s.eventScan = []int64{1, 7, 50, defaultEventScan}[r.IntN(4)]
+		s.instanceTime = []time.Duration{0, time.Hour}[r.IntN(2)]
 		q := EventsQuery{Limit: 1 + r.IntN(200), Bytes: 1 << 20, Settled: all[len(all)-1-r.IntN(20)].Position, Descending: r.IntN(2) == 0}
 		if r.IntN(3) > 0 {
 			account := []string{"1", "2", "-1", "", "9"}[r.IntN(5)]

@@ -62,6 +62,15 @@ func (s *Store) makePartition(ctx context.Context, parent, name string, day time
 		if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TABLE %s (LIKE %s INCLUDING ALL) WITH (%s)`, cdc.QuoteIdent(name), parent, appendOnly)); err != nil {
 			return err
 		}
+		if parent == "event" {
+			if _, err := tx.Exec(ctx, fmt.Sprintf(instanceIndex, cdc.QuoteIdent(name+"_instance"), cdc.QuoteIdent(name))); err != nil {
+				return err
+			}
+			// Its first range counts as summarized, and each row in it would change the summary.
+			if _, err := tx.Exec(ctx, `SELECT brin_desummarize_range($1::regclass, 0)`, cdc.QuoteIdent(name+"_instance")); err != nil {
+				return err
+			}
+		}
 		_, err := tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`, parent, cdc.QuoteIdent(name),
 			day.Format(time.RFC3339), day.Add(retention.Partition).Format(time.RFC3339)))
 		return err

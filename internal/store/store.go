@@ -51,6 +51,12 @@ type Store struct {
 	logBounds logBounds
 	// eventScan is how many events one look goes through at most.
 	eventScan int64
+	// instanceTime is how long one goes on by the index of instances.
+	instanceTime time.Duration
+	// summarized is up to which page each index of instances is, as far as this process knows.
+	summarized map[string]int64
+	// summaryLag is how many pages summaries stay behind.
+	summaryLag int64
 
 	mu sync.Mutex
 	// days are those whose partitions are known to exist.
@@ -75,7 +81,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, days: map[string]bool{}, logLook: make(chan struct{}, 1), logBounds: defaultLogBounds(), eventScan: defaultEventScan}
+	s := &Store{cfg: cfg, days: map[string]bool{}, logLook: make(chan struct{}, 1), logBounds: defaultLogBounds(), eventScan: defaultEventScan, instanceTime: instanceTime, summaryLag: defaultSummaryLag}
 	var err error
 	if s.pool, err = newPool(ctx, cfg.URL, cfg.Schema, cfg.Connections); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
