@@ -56,13 +56,22 @@ var types = map[string]string{
 // versioned are paths that change with their content: a version, or a hash, is part of them.
 var versioned = regexp.MustCompile(`[-@/.]\d+\.\d+\.\d+|\.[0-9a-f]{8,}\.`)
 
+// inVersion is a folder in which every file is there once more, for the page to name: the hash of all files. A browser that has them asks for
+// none of them again, and modules lead to each other within it.
+var inVersion = regexp.MustCompile(`^-[0-9a-f]{16}$`)
+
 // file is one as it is served.
 type file struct {
 	kind, cache  string
 	plain, small []byte
 	// tag is the ETag of plain; that of small has an ending.
 	tag string
+	// version is, of the page, the folder that it names.
+	version string
 }
+
+// forever is for what changes with its path.
+const forever = "public, max-age=31536000, immutable"
 
 // gzipped ends the ETag of a file in gzip: other bytes, another tag.
 const gzipped = "-gz"
@@ -94,7 +103,11 @@ func handler(from fs.FS, base string) http.Handler {
 			http.Redirect(w, r, Path, http.StatusFound)
 			return
 		}
-		f := all[name]
+		f, fixed := all[name], false
+		if version, file, in := strings.Cut(name, "/"); in && inVersion.MatchString(version) {
+			// Another rowhook of the same address may be of another release: what it named is there, and asked for again.
+			f, fixed = all[file], all[index].version == version
+		}
 		if f == nil && (name == "" || !strings.Contains(path.Base(name), ".")) {
 			f = all[index] // a page of the console: its script finds which one
 		}
@@ -102,7 +115,7 @@ func handler(from fs.FS, base string) http.Handler {
 			http.Error(w, "the console has no such file", http.StatusNotFound)
 			return
 		}
-		f.serve(w, r)
+		f.serve(w, r, fixed)
 	})
 }
 
@@ -112,7 +125,11 @@ const index = "index.html"
 // load reads every file that has a type.
 func load(from fs.FS, base string) (map[string]*file, error) {
 	all := map[string]*file{}
-	err := fs.WalkDir(from, "site", func(at string, d fs.DirEntry, err error) error {
+	version, err := versionOf(from)
+	if err != nil {
+		return nil, err
+	}
+	err = fs.WalkDir(from, "site", func(at string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -127,8 +144,12 @@ func load(from fs.FS, base string) (map[string]*file, error) {
 		}
 		if path.Ext(name) == ".html" {
 			body = bytes.ReplaceAll(body, []byte(basePlace), []byte(html.EscapeString(base)))
+			body = bytes.ReplaceAll(body, []byte(`="`+Path), []byte(`="`+Path+version+"/"))
 		}
 		f, err := newFile(name, kind, body)
+		if f != nil {
+			f.version = version
+		}
 		all[name] = f
 		return err
 	})
@@ -138,11 +159,26 @@ func load(from fs.FS, base string) (map[string]*file, error) {
 	return all, err
 }
 
+// versionOf is the folder for the files as they are.
+func versionOf(from fs.FS) (string, error) {
+	sum := sha256.New()
+	err := fs.WalkDir(from, "site", func(at string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		body, err := fs.ReadFile(from, at)
+		fmt.Fprintf(sum, "%s %d\n", at, len(body))
+		sum.Write(body)
+		return err
+	})
+	return fmt.Sprintf("-%x", sum.Sum(nil)[:8]), err
+}
+
 func newFile(name, kind string, body []byte) (*file, error) {
 	sum := sha256.Sum256(body)
 	f := &file{kind: kind, plain: body, tag: base64.RawURLEncoding.EncodeToString(sum[:15]), cache: "no-cache"}
 	if versioned.MatchString(name) {
-		f.cache = "public, max-age=31536000, immutable"
+		f.cache = forever
 	}
 	var b bytes.Buffer
 	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
@@ -161,10 +197,13 @@ func newFile(name, kind string, body []byte) (*file, error) {
 	return f, nil
 }
 
-func (f *file) serve(w http.ResponseWriter, r *http.Request) {
+func (f *file) serve(w http.ResponseWriter, r *http.Request, fixed bool) {
 	h := w.Header()
 	h.Set("Content-Type", f.kind)
 	h.Set("Cache-Control", f.cache)
+	if fixed {
+		h.Set("Cache-Control", forever)
+	}
 	h.Set("Vary", "Accept-Encoding")
 	body, tag := f.plain, `"`+f.tag+`"`
 	if f.small != nil && takesGzip(r) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -96,6 +97,37 @@ func TestPathsAndCaches(t *testing.T) {
 	}
 	if resp := ask(t, h, "POST", "/console/"); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST = %d %v", resp.StatusCode, resp.Header)
+	}
+}
+
+// TestFilesOfAVersion: all that the page names is kept for ever by browsers, and of another version nothing is kept.
+func TestFilesOfAVersion(t *testing.T) {
+	t.Parallel()
+	h := Handler("/api/v1")
+	page := bodyOf(t, ask(t, h, "GET", Path))
+	named := regexp.MustCompile(`="(`+Path+`[^"]+)"`).FindAllStringSubmatch(page, -1)
+	if len(named) < 10 {
+		t.Fatal(page)
+	}
+	for _, m := range named {
+		if resp := ask(t, h, "GET", m[1]); resp.StatusCode != 200 || resp.Header.Get("Cache-Control") != forever || bodyOf(t, resp) == page {
+			t.Errorf("%s = %d %v", m[1], resp.StatusCode, resp.Header)
+		}
+	}
+	own := strings.Split(named[0][1], "/")[2]
+	if resp := ask(t, h, "GET", Path+"-0123456789abcdef/app.js"); resp.StatusCode != 200 || resp.Header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("of another version: %d %v", resp.StatusCode, resp.Header)
+	}
+	for _, none := range []string{own + "/none.js", own + "x/app.js", own + "/../app.js", own + "/" + own + "/app.js"} {
+		if resp := ask(t, h, "GET", Path+none); resp.StatusCode != 404 {
+			t.Errorf("%s = %d", none, resp.StatusCode)
+		}
+	}
+	changed := fstest.MapFS{"site/index.html": {Data: []byte(`<a href="/console/a.js">`)}, "site/a.js": {Data: []byte("1")}}
+	was := bodyOf(t, ask(t, handler(changed, ""), "GET", Path))
+	changed["site/a.js"] = &fstest.MapFile{Data: []byte("2")}
+	if is := bodyOf(t, ask(t, handler(changed, ""), "GET", Path)); is == was {
+		t.Error("another file has the same path")
 	}
 }
 

@@ -84,6 +84,7 @@ func TestListSelects(t *testing.T) {
 	}{
 		{"all", "https://a.example.com/x", []string{"*"}, subscriptions.Active},
 		{"Contacts", "https://u:p@B.example.com:8443/x", []string{"contact.*"}, subscriptions.Active},
+		{"ÜBER alles", "https://c.example.org/", []string{"note.create"}, subscriptions.Active},
 		{"one", "https://[2001:db8::1]/", []string{"deal.create", "contact.update"}, subscriptions.Disabled},
 	} {
 		sub := unmade("1")
@@ -103,7 +104,7 @@ func TestListSelects(t *testing.T) {
 		q    subscriptions.Query
 		want []string
 	}{
-		{subscriptions.Query{}, []string{"all", "Contacts", "one"}},
+		{subscriptions.Query{}, []string{"all", "Contacts", "ÜBER alles", "one"}},
 		{subscriptions.Query{Event: "contact.update"}, []string{"all", "Contacts", "one"}},
 		{subscriptions.Query{Event: "contact.create"}, []string{"all", "Contacts"}},
 		{subscriptions.Query{Event: "contact.*"}, []string{"Contacts"}},
@@ -117,6 +118,8 @@ func TestListSelects(t *testing.T) {
 		{subscriptions.Query{Search: "CONT"}, []string{"Contacts"}},
 		{subscriptions.Query{Search: "Example.com"}, []string{"all", "Contacts"}},
 		{subscriptions.Query{Search: "SUB_", State: subscriptions.Disabled}, []string{"one"}},
+		{subscriptions.Query{Search: "ÜBER"}, []string{"ÜBER alles"}},
+		{subscriptions.Query{Search: "R ALL"}, []string{"ÜBER alles"}},
 		{subscriptions.Query{Search: "8443"}, nil},
 		{subscriptions.Query{Search: "%"}, nil},
 	} {

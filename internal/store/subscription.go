@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -222,6 +224,10 @@ func (s *Store) List(ctx context.Context, q subscriptions.Query) ([]*subscriptio
 			return nil, false, unavailable(fmt.Errorf("list subscriptions: %w", err))
 		}
 	}
+	search, plain := q.Search, isASCII(q.Search)
+	if plain {
+		search = strings.ToLower(search)
+	}
 	rows, err := s.pool.Query(ctx, `
 		SELECT `+subscriptionColumns+` FROM subscription
 		WHERE `+scoped+` AND key > $3
@@ -231,9 +237,11 @@ func (s *Store) List(ctx context.Context, q subscriptions.Query) ([]*subscriptio
 			AND ($10::text IS NULL OR account = $10) AND (NOT $11 OR state = 'disabled' AND disabled->>'by' = 'rowhook')
 			AND ($12::timestamptz IS NULL OR (disabled->>'since')::timestamptz >= $12)
 			AND ($13::timestamptz IS NULL OR (disabled->>'since')::timestamptz < $13)
-			AND ($14 = '' OR position(lower($14) IN lower(concat_ws(E'\n', name, id, account, target_host))) > 0)
+			AND ($14 = '' OR position($14 IN id) > 0 OR position($14 IN target_host) > 0
+				OR CASE WHEN $15 THEN position($14 IN lower(name COLLATE "C")) ELSE position(lower($14) IN lower(name)) END > 0
+				OR CASE WHEN $15 THEN position($14 IN lower(account COLLATE "C")) ELSE position(lower($14) IN lower(account)) END > 0)
 		ORDER BY key LIMIT $4`, q.Scope.Admin, q.Scope.Account, after, q.Limit+1, subscriptions.Wanting(q.Event), string(q.State), q.TargetHost, q.Name,
-		q.Failing, q.Account, q.DisabledByRowhook, orNever(q.DisabledAfter), orNever(q.DisabledBefore), q.Search)
+		q.Failing, q.Account, q.DisabledByRowhook, orNever(q.DisabledAfter), orNever(q.DisabledBefore), search, plain)
 	if err != nil {
 		return nil, false, unavailable(fmt.Errorf("list subscriptions: %w", err))
 	}
@@ -248,6 +256,11 @@ func (s *Store) List(ctx context.Context, q subscriptions.Query) ([]*subscriptio
 		return page[:q.Limit], true, nil
 	}
 	return page, false, nil
+}
+
+// isASCII says that upper and lower case of a text are plain: Postgres is several times as fast where it need not know a language.
+func isASCII(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
 // Get implements subscriptions.Repository.
