@@ -445,6 +445,11 @@ func (x *surveying) hinders(ctx context.Context, p publication) error {
 // slot compares the slot with the checkpoint, if there are any.
 func (x *surveying) slot(ctx context.Context) error {
 	place := "slot " + x.cfg.Slot
+	if x.cfg.Temporary {
+		// A run neither looks at it nor compares it with a checkpoint: it is made with its connection, and gone with it.
+		x.good("slot %s: temporary, it lasts as long as this run", x.cfg.Slot)
+		return nil
+	}
 	f, err := x.look(ctx, x.conn)
 	if err != nil {
 		return x.add(ctx, place, refusesToStart, err)

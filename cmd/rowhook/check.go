@@ -77,7 +77,7 @@ func (p *program) check(cmd *cobra.Command, file string) (*check.Report, error) 
 	case err != nil:
 		return nil, err
 	}
-	return check.Run(cmd.Context(), cfg)
+	return check.Run(cmd.Context(), cfg, check.Options{})
 }
 
 // script prints the script, and the errors that are not in it.

@@ -63,7 +63,7 @@ func (s *system) Check(ctx context.Context, fresh bool) (*client.CheckReport, er
 		return r, nil
 	}
 	at := time.Now()
-	report, err := check.Run(ctx, cfg)
+	report, err := check.Run(ctx, cfg, check.Options{Temporary: s.app.opts.Temporary})
 	if err != nil {
 		return nil, fmt.Errorf("%w: check the config and the database: %w", subscriptions.ErrUnavailable, err)
 	}

@@ -58,12 +58,21 @@ func Mistakes(list problem.List) *Report {
 	return r
 }
 
+// Options say for what kind of run it is looked.
+type Options struct {
+	// Temporary is a run without a config file and with a slot of its own that ends with it: the slot is there because it runs, and what is
+	// told is the database's alone, as nobody has written the keys.
+	Temporary bool
+}
+
 // Run looks at everything. The error is the context's.
-func Run(ctx context.Context, cfg *config.Config) (*Report, error) {
+func Run(ctx context.Context, cfg *config.Config, o Options) (*Report, error) {
 	r := &Report{slot: cfg.Database.Slot}
 	def, problems := mapping.Parse(cfg.Mapping)
 	r.problems(problems, nil)
-	r.config(cfg)
+	if !o.Temporary {
+		r.config(cfg)
+	}
 	if len(problems) == 0 {
 		r.good("config: %s", plural(len(cfg.Mapping.Resources), "resource"))
 	}
@@ -78,7 +87,7 @@ func Run(ctx context.Context, cfg *config.Config) (*Report, error) {
 		checkpoints = kept.Store
 	}
 	src, err := cdc.New(cdc.Config{URL: cfg.Database.URL, Slot: cfg.Database.Slot, Publication: cfg.Database.Publication,
-		Environment: cfg.Database.Environment, Tables: publishedOf(cfg, def), ReadOnly: true}, nil, checkpoints)
+		Environment: cfg.Database.Environment, Tables: publishedOf(cfg, def), Temporary: o.Temporary, ReadOnly: true}, nil, checkpoints)
 	if err != nil {
 		r.add(finding.Finding{Level: finding.Error, Place: "config", What: err.Error()})
 		return r, nil
@@ -101,7 +110,9 @@ func Run(ctx context.Context, cfg *config.Config) (*Report, error) {
 			return nil, err
 		}
 	}
-	r.slotBounds(cfg, s)
+	if !o.Temporary {
+		r.slotBounds(cfg, s)
+	}
 	finding.Sort(r.Findings)
 	return r, nil
 }

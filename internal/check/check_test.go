@@ -85,7 +85,7 @@ func (s *site) config() *config.Config {
 
 func (s *site) check() *check.Report {
 	s.t.Helper()
-	r, err := check.Run(s.t.Context(), s.config())
+	r, err := check.Run(s.t.Context(), s.config(), check.Options{})
 	if err != nil {
 		s.t.Fatal(err)
 	}

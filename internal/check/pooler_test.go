@@ -37,7 +37,7 @@ func TestPoolers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				r, err := check.Run(t.Context(), cfg)
+				r, err := check.Run(t.Context(), cfg, check.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}

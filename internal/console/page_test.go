@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -314,5 +315,17 @@ func (p *page) shot(name string) {
 	}
 	if err != nil {
 		p.t.Fatal(err)
+	}
+}
+
+// forgive takes complaints of a kind away, of which there have to be some: the test has provoked them.
+func (p *page) forgive(kind string) {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := len(p.complain)
+	p.complain = slices.DeleteFunc(p.complain, func(c string) bool { return strings.HasPrefix(c, kind) })
+	if len(p.complain) == all {
+		p.t.Errorf("the browser has nothing to say of %s", kind)
 	}
 }

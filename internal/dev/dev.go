@@ -135,7 +135,7 @@ type session struct {
 // config is what a config file would say.
 func (r *session) config() *config.Config {
 	c := config.Default()
-	c.Database = config.Database{URL: r.opts.URL, Slot: r.name, Publication: r.name, Environment: r.name}
+	c.Database = config.Database{URL: r.opts.URL, ReadURL: r.opts.URL, Slot: r.name, Publication: r.name, Environment: r.name}
 	c.Store = config.Store{URL: r.opts.URL, Schema: r.name, EncryptionKey: seal.NewKey()}
 	c.API.Listen = r.opts.Listen
 	c.API.Tokens = []config.Token{{Name: "dev", Token: secret.String(r.token), Account: "*"}}

@@ -1,6 +1,7 @@
 // The console: a shell with a page in it.
-import { html, render, useEffect, useLayoutEffect, useRef, useState } from './vendor/htm@3.1.1/standalone.module.js';
+import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from './vendor/htm@3.1.1/standalone.module.js';
 import { Problem, call, get } from './api.js';
+import { onToken, take } from './invitation.js';
 import { Keyboard } from './keyboard.js';
 import { DeadLetters, DeadLetter } from './pages/deadletters.js';
 import { Delivery } from './pages/delivery.js';
@@ -13,7 +14,7 @@ import { Subscription } from './pages/subscription.js';
 import { Subscriptions } from './pages/subscriptions.js';
 import { System } from './pages/system.js';
 import { go, root, useLocation } from './router.js';
-import { Button, Empty, Failure, Head, Notices, Shape, useTitle } from './ui.js';
+import { Button, Empty, Failure, Head, Notices, State, say, useTitle } from './ui.js';
 
 const Logo = () => html`<svg class="logo" viewBox="0 0 32 32" width="26" height="26" aria-hidden="true"><rect width="32" height="32" rx="7" fill="var(--accent)" />
   <g fill="none" stroke="var(--on-accent)" stroke-width="2.600" stroke-linecap="round"><path d="M7 9h18" opacity=".55" />
@@ -84,6 +85,14 @@ function Page({ session, at, pages }) {
   return html`<${Nowhere} />`;
 }
 
+/** A page that throws leaves its error in its place, not what it had shown before: another page, or another try, begins anew. */
+function Guard({ children }) {
+  const [error, again] = useErrorBoundary((e) => console.error(e));
+  if (!error) return children;
+  return html`<${Head} title="This page has broken" /><div class="failure" role="alert"><p><${State} of="error" word="A mistake of the console" /></p>
+    <p>It cannot show what it was given; rowhook itself goes on. Report it with this text, please: <code>${String(error?.message || error)}</code></p><${Button} act=${again}>Try again<//></div>`;
+}
+
 function Nowhere() {
   useTitle('No such page');
   return html`<${Head} title="No such page" /><${Empty} title="There is nothing at this address">
@@ -108,6 +117,14 @@ function Shell({ session, out }) {
     scrollTo(0, 0);
     if (!new URLSearchParams(location.search).has('find')) document.querySelector('main h1')?.focus({ preventScroll: true });
   }, [at.path]);
+  // The token of a link is not kept for whoever comes to the log-in next.
+  useEffect(() => {
+    const refuse = () => {
+      if (take()) say('You are signed in already. To use the token of the link, sign out, then follow it again.');
+    };
+    refuse();
+    return onToken(refuse);
+  }, []);
   const here = (to) => (to === '/' ? at.path === '/' : at.path === to || at.path.startsWith(to + '/') || (to === '/subscriptions' && at.path.startsWith('/deliveries/')));
   return html`<div class="shell">
     <a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.getElementById('main').focus(); }}>Skip to the page</a>
@@ -124,7 +141,7 @@ function Shell({ session, out }) {
         </div>
       </div>
     </header>
-    <main id="main" tabindex="-1"><${Page} session=${session} at=${at} pages=${pages} /></main>
+    <main id="main" tabindex="-1"><${Guard} key=${at.path}><${Page} session=${session} at=${at} pages=${pages} /><//></main>
     <${Notices} />
     <${Keyboard} pages=${pages} writable=${!session.read_only} />
   </div>`;

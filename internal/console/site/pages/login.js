@@ -1,22 +1,23 @@
 // The log-in: a token of the config, or one that the admin has made.
 import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
 import { post } from '../api.js';
+import { onToken, take } from '../invitation.js';
 import { complaint, useTitle } from '../ui.js';
-
-/** What a link gives as #token=… is in the field already, and no longer in the address. Nobody is signed in by a link alone. */
-function given() {
-  const token = new URLSearchParams(location.hash.slice(1)).get('token') || '';
-  if (token) history.replaceState(null, '', location.pathname + location.search);
-  return token;
-}
 
 export function Login({ Logo, enter }) {
   useTitle('Sign in');
-  const [token, set] = useState(given);
+  const [token, set] = useState(take);
   const [wrong, fail] = useState('');
   const [busy, setBusy] = useState(false);
   const field = useRef(null);
-  useEffect(() => field.current?.focus(), []);
+  useEffect(() => {
+    field.current?.focus();
+    return onToken(() => {
+      set(take());
+      fail('');
+      field.current?.focus();
+    });
+  }, []);
   const submit = async (e) => {
     e.preventDefault();
     if (busy) return;

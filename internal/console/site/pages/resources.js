@@ -49,7 +49,12 @@ const events = (r) => {
 };
 export const Diff = ({ of }) => html`<div class="diff">${of.map((d) => html`<div><strong>${d.path}</strong><span>${'was' in d ? html`<del>${text(d.was)}</del>` : ''}${'is' in d ? html`<ins>${text(d.is)}</ins>` : ''}</span></div>`)}</div>`;
 
+/** Why there is no mapping to change. */
+const Unfiled = () => html`<div><p>This rowhook runs without a config file, as <code>rowhook dev</code> does: the resource is what its table gives, and there is no mapping to change here.
+  This prints a config to begin with, made from the tables of your database:</p><br /><${Code} label="The command" text="rowhook init --database-url $DATABASE_URL" /></div>`;
+
 function Playground({ r, url }) {
+  const filed = r.yaml !== undefined;
   const [yaml, setYaml] = useState(r.yaml);
   useEffect(() => setYaml(r.yaml), [r.yaml]);
   const [id, setId] = useState('');
@@ -74,14 +79,14 @@ function Playground({ r, url }) {
   const notes = data?.changed?.notes || data?.now?.notes || [];
   const idWrong = error?.status === 404 ? error.message : error?.status === 422 ? error.errors[0]?.detail || error.message : '';
   return html`<section><h2>Playground</h2>
-    <p class="sub">Change the mapping: what it makes of a live row stands beside it at once. Nothing is stored or sent.</p><br />
+    <p class="sub">${filed ? 'Change the mapping: what it makes of a live row stands beside it at once. Nothing is stored or sent.' : 'What the mapping makes of a live row. Nothing is stored or sent.'}</p><br />
     <div class="two">
-      <div ref=${area}>
+      ${filed ? html`<div ref=${area}>
         <div class="field"><label for="yaml">Mapping${r.line ? `, line ${r.line} of the config` : ''}</label>
           <textarea id="yaml" rows=${Math.min(Math.max(r.yaml.split('\n').length + 1, 8), 26)} value=${yaml} spellcheck=${false} aria-invalid=${data?.problems?.length ? 'true' : undefined} aria-describedby="problems" onInput=${(e) => setYaml(e.target.value)}></textarea></div>
         <ul class="problems" id="problems" aria-live="polite">${(data?.problems || []).map((p) => html`<li><button type="button" class="quiet" onClick=${() => jump(p)}>Line ${p.line}, column ${p.column}: ${p.what}</button>${p.mend && html`<p class="hint">${p.mend}</p>`}</li>`)}</ul>
         ${changed && html`<div class="actions"><button type="button" onClick=${() => setYaml(r.yaml)}>Back to the config</button><span class="hint">To keep it, put it into the config file, then reload.</span></div>`}
-      </div>
+      </div>` : html`<${Unfiled} />`}
       <div>
         <div class="form">
           <${Input} label="Row" hint=${data?.id ? html`Shown: <bdi>${data.id}</bdi>` : 'Empty: the one with the highest key.'} value=${id} set=${setId} placeholder="42" wrong=${idWrong} />

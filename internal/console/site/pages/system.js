@@ -48,6 +48,10 @@ function Checks({ now }) {
 
 function Config() {
   const { data, error, loading, reload } = useLoad(async (signal) => (await get('/config', null, signal)).data, []);
+  if (error?.status === 404) {
+    return html`<section><h2>Config</h2><p>There is none to show: this rowhook runs without a config file, as <code>rowhook dev</code> does. This prints one to begin with, made from the tables of your database:</p><br />
+      <${Code} label="The command" text="rowhook init --database-url $DATABASE_URL" /></section>`;
+  }
   return html`<section><h2>Config, as it runs</h2><${Failure} error=${error} again=${reload} />${!data && loading && html`<${Loading} />`}
     ${data && html`<p class="sub"><code>${data.path}</code><span>read ${stamp(data.loaded_at)}</span><span>secrets are stars</span></p><br /><${Code} label="The config" text=${data.text} />`}</section>`;
 }

@@ -1,0 +1,150 @@
+package console_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/internal/dev"
+	"github.com/rowhook/rowhook/internal/pgtest"
+	"github.com/rowhook/rowhook/internal/secret"
+)
+
+// TestNewcomer goes the way of somebody who tries rowhook for the first time: without a config file, then with one, and with mistakes.
+func TestNewcomer(t *testing.T) {
+	t.Parallel()
+	in := newBrowser(t)
+	link := startDev(t)
+	p := newPage(t, in, link[:strings.Index(link, "/console/")])
+	for _, part := range []struct {
+		name string
+		do   func(*page, string)
+	}{
+		{"SignsInByALink", signInByLink}, {"ResourceWithoutAFile", resourceWithoutFile}, {"SystemWithoutAFile", systemWithoutFile}, {"APageThatBreaks", brokenPage},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			p.t = t
+			part.do(p, link)
+		})
+	}
+	p.t = t
+}
+
+// startDev is rowhook dev on a database with a table and a row. It gives the link that it prints.
+func startDev(t *testing.T) string {
+	t.Helper()
+	url := pgtest.Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if _, err := conn.Exec(t.Context(), tables+`insert into contacts (id, account_id, first_name) values (1, 1, 'Ada')`); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	out, printed := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := dev.Run(ctx, dev.Options{URL: secret.String(url), Listen: "127.0.0.1:0", Out: printed, Version: "1.2.3", Log: slog.New(slog.NewTextHandler(logged{t}, nil))})
+		printed.Close()
+		ended <- err
+	}()
+	var reading sync.WaitGroup
+	found := make(chan string, 1)
+	reading.Go(func() {
+		console := regexp.MustCompile(`http://\S+/console/#token=\S+`)
+		var text bytes.Buffer
+		some := make([]byte, 4<<10)
+		for {
+			n, err := out.Read(some)
+			text.Write(some[:n])
+			if at := console.FindIndex(text.Bytes()); at != nil && at[1] < text.Len() {
+				select {
+				case found <- string(text.Bytes()[at[0]:at[1]]):
+				default: // it was told before
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("rowhook dev: %v", err)
+		}
+		reading.Wait()
+	})
+	select {
+	case link := <-found:
+		return link
+	case err := <-ended:
+		ended <- err
+		t.Fatalf("rowhook dev ended: %v", err)
+	case <-time.After(time.Minute):
+		t.Fatal("rowhook dev prints no link")
+	}
+	return ""
+}
+
+// signInByLink follows the link into a tab that shows the log-in already, and once more into one that is signed in.
+func signInByLink(p *page, link string) {
+	hash := link[strings.Index(link, "#"):]
+	p.open("/subscriptions")
+	p.until(`document.querySelector("#token")`)
+	value[bool](p, `(location.hash = `+quote(hash)+`, true)`)
+	p.until(`document.querySelector("#token").value === ` + quote(strings.TrimPrefix(hash, "#token=")) + ` && !location.href.includes("#")`)
+	p.press("Sign in")
+	p.says("No subscriptions")
+	value[bool](p, `(location.hash = `+quote(hash)+`, true)`)
+	p.until(`!location.href.includes("#")`)
+	p.hears("You are signed in already.")
+	p.open("/?again" + hash)
+	p.until(`document.querySelector("nav[aria-label=Pages]") && !location.href.includes("token")`)
+	p.hears("You are signed in already.")
+}
+
+// resourceWithoutFile looks at a resource of which no file says anything.
+func resourceWithoutFile(p *page, _ string) {
+	p.open("/resources")
+	p.press("contact")
+	p.says("runs without a config file", "rowhook init", "The body as it is sent now", `"Ada"`)
+	p.until(`!document.querySelector("#yaml")`)
+}
+
+// systemWithoutFile has no false alarm of what dev itself has made, and says that there is no config.
+func systemWithoutFile(p *page, _ string) {
+	p.open("/system")
+	p.says("0 errors", "There is none to show: this rowhook runs without a config file")
+	p.press(value[string](p, `[...document.querySelectorAll("button")].find((b) => b.innerText.startsWith("Show what is right")).innerText`))
+	p.says("it lasts as long as this run")
+	for _, alarm := range []string{"another session", "read_url", "allow_http", "That did not work", "pg_drop_replication_slot"} {
+		if strings.Contains(p.text(), alarm) {
+			p.t.Errorf("the system page says %q:\n%s", alarm, p.text())
+		}
+	}
+}
+
+// brokenPage has a page given what it cannot show: the error stands in its place, and goes with the next page.
+func brokenPage(p *page, _ string) {
+	p.open("/resources")
+	p.says("contact")
+	value[bool](p, `((real) => { window.fetch = async (url, options) => { const answer = await real(url, options);
+		return String(url).includes("/resource/contact/") ? new Response("{}", {status: 200}) : answer; }; return true; })(window.fetch)`)
+	p.press("contact")
+	p.says("This page has broken", "A mistake of the console", "Try again")
+	p.until(`!document.querySelector("[aria-busy]")`)
+	p.press("Resources")
+	p.says("Which rows become which events")
+	p.forgive("console.error")
+}
