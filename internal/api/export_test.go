@@ -44,7 +44,7 @@ func Fields() map[string]apidoc.Field { return fields }
 // SetPulse is how often streams say that they live.
 func (s *Server) SetPulse(d time.Duration) { s.pulse = d }
 
-// SessionCookie is that of a session with the token, which began and was used then, over plain http.
-func (s *Server) SessionCookie(token string, began, used time.Time) *http.Cookie {
-	return s.cookie(&http.Request{}, ticket{hash: sha256.Sum256([]byte(token)), began: began, used: used})
+// SessionCookie is that of a session at a host with the token, which began and was used then, over plain http.
+func (s *Server) SessionCookie(host, token string, began, used time.Time) *http.Cookie {
+	return s.cookie(&http.Request{Host: host}, ticket{hash: sha256.Sum256([]byte(token)), began: began, used: used})
 }

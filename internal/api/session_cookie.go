@@ -7,15 +7,16 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 const (
-	// secureCookie is only ever taken over https, and from no other host: https://www.rfc-editor.org/rfc/rfc6265bis
-	secureCookie = "__Host-rowhook"
-	// plainCookie is that over plain http, as on loopback.
-	plainCookie = "rowhook"
+	// cookieWord is what the name of the cookie begins with. Behind securePrefix it is only ever taken over https, and from no other
+	// host: https://www.rfc-editor.org/rfc/rfc6265bis
+	cookieWord   = "rowhook"
+	securePrefix = "__Host-"
 	// sessionPlace is what cookies are sealed for.
 	sessionPlace = "session"
 	// ticketVersion begins a ticket.
@@ -24,10 +25,7 @@ const (
 
 // cookie is a session's.
 func (s *Server) cookie(r *http.Request, t ticket) *http.Cookie {
-	c := &http.Cookie{Name: plainCookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: int(time.Until(t.ends()).Seconds())}
-	if s.isSecure(r) {
-		c.Name, c.Secure = secureCookie, true
-	}
+	c := &http.Cookie{Name: s.cookieName(r), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.isSecure(r), MaxAge: int(time.Until(t.ends()).Seconds())}
 	plain := append([]byte{ticketVersion}, t.hash[:]...)
 	plain = binary.BigEndian.AppendUint64(plain, uint64(t.began.Unix()))
 	plain = binary.BigEndian.AppendUint64(plain, uint64(t.used.Unix()))
@@ -35,12 +33,19 @@ func (s *Server) cookie(r *http.Request, t ticket) *http.Cookie {
 	return c
 }
 
-// cookieName is the name of the cookie that counts: over https no page of a neighbouring host can have set it.
+// cookieName is the name of the cookie that counts: over https no page of a neighbouring host can have set it. A browser keeps one jar for
+// all ports of a host, so the port that it asks at is in the name: logging in at one rowhook logs nobody out of another beside it.
 func (s *Server) cookieName(r *http.Request) string {
-	if s.isSecure(r) {
-		return secureCookie
+	name := cookieWord
+	if _, port, err := net.SplitHostPort(r.Host); err == nil {
+		if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+			name += "-" + strconv.FormatUint(n, 10)
+		}
 	}
-	return plainCookie
+	if s.isSecure(r) {
+		name = securePrefix + name
+	}
+	return name
 }
 
 // hasCookie says whether a request without a header of its own comes with a session's cookie, of whatever worth.

@@ -50,6 +50,12 @@ func (b *bench) logIn(t testing.TB, token string) *http.Cookie {
 	return resp.Cookies()[0]
 }
 
+// host is where it listens, as a browser names it, and cookieName what its sessions' cookies are called.
+func (b *bench) host() string { return strings.TrimPrefix(b.url, "http://") }
+func (b *bench) cookieName() string {
+	return "rowhook-" + b.host()[strings.LastIndex(b.host(), ":")+1:]
+}
+
 func with(c *http.Cookie, more ...string) map[string]string {
 	h := map[string]string{"Cookie": c.Name + "=" + c.Value}
 	for i := 0; i < len(more); i += 2 {
@@ -66,7 +72,7 @@ func TestSession(t *testing.T) {
 		tokenOne:   {Role: "account", Account: new("1"), Name: "one"},
 	} {
 		c := b.logIn(t, token)
-		if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.Domain != "" || c.Secure || c.Name != "rowhook" || c.MaxAge < 11*3600 {
+		if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.Domain != "" || c.Secure || c.Name != b.cookieName() || c.MaxAge < 11*3600 {
 			t.Errorf("the cookie is %+v", c)
 		}
 		if strings.Contains(c.Value, token) || strings.Contains(b.log.String(), token) || strings.Contains(b.log.String(), c.Value) {
@@ -108,7 +114,7 @@ func TestSession(t *testing.T) {
 		t.Errorf("POST = %d %s", resp.StatusCode, body)
 	}
 	resp, _ = b.send(t, "DELETE", "/api/v1/session", "", "", "", with(one))
-	if c := resp.Cookies(); resp.StatusCode != 204 || len(c) != 1 || c[0].MaxAge >= 0 || c[0].Value != "" || c[0].Name != "rowhook" {
+	if c := resp.Cookies(); resp.StatusCode != 204 || len(c) != 1 || c[0].MaxAge >= 0 || c[0].Value != "" || c[0].Name != b.cookieName() {
 		t.Errorf("log out: %d %v", resp.StatusCode, c)
 	}
 	if resp, _ := b.send(t, "GET", "/api/v1/session", "", "", "", nil); resp.StatusCode != 401 {
@@ -157,6 +163,28 @@ func TestForeignPages(t *testing.T) {
 }
 
 // TestSessionEnds: with its time, its token and its key.
+// TestSessionsOfPorts: a browser sends the cookies of a host to all of its ports, and no session is in the way of one beside it.
+func TestSessionsOfPorts(t *testing.T) {
+	t.Parallel()
+	a, b := start(t, whole), start(t, whole)
+	one, two := a.logIn(t, tokenOne), b.logIn(t, tokenTwo)
+	if one.Name == two.Name {
+		t.Fatalf("both are called %s: a browser keeps the last one", one.Name)
+	}
+	both := map[string]string{"Cookie": one.Name + "=" + one.Value + "; " + two.Name + "=" + two.Value + "; rowhook=of-an-earlier-release"}
+	for at, account := range map[*bench]string{a: "1", b: "2"} {
+		if resp, body := at.send(t, "GET", "/api/v1/session", "", "", "", both); resp.StatusCode != 200 || !strings.Contains(body, `"account":"`+account+`"`) {
+			t.Errorf("of account %s: %d %s", account, resp.StatusCode, body)
+		}
+	}
+	// Where the address has no port, or one that is none, it has no number.
+	for _, host := range []string{"hooks.example.com", "hooks.example.com:", "hooks.example.com:x=1"} {
+		if c := a.server.SessionCookie(host, tokenOne, time.Now(), time.Now()); c.Name != "rowhook" {
+			t.Errorf("at %s it is called %s", host, c.Name)
+		}
+	}
+}
+
 func TestSessionEnds(t *testing.T) {
 	t.Parallel()
 	made := &madeTokens{}
@@ -184,7 +212,7 @@ func TestSessionEnds(t *testing.T) {
 		{-8 * 24 * time.Hour, -time.Minute, 401, false},
 		{24 * time.Hour, 24 * time.Hour, 401, false},
 	} {
-		c := b.server.SessionCookie("rht_made", now.Add(at.began), now.Add(at.used))
+		c := b.server.SessionCookie(b.host(), "rht_made", now.Add(at.began), now.Add(at.used))
 		got, renewed := status(b, c)
 		if got != at.want || (len(renewed) == 1) != at.renewed {
 			t.Errorf("began %s, used %s: %d %v", at.began, at.used, got, renewed)
@@ -203,7 +231,7 @@ func TestSessionEnds(t *testing.T) {
 			t.Errorf("a cookie %s = %d", name, got)
 		}
 	}
-	if resp, _ := b.send(t, "GET", "/api/v1/subscription/", "", "", "", map[string]string{"Cookie": "rowhook=" + c.Value + "; rowhook=" + c.Value}); resp.StatusCode != 401 {
+	if resp, _ := b.send(t, "GET", "/api/v1/subscription/", "", "", "", map[string]string{"Cookie": c.Name + "=" + c.Value + "; " + c.Name + "=" + c.Value}); resp.StatusCode != 401 {
 		t.Errorf("two cookies = %d", resp.StatusCode)
 	}
 	// Another process with the same key takes it; one with another key does not, and one that has the key as an older one does.
@@ -223,12 +251,14 @@ func TestSessionEnds(t *testing.T) {
 		keys *seal.Keys
 		want int
 	}{"the same": {of(seal.New(old)), 200}, "another": {of(seal.New(fresh)), 401}, "the one before": {of(seal.New(fresh, old)), 200}} {
-		if got, _ := status(start(t, whole, keys(on.keys)), c); got != on.want {
+		// It is found at the same address, behind what lets the standby take over.
+		next := start(t, whole, keys(on.keys))
+		if got, _ := status(next, &http.Cookie{Name: next.cookieName(), Value: c.Value}); got != on.want {
 			t.Errorf("a server with %s key = %d, want %d", name, got, on.want)
 		}
 	}
 	// A sealed text of the store is no cookie.
-	if got, _ := status(first, &http.Cookie{Name: "rowhook", Value: of(seal.New(old)).Seal(strings.Repeat("\x01", 49), "subscription/x/secrets")}); got != 401 {
+	if got, _ := status(first, &http.Cookie{Name: first.cookieName(), Value: of(seal.New(old)).Seal(strings.Repeat("\x01", 49), "subscription/x/secrets")}); got != 401 {
 		t.Errorf("what was sealed for another place = %d", got)
 	}
 	c = b.logIn(t, "rht_made")
@@ -260,7 +290,7 @@ func TestLogInIsLimited(t *testing.T) {
 	}
 	// Another client is let in, with a cookie for https only, since the gateway says that it is.
 	resp := from("203.0.113.10", `{"token":"`+tokenAdmin+`"}`)
-	if c := resp.Cookies(); resp.StatusCode != 200 || len(c) != 1 || !c[0].Secure || c[0].Name != "__Host-rowhook" {
+	if c := resp.Cookies(); resp.StatusCode != 200 || len(c) != 1 || !c[0].Secure || c[0].Name != "__Host-"+b.cookieName() {
 		t.Fatalf("%d %v", resp.StatusCode, c)
 	}
 	// Over http it is nothing.
@@ -306,6 +336,7 @@ func TestNoSessionBehindTheProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header.Set("Content-Type", "application/json")
+		req.Host = b.host()
 		req.AddCookie(c)
 		w := record(h, req)
 		if body, err := io.ReadAll(w.Body); err != nil || w.StatusCode != r.want {
