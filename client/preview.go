@@ -62,6 +62,10 @@ type CompareRequest struct {
 	// IDs are the rows, at most 100; without, it is a sample of Limit rows, 20 where that is 0.
 	IDs   []string `json:"ids,omitempty"`
 	Limit int      `json:"limit,omitempty"`
+	// At is where the instance is in the API's answer: data.
+	At string `json:"at,omitempty"`
+	// Within is how long rows are begun, as a duration: at most 15s, which it is if it is empty. One row is compared at least.
+	Within string `json:"within,omitempty"`
 }
 
 // Comparison is what a comparison has found.
@@ -78,8 +82,9 @@ type Comparison struct {
 	// FromAPI are fields that are equal by themselves: they are taken from the API's answer.
 	FromAPI []string `json:"from_api"`
 	Equal   bool     `json:"equal"`
-	// Stopped says that the time was over before all rows were compared.
-	Stopped bool `json:"stopped"`
+	// Stopped says that the time was over before all rows were compared; Rest are those, to be given as IDs.
+	Stopped bool     `json:"stopped"`
+	Rest    []string `json:"rest"`
 }
 
 // ComparisonField is where rows differ.

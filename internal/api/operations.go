@@ -235,7 +235,7 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 			Body: &apidoc.Body{Schema: t.Named(client.PreviewRequest{}), Example: `{"id":"42"}`}, Also: []int{http.StatusConflict, http.StatusUnprocessableEntity},
 			Answers: of(http.StatusOK, "What they make of it.", t.Named(client.ResourcePreview{}))},
 		{ID: "compareResource", Method: http.MethodPost, Path: "/resource/{name}/compare", Tag: "system", Summary: "Compare what would be sent with what the application's API answers",
-			Text: "The rows of `ids`, or a sample. The application gets a GET for each, and one more for each that differs. A login that may only read may do it.",
+			Text: "The rows of `ids`, or a sample. The application gets a GET for each, and one more for each that differs. A comparison of many rows is shown as it goes with a short `within`: `rest` of an answer is `ids` of the next request. A login that may only read may do it.",
 			Body: &apidoc.Body{Schema: t.Named(client.CompareRequest{}), Example: `{"limit":20}`}, Also: []int{http.StatusConflict, http.StatusUnprocessableEntity},
 			Answers: of(http.StatusOK, "What was found.", t.Named(client.Comparison{}))},
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/rowhook/rowhook/client"
 )
@@ -30,6 +31,8 @@ const (
 	// maxCompared bounds the rows of a comparison: each is a request to the application.
 	maxCompared     = 100
 	defaultCompared = 20
+	// maxComparing bounds how long a comparison begins rows.
+	maxComparing = 15 * time.Second
 	// maxRowKey bounds a row's key, in bytes.
 	maxRowKey = 1000
 )
@@ -78,6 +81,11 @@ func (s *Server) compare(c call) (answer, error) {
 		}
 		if id == "" {
 			return fieldProblem(fmt.Sprintf("ids[%d]", i), "is empty"), nil
+		}
+	}
+	if r.Within != "" {
+		if d, err := time.ParseDuration(r.Within); err != nil || d < 0 || d > maxComparing {
+			return fieldProblem("within", "is not a duration from 0s to "+maxComparing.String()), nil
 		}
 	}
 	v, err := s.config.System.Compare(c.r.Context(), c.id, r)

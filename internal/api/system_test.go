@@ -55,7 +55,7 @@ func (f *fakeSystem) Compare(_ context.Context, resource string, r client.Compar
 	case f.fileless:
 		return nil, &api.RequestError{Detail: "the config has no app.url"}
 	}
-	return &client.Comparison{Resource: resource, Rows: r.Limit, Fields: []client.ComparisonField{}, NotFound: []string{}, NotInstances: []string{}, Failed: []client.ComparisonFailure{}, FromAPI: []string{}, Equal: true}, nil
+	return &client.Comparison{Resource: resource, Rows: r.Limit, Fields: []client.ComparisonField{}, NotFound: []string{}, NotInstances: []string{}, Failed: []client.ComparisonFailure{}, FromAPI: []string{}, Rest: []string{}, Equal: true}, nil
 }
 
 // TestTrying: what is asked of a preview and a comparison is bounded, and who may only read may ask.
@@ -85,6 +85,10 @@ func TestTrying(t *testing.T) {
 		{"compare", `{}`, tokenOne, 403},
 		{"compare", `{"limit":101}`, tokenAdmin, 422},
 		{"compare", `{"limit":-1}`, tokenAdmin, 422},
+		{"compare", `{"within":"1s"}`, tokenAdmin, 200},
+		{"compare", `{"within":"soon"}`, tokenAdmin, 422},
+		{"compare", `{"within":"16s"}`, tokenAdmin, 422},
+		{"compare", `{"within":"-1s"}`, tokenAdmin, 422},
 		{"compare", `{"limit":5,"ids":["1"]}`, tokenAdmin, 422},
 		{"compare", `{"ids":[""]}`, tokenAdmin, 422},
 		{"compare", `{"ids":["1"` + strings.Repeat(`,"1"`, 100) + `]}`, tokenAdmin, 422},

@@ -207,14 +207,24 @@ func (s *system) Compare(ctx context.Context, resource string, r client.CompareR
 		return nil, s.unable(ctx, err)
 	}
 	x := comparison.Comparer{Source: src}
+	if r.At != "" {
+		x.Envelopes = map[string]string{"": r.At}
+	}
+	if within, err := time.ParseDuration(r.Within); err == nil {
+		x.Until = time.Now().Add(within)
+	}
 	found, err := x.Compare(ctx, info, keys, len(r.IDs) == 0)
-	stopped := err != nil && ctx.Err() != nil
-	if err != nil && !stopped {
+	var nothing *comparison.AtError
+	switch {
+	case errors.As(err, &nothing):
+		return nil, &api.RequestError{Field: "at", Detail: nothing.Error()}
+	case err != nil && ctx.Err() == nil:
 		return nil, s.unable(ctx, err)
 	}
 	found.Finish()
+	stopped := len(found.Rest) > 0
 	out := &client.Comparison{Resource: resource, Rows: found.Rows, Different: found.Different, Fields: make([]client.ComparisonField, len(found.Fields)), NotFound: found.NotFound,
-		NotInstances: found.NotInstances, Failed: make([]client.ComparisonFailure, len(found.Failed)), FromAPI: found.FromAPI, Equal: !found.Trouble() && !stopped, Stopped: stopped}
+		NotInstances: found.NotInstances, Failed: make([]client.ComparisonFailure, len(found.Failed)), FromAPI: found.FromAPI, Equal: !found.Trouble() && !stopped, Stopped: stopped, Rest: found.Rest}
 	for i, f := range found.Failed {
 		out.Failed[i] = client.ComparisonFailure(f)
 	}

@@ -170,6 +170,30 @@ func TestTryAMapping(t *testing.T) {
 	if err != nil || !one.Equal || one.Rows != 1 {
 		t.Errorf("%+v %v", one, err)
 	}
+	// As it goes: one row at least for each request, and the rest of it is the next.
+	asked, rest := []string{}, client.CompareRequest{Within: "0s"}
+	for {
+		some, err := admin.Compare(t.Context(), "thing", rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if some.Stopped != (len(some.Rest) > 0) || some.Stopped && some.Equal || some.Rows+len(some.NotFound) != 1 {
+			t.Errorf("%+v", some)
+		}
+		asked = append(asked, fmt.Sprint(some.Rows, some.Different, len(some.NotFound), len(some.Rest)))
+		if rest.IDs = some.Rest; len(rest.IDs) == 0 {
+			break
+		}
+	}
+	if !slices.Equal(asked, []string{"1 1 0 2", "1 0 0 1", "0 0 1 0"}) {
+		t.Error(asked)
+	}
+	inside, err := admin.Compare(t.Context(), "thing", client.CompareRequest{IDs: []string{"2"}, At: "maker"})
+	if err != nil || len(inside.Fields) != 3 {
+		t.Errorf("%+v %v", inside, err)
+	}
+	_, err = admin.Compare(t.Context(), "thing", client.CompareRequest{IDs: []string{"2"}, At: "data.thing"})
+	status(err, 422)
 	_, err = admin.Compare(t.Context(), "contact", client.CompareRequest{})
 	status(err, 409)
 	_, err = admin.Compare(t.Context(), "thing", client.CompareRequest{IDs: []string{"x"}})

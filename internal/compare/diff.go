@@ -128,7 +128,7 @@ func (d *differ) objects(path string, ours, theirs map[string]any) {
 	hint := ""
 	if path == "" {
 		if at := envelope(ours, theirs); at != "" {
-			hint = "the answer is in an envelope: --at " + at
+			hint = "the answer is in an envelope: compare with what is at " + at + " (--at " + at + ")"
 		}
 	}
 	if hint != "" && !overlap(ours, theirs) {

@@ -46,8 +46,8 @@ func TestDiff(t *testing.T) {
 		{"Interval", `{"a":"P3DT4H"}`, `{"a":"3 04:00:00"}`, `| json: {interval: clock}`},
 		{"Padding", `{"a":"ab   "}`, `{"a":"ab"}`, `${trim(…)}`},
 		{"Camel", `{"first_name":"a"}`, `{"firstName":"a"}`, `first_name: "a" |  | the API calls it firstName: json: {keys: camel}`},
-		{"Envelope", `{"id":1,"name":"a"}`, `{"data":{"id":1,"name":"a"}}`, `$: {"id":1,"name":"a"} | {"data":{"id":1,"name":"a"}} | the answer is in an envelope: --at data`},
-		{"EnvelopeBesides", `{"id":1,"name":"a"}`, `{"id":7,"contact":{"id":1,"name":"a"}}`, `name: "a" |  | the answer is in an envelope: --at contact`},
+		{"Envelope", `{"id":1,"name":"a"}`, `{"data":{"id":1,"name":"a"}}`, `$: {"id":1,"name":"a"} | {"data":{"id":1,"name":"a"}} | the answer is in an envelope: compare with what is at data (--at data)`},
+		{"EnvelopeBesides", `{"id":1,"name":"a"}`, `{"id":7,"contact":{"id":1,"name":"a"}}`, `name: "a" |  | the answer is in an envelope: compare with what is at contact (--at contact)`},
 		{"JSONAPI", `{"id":1,"name":"a"}`, `{"data":{"id":1,"attributes":{"id":1,"name":"a"}}}`, `--at data.attributes`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

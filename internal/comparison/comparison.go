@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/application"
@@ -23,6 +24,8 @@ type Comparer struct {
 	Envelopes map[string]string
 	// Ignore are fields that may differ, with all below them.
 	Ignore []string
+	// Until is when no further row is begun: one is compared all the same. The zero time is never.
+	Until time.Time
 }
 
 // Keys takes the keys of rows apart, as preview writes them.
@@ -41,15 +44,22 @@ func Keys(info mapping.ResourceInfo, given []string) (keys [][]string, err error
 // error.
 func (x *Comparer) Compare(ctx context.Context, info mapping.ResourceInfo, keys [][]string, sampled bool) (*Result, error) {
 	out := &Result{Resource: info.Name, FromAPI: info.FromAPI, Sampled: sampled}
-	for _, values := range keys {
+	for i, values := range keys {
+		if i > 0 && !x.Until.IsZero() && time.Now().After(x.Until) {
+			out.rest(keys[i:])
+			return out, nil
+		}
 		key := preview.JoinKey(values)
 		found, err := x.row(ctx, info, key, values)
 		var refused *application.Error
 		var gone *preview.NoRowError
+		var unmapped *preview.MappingError
+		var lost *rowError
 		switch {
 		case err == nil:
 			out.Add(key, found)
 		case ctx.Err() != nil:
+			out.rest(keys[i:])
 			return out, ctx.Err()
 		case errors.Is(err, errNoInstance):
 			out.NotInstances = append(out.NotInstances, key)
@@ -58,7 +68,7 @@ func (x *Comparer) Compare(ctx context.Context, info mapping.ResourceInfo, keys 
 			out.failed(key, err)
 		case errors.As(err, &refused) && refused.Missing():
 			out.NotFound = append(out.NotFound, key)
-		case errors.As(err, &refused) && refused.Own():
+		case errors.As(err, &refused) && refused.Own(), errors.As(err, &unmapped), errors.As(err, &lost):
 			out.failed(key, err)
 		default:
 			return out, err
@@ -69,6 +79,16 @@ func (x *Comparer) Compare(ctx context.Context, info mapping.ResourceInfo, keys 
 
 // errNoInstance says that a row is none of its resource.
 var errNoInstance = errors.New("where does not hold, or delete_when does")
+
+// rowError says why a row has no place to be compared: others may have.
+type rowError struct{ reason string }
+
+func (e *rowError) Error() string { return e.reason }
+
+// AtError says that an answer has nothing where the instance should be in it.
+type AtError struct{ at string }
+
+func (e *AtError) Error() string { return "the API's answer has nothing at " + e.at }
 
 // reads is how often a row that differs is read at most, until two reads are the same.
 const reads = 3
@@ -83,17 +103,17 @@ func (x *Comparer) row(ctx context.Context, info mapping.ResourceInfo, key strin
 		}
 		is, err := x.Mapper.IsInstance(info.Name, row)
 		if err != nil {
-			return nil, err
+			return nil, &rowError{err.Error()}
 		}
 		if !is {
 			return nil, errNoInstance
 		}
 		path, err := x.Mapper.Path(info.Name, row)
 		if err != nil {
-			return nil, err
+			return nil, &rowError{err.Error()}
 		}
 		if path == "" {
-			return nil, fmt.Errorf("%s %s has no address: a value of path is null or empty", info.Name, key)
+			return nil, &rowError{fmt.Sprintf("%s %s has no address: a value of path is null or empty", info.Name, key)}
 		}
 		theirs, err := x.App.Get(ctx, path)
 		if err != nil {
@@ -122,7 +142,7 @@ func (x *Comparer) diff(resource string, ours, theirs []byte) ([]compare.Differe
 	if given {
 		inner, ok := compare.At(theirs, at)
 		if !ok {
-			return nil, fmt.Errorf("the API's answer has nothing at %s, which --at names", at)
+			return nil, &AtError{at}
 		}
 		theirs = inner
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rowhook/rowhook/internal/compare"
+	"github.com/rowhook/rowhook/internal/preview"
 )
 
 // Result is what the comparison of a resource has found.
@@ -21,6 +22,8 @@ type Result struct {
 	Failed       []Failure `json:"failed"`
 	// FromAPI are the fields that are equal by themselves: they come of the answer that they are compared with.
 	FromAPI []string `json:"from_api"`
+	// Rest are the rows that were not reached in time.
+	Rest []string `json:"-"`
 	// Sampled says that the rows were chosen here, so that some may be hidden, or gone meanwhile.
 	Sampled bool `json:"-"`
 }
@@ -77,6 +80,12 @@ func (r *Result) failed(key string, err error) {
 	r.Failed = append(r.Failed, Failure{key, err.Error()})
 }
 
+func (r *Result) rest(keys [][]string) {
+	for _, values := range keys {
+		r.Rest = append(r.Rest, preview.JoinKey(values))
+	}
+}
+
 // Trouble says that the resource is not equal, as far as was asked.
 func (r *Result) Trouble() bool {
 	// In a sample some instances may be hidden from the login, but not all of them.
@@ -87,7 +96,7 @@ func (r *Result) Trouble() bool {
 func (r *Result) Finish() {
 	slices.SortFunc(r.Fields, func(a, b *Field) int { return strings.Compare(a.Path, b.Path) })
 	r.Fields, r.NotFound, r.NotInstances = orEmpty(r.Fields), orEmpty(r.NotFound), orEmpty(r.NotInstances)
-	r.Failed, r.FromAPI = orEmpty(r.Failed), orEmpty(r.FromAPI)
+	r.Failed, r.FromAPI, r.Rest = orEmpty(r.Failed), orEmpty(r.FromAPI), orEmpty(r.Rest)
 }
 
 func orEmpty[T any](list []T) []T {

@@ -122,6 +122,12 @@ func (r *rig) create(token string, s *client.Subscription) *client.Subscription 
 // newRig starts rowhook on a database without rows and subscriptions.
 func newRig(t testing.TB) *rig {
 	t.Helper()
+	return newRigOf(t, configText)
+}
+
+// newRigOf does so with another config.
+func newRigOf(t testing.TB, text string) *rig {
+	t.Helper()
 	url := pgtest.Database(t)
 	r := &rig{t: t, recv: hooktest.New(t)}
 	var err error
@@ -132,11 +138,11 @@ func newRig(t testing.TB) *rig {
 	r.exec(tables)
 
 	path := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(path, []byte(configText), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	env := map[string]string{"DATABASE_URL": url, "SLOT": pgtest.Name("slot")}
-	cfg, err := config.LoadBytes(path, []byte(configText), func(k string) (string, bool) { v, ok := env[k]; return v, ok }, os.ReadFile)
+	cfg, err := config.LoadBytes(path, []byte(text), func(k string) (string, bool) { v, ok := env[k]; return v, ok }, os.ReadFile)
 	if err != nil {
 		t.Fatal(err)
 	}

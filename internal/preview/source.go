@@ -99,7 +99,7 @@ func (s *Source) Close(ctx context.Context) {
 func (s *Source) Render(ctx context.Context, resource string, op cdc.Op, row cdc.Row, ask func(context.Context, string) ([]byte, error)) (*mapping.Event, error) {
 	e, err := s.Mapper.Preview(resource, op, row)
 	if err != nil {
-		return nil, err
+		return nil, &MappingError{err.Error()}
 	}
 	return e, s.complete(ctx, e, ask)
 }
@@ -132,7 +132,12 @@ func (s *Source) complete(ctx context.Context, e *mapping.Event, ask func(contex
 		}
 	}
 	if letter, dead := completion.Complete(e); dead {
-		return errors.New(letter.Reason)
+		return &MappingError{letter.Reason}
 	}
 	return nil
 }
+
+// MappingError says that the mapping cannot make an event of a row: others may do.
+type MappingError struct{ reason string }
+
+func (e *MappingError) Error() string { return e.reason }

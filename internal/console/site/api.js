@@ -14,15 +14,18 @@ export class Problem extends Error {
   }
 }
 
+/** Keeps digits that a number of JavaScript does not hold, for values that are shown as JSON, and not reckoned with. */
+const whole = (_, v, from) => (typeof v === 'number' && from && JSON.rawJSON && from.source.replace(/[eE].*|\D/g, '').length > 15 ? JSON.rawJSON(from.source) : v);
+
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /**
- * One request. The path is under the base, or a link that the API gave. Gives {data, next, headers, status}; throws a Problem.
+ * One request. With exact, numbers of the answer keep all their digits. The path is under the base, or a link that the API gave. Gives {data, next, headers, status}; throws a Problem.
  * @param {string} method
  * @param {string} path
- * @param {{query?: object, body?: any, match?: string, type?: string, signal?: AbortSignal, headers?: object}} [options]
+ * @param {{query?: object, body?: any, match?: string, type?: string, exact?: boolean, signal?: AbortSignal, headers?: object}} [options]
  */
-export async function call(method, path, { query, body, match, type, signal, headers: more } = {}) {
+export async function call(method, path, { query, body, match, type, exact, signal, headers: more } = {}) {
   const url = new URL(path.startsWith(base + '/') ? path : base + path, location.origin);
   for (const [name, value] of Object.entries(query || {})) {
     if (value !== undefined && value !== null && value !== '') url.searchParams.set(name, value);
@@ -49,7 +52,7 @@ export async function call(method, path, { query, body, match, type, signal, hea
     const given = answer.status === 204 ? '' : await answer.text();
     let data = null;
     try {
-      data = given === '' ? null : JSON.parse(given);
+      data = given === '' ? null : JSON.parse(given, exact ? whole : undefined);
     } catch {
       if (answer.ok) throw new Problem(answer.status, { detail: 'the answer is no JSON: is there something between this page and rowhook?' });
     }

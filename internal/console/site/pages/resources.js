@@ -1,9 +1,10 @@
 // Resources: what a row becomes, and a playground in which a changed mapping shows what it would make of a live row.
 import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
-import { call, get, part, post } from '../api.js';
+import { call, get, part } from '../api.js';
 import { count, many } from '../format.js';
 import { root } from '../router.js';
-import { Button, Code, Empty, Facts, Failure, Head, Input, Json, Loading, Select, State, Table, useLoad, useSettled, useTitle } from '../ui.js';
+import { Compare } from './compare.js';
+import { Code, Empty, Facts, Failure, Head, Input, Json, Loading, Select, State, Table, useLoad, useSettled, useTitle } from '../ui.js';
 
 export function Resources() {
   useTitle('Resources');
@@ -66,7 +67,7 @@ function Playground({ r, url }) {
     const body = { event: a.event };
     if (a.id.trim()) body.id = a.id.trim();
     if (a.yaml !== r.yaml) body.mapping = a.yaml;
-    return (await call('POST', url + 'preview', { body, signal })).data;
+    return (await call('POST', url + 'preview', { body, signal, exact: true })).data;
   }, [asked]);
   const area = useRef(null);
   const jump = (p) => {
@@ -103,32 +104,4 @@ function Playground({ r, url }) {
         ${data && !data.now && !data.changed && !data.problems?.length && !notes.length && html`<p class="muted">There is no row yet.</p>`}
       </div>
     </div></section>`;
-}
-
-function Compare({ r, url }) {
-  const [ids, set] = useState('');
-  const [busy, work] = useState(false);
-  const [found, tell] = useState(null);
-  const [error, fail] = useState(null);
-  const run = async () => {
-    fail(null);
-    work(true);
-    try {
-      const list = ids.split(r.key.length > 1 ? /\s+/ : /[,\s]+/).filter(Boolean);
-      tell((await post(url + 'compare', list.length ? { ids: list } : { limit: 20 })).data);
-    } catch (e) {
-      tell(null);
-      fail(e);
-    }
-    work(false);
-  };
-  return html`<section><h2>Compare with the API</h2>
-    ${!r.compare ? html`<p class="muted">To compare bodies with what your API returns, name it in the config: <code>app.url</code>, and <code>path</code> of the resource.</p>` : html`
-    <p class="sub">Asks your API for <code>${r.path}</code>, row by row, and shows where the body that runs differs.</p><br />
-    <div class="bar"><input type="text" aria-label="Rows" placeholder="Rows: 42, 43. Empty: a sample of 20" value=${ids} onInput=${(e) => set(e.target.value)} /><${Button} act=${run}>Compare<//></div>
-    <div aria-live="polite"><${Failure} error=${error} />${busy && html`<p class="loading">Asking your API, row by row…</p>`}
-    ${found && !busy && html`<p><${State} of=${found.equal ? 'done' : 'failed'} word=${found.equal ? 'equal' : 'different'} /> ${many(found.rows, 'row')} compared, ${found.different} different${found.not_found?.length ? `, ${found.not_found.length} not known to the API` : ''}${found.failed?.length ? `, ${found.failed.length} not compared` : ''}${found.stopped ? ': the time was over before the rest' : ''}.</p>
-      ${(found.failed || []).slice(0, 5).map((x) => html`<p class="mistake">${x.key}: ${x.error}</p>`)}
-      ${found.fields?.length > 0 && html`<br /><div class="diff">${found.fields.map((x) => html`<div><span><strong>${x.path}</strong><br /><span class="muted">${many(x.rows, 'row')}</span></span><span>${(x.examples || []).slice(0, 2).map((e) => html`<span class="muted">${e.key}</span>${'ours' in e ? html`<del>${text(e.ours)}</del>` : ''}${'api' in e ? html`<ins>${text(e.api)}</ins>` : ''}`)}${x.hint && html`<span class="hint">${x.hint}</span>`}</span></div>`)}</div>
-        <p class="hint">− is the hook, + the API.</p>`}`}</div>`}</section>`;
 }
