@@ -28,7 +28,7 @@ type ResourcePreview struct {
 	Problems []MappingProblem `json:"problems"`
 	// Diff is where the two bodies differ.
 	Diff []PreviewDifference `json:"diff"`
-	// Masked are columns that the mapping that runs does not read: Changed has *** or null in the place of their values.
+	// Masked are columns of which the mapping that runs sends nothing: Changed has *** or null in the place of their values.
 	Masked []string `json:"masked"`
 }
 

@@ -33,7 +33,7 @@ func init() {
 		"ResourcePreview.changed":  {Text: "What `mapping` makes of it; null without one, or where it has problems."},
 		"ResourcePreview.problems": {Text: "What is wrong with `mapping`."},
 		"ResourcePreview.diff":     {Text: "Where the two bodies differ."},
-		"ResourcePreview.masked":   {Text: "The columns that the mapping that runs does not read: `changed` has `***` or null in the place of their values.", Example: `["password_hash"]`},
+		"ResourcePreview.masked":   {Text: "The columns of which the mapping that runs sends nothing, also those that its conditions alone read: `changed` has `***` or null in the place of their values.", Example: `["password_hash"]`},
 		"PreviewBody":              {Text: "A body as it would be sent."},
 		"PreviewBody.body":         {Text: "The body; null where none is made.", Example: `{"type": "contact.update"}`},
 		"PreviewBody.notes":        {Text: "Why it would not be sent, or who would get it.", Example: `["for the admin's subscriptions only: the row's account is null or empty"]`},

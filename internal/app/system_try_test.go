@@ -40,6 +40,13 @@ func TestTryAMapping(t *testing.T) {
     representation: {id: '${id}', name: '${name}', maker: '${maker}'}
     relations: {maker: {table: makers, foreign_key: account_id, columns: [name]}}
   empty: {table: empties, columns: all}
+  gift:
+    table: things
+    account: account_id
+    where: size < 100
+    delete_when: secret_note == 'given'
+    events: {gift.grown: 'old.pin != pin or size == 7'}
+    columns: [id, name]
 `
 	defer r.start()()
 	admin := r.admin()
@@ -98,6 +105,30 @@ func TestTryAMapping(t *testing.T) {
 		!strings.Contains(v.Changed.Notes[0], "where does not hold") {
 		t.Errorf("where: %+v %+v", v.Changed, v.Diff)
 	}
+
+	// A column of which a condition alone makes something is seen by the conditions as they run, and by nothing that is changed.
+	const gift = "table: things\naccount: account_id\nrepresentation: {id: '${id}', note: '${secret_note}', pin: '${pin}', size: '${size}'}\n"
+	const guarded = "where: size < 100\ndelete_when: secret_note == 'given'\nevents: {gift.grown: 'old.pin != pin or size == 7'}\n"
+	r.exec(`update things set secret_note = 'given' where id = 3; update things set size = 7 where id = 2`)
+	for _, c := range []struct{ id, event, conditions, note string }{
+		{"1", "update", guarded, "for the subscriptions of account"},
+		{"3", "update", guarded, "delete_when holds for the row"},
+		{"2", "grown", guarded, "for the subscriptions of account"},
+		{"1", "grown", guarded, "its condition does not hold"},
+		{"1", "update", "where: size == 1\n", "where does not hold"},
+		{"1", "update", "where: size != 1\n", "for the subscriptions of account"},
+		{"1", "update", guarded + "ignore_changes: [pin]\n", "for the subscriptions of account"},
+		{"3", "update", strings.Replace(guarded, "'given'", "'g' + 'iven'", 1), "where does not hold"},
+	} {
+		v := ask("gift", client.PreviewRequest{ID: c.id, Event: c.event, Mapping: gift + c.conditions})
+		if len(v.Problems) > 0 || !slices.Equal(v.Masked, []string{"secret_note", "pin", "size"}) {
+			t.Fatalf("%+v: masked %v, %v", c, v.Masked, v.Problems)
+		}
+		if got := data(v.Changed); got != `{"id":`+c.id+`,"note":"***","pin":null,"size":null}` || !strings.Contains(strings.Join(v.Changed.Notes, "\n"), c.note) {
+			t.Errorf("%+v: %s %q", c, got, v.Changed.Notes)
+		}
+	}
+	r.exec(`update things set secret_note = 'note-of-cy' where id = 3; update things set size = 1 where id = 2`)
 
 	// Mistakes, with their places.
 	for _, c := range []struct{ mapping, want string }{

@@ -273,7 +273,7 @@ func resources(p *page, _ *rig) {
 		value[bool](p, `(() => { const e = document.querySelector('#yaml'); e.value = `+quote(mapping+text)+`; e.dispatchEvent(new Event('input', {bubbles: true})); return true; })()`)
 	}
 	area("label: ${first_name}\n  note: ${secret_note}\n")
-	p.says("What changes", "data.label", "data.note", "The body it would make", "does not read secret_note", `"***"`)
+	p.says("What changes", "data.label", "data.note", "The body it would make", "sends nothing of secret_note", `"***"`)
 	p.shot("playground")
 	p.theme("dark")
 	p.size(390, 844)

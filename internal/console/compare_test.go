@@ -32,7 +32,9 @@ func (s *shop) answers(f func(w http.ResponseWriter, r *http.Request, id string)
 
 // says answers with a body, in which %s is the id.
 func (s *shop) says(body string) {
-	s.answers(func(w http.ResponseWriter, _ *http.Request, id string) { fmt.Fprint(w, strings.ReplaceAll(body, "%s", id)) })
+	s.answers(func(w http.ResponseWriter, _ *http.Request, id string) {
+		fmt.Fprint(w, strings.ReplaceAll(body, "%s", id))
+	})
 }
 
 // TestCompare compares with an application that is equal, differs, fails, and takes its time.

@@ -13,7 +13,7 @@ import (
 )
 
 // Changed is a viewer of the same rows by another mapping of the resource, for somebody who may not see more of a row than the mapping
-// of v tells: columns that it does not read are masked. What says which rows are read, and of which tables, is to be the same in both.
+// of v tells: columns of which it sends nothing are masked, also those of its conditions alone. What says which rows are read, and of which tables, is to be the same in both.
 // What the mapping may compute is bounded (mapping.Trial). It shares v's connections, and is not closed. The error is a problem.List where the mapping is at fault.
 func (v *Viewer) Changed(own mapping.Resource) (*Viewer, error) {
 	if problems := v.refused(&own); len(problems) > 0 {
@@ -30,13 +30,13 @@ func (v *Viewer) Changed(own mapping.Resource) (*Viewer, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	masked, err := v.unread()
+	masked, err := v.unsent()
 	if err != nil {
 		return nil, err
 	}
 	src := *v.Source
 	src.cfg, src.Mapper = &cfg, alone
-	c := &Viewer{Source: &src, EventName: v.EventName, own: own, masked: masked, trial: trial}
+	c := &Viewer{Source: &src, EventName: v.EventName, own: own, masked: masked, judged: sameConditions(&own, &v.own), trial: trial}
 	if !slices.Contains(OwnEvents, v.EventName[len(own.Name)+1:]) && !slices.ContainsFunc(own.Events, func(e mapping.NamedEvent) bool { return e.Name == v.EventName }) {
 		return nil, problem.List{{Place: own.At, Message: "there is no event " + v.EventName, Hint: "choose another event to look at"}}
 	}
@@ -68,9 +68,13 @@ func ShowBoth(ctx context.Context, now, changed *Viewer, key string) (a, b *Prev
 	if err != nil {
 		return nil, nil, nil, nil, err
 	}
-	a, errA = now.show(ctx, at, row, nil)
+	a, errA = now.show(ctx, at, row, nil, nil)
 	if changed != nil {
-		b, errB = changed.show(ctx, at, row, nil)
+		var as *Previewed
+		if changed.judged {
+			as = a // nil where the mapping that runs makes nothing of it
+		}
+		b, errB = changed.show(ctx, at, row, nil, as)
 	}
 	return a, b, errA, errB, nil
 }
@@ -118,6 +122,12 @@ func sameSource(a, b *mapping.Source) bool {
 	return a == b || a != nil && b != nil && a.Text == b.Text
 }
 
+// sameConditions says that both send the same rows: a condition that differs is of a row whose columns may be masked.
+func sameConditions(a, b *mapping.Resource) bool {
+	return sameSource(a.Where, b.Where) && sameSource(a.DeleteWhen, b.DeleteWhen) &&
+		slices.EqualFunc(a.Events, b.Events, func(x, y mapping.NamedEvent) bool { return x.Name == y.Name && sameSource(x.When, y.When) })
+}
+
 func sameTexts(a, b []mapping.Source) bool {
 	return slices.EqualFunc(a, b, func(x, y mapping.Source) bool { return x.Text == y.Text })
 }
@@ -159,14 +169,17 @@ func tree(n *yaml.Node) any {
 	return []any{n.Kind, n.ShortTag(), n.Value, content}
 }
 
-// unread are the columns of the table that the resource's own mapping does not read.
-func (v *Viewer) unread() (names []string, err error) {
-	alone, err := v.variant(func(*mapping.Resource) {})
+// unsent are the columns of the table of which the resource's own mapping sends nothing: of those that a condition alone reads, a body
+// tells no more than that it is sent.
+func (v *Viewer) unsent() (names []string, err error) {
+	sending, err := v.variant(func(r *mapping.Resource) {
+		r.Where, r.DeleteWhen, r.IgnoreChanges, r.Events = nil, nil, nil, nil
+	})
 	if err != nil {
 		return nil, err
 	}
 	relation := v.relation()
-	read := alone.Columns(relation)
+	read := sending.Columns(relation)
 	for i, c := range relation.Columns {
 		if !slices.Contains(read, i) {
 			names = append(names, c.Name)

@@ -13,6 +13,8 @@ type Previewed struct {
 	*mapping.Event
 	// Sent says that it would be made of such a change.
 	Sent bool
+	// unsent says why it would not.
+	unsent string
 	// Remarks are lines of text: why it would not be sent, and who would get it.
 	Remarks []string
 	// Matches says whether the filter is true of it, nil where there is none.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ type Viewer struct {
 	kind      mapping.EventType
 	// forced is a mapper without conditions: it makes the event of any row.
 	forced *mapping.Mapper
+	// judged says that the conditions are those of the viewer of the mapping that runs, which has the columns that are masked here:
+	// what it says of them holds.
+	judged bool
 	// masked are columns in whose place something else is shown; trial bounds a mapping of somebody else's than the operator.
 	masked []string
 	trial  *mapping.Trial
@@ -88,7 +92,7 @@ func (v *Viewer) prepare() (err error) {
 	v.forced, err = v.variant(func(r *mapping.Resource) {
 		r.Where, r.DeleteWhen, r.IgnoreChanges = nil, nil, nil
 		for i := range r.Events {
-			r.Events[i].When = &mapping.Source{Text: "true"}
+			r.Events[i].When = &mapping.Source{Text: strconv.FormatBool(r.Events[i].Name == v.EventName)}
 		}
 	})
 	return err
@@ -156,7 +160,7 @@ func (v *Viewer) Show(ctx context.Context, key string, old map[string]*string) (
 			return nil, err
 		}
 	}
-	return v.show(ctx, at, row, old)
+	return v.show(ctx, at, row, old, nil)
 }
 
 // moment is what an event says of its commit.
@@ -170,8 +174,8 @@ func (v *Viewer) present(ctx context.Context) (moment, error) {
 	return moment{now.UTC(), position}, err
 }
 
-// show is the event of a row.
-func (v *Viewer) show(ctx context.Context, at moment, row cdc.Row, old map[string]*string) (*Previewed, error) {
+// show is the event of a row. As, where it is not nil, says whether it would be sent.
+func (v *Viewer) show(ctx context.Context, at moment, row cdc.Row, old map[string]*string, as *Previewed) (*Previewed, error) {
 	change := &cdc.Change{Op: cdc.Update, Relation: v.relation(), Ordinal: at.position.Ordinal, Tx: &cdc.Tx{Commit: at.position.Commit, Time: at.time}}
 	if v.EventName == v.own.Name+".truncate" {
 		change.Op = cdc.Truncate
@@ -194,19 +198,26 @@ func (v *Viewer) show(ctx context.Context, at moment, row cdc.Row, old map[strin
 		change.New = row
 		remarks = v.before(change, old)
 	}
-	event, made, err := v.pick(v.Mapper, change)
-	if err != nil {
-		return nil, err
-	}
-	s := &Previewed{Event: event, Sent: event != nil && v.kind.Reason == "", Remarks: remarks}
-	if !s.Sent {
-		why, err := v.why(change, made, old != nil)
+	s := &Previewed{Remarks: remarks}
+	if as != nil && v.kind.Reason == "" {
+		s.Sent, s.unsent = as.Sent, as.unsent
+	} else {
+		event, made, err := v.pick(v.Mapper, change)
 		if err != nil {
 			return nil, err
 		}
-		s.Remarks = append(s.Remarks, fmt.Sprintf("%s would not be sent: %s", v.EventName, why))
+		s.Event, s.Sent = event, event != nil && v.kind.Reason == ""
+		if !s.Sent {
+			if s.unsent, err = v.why(change, made, old != nil); err != nil {
+				return nil, err
+			}
+		}
 	}
-	if event == nil {
+	if !s.Sent {
+		s.Remarks = append(s.Remarks, fmt.Sprintf("%s would not be sent: %s", v.EventName, s.unsent))
+	}
+	if s.Event == nil {
+		var err error
 		if s.Event, err = v.force(change); err != nil {
 			return nil, err
 		}

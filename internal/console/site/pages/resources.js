@@ -97,7 +97,7 @@ function Playground({ r, url }) {
         ${error && !idWrong && html`<${Failure} error=${error} />`}
         ${!data && loading && html`<${Loading} />`}
         ${notes.map((n) => html`<p class="callout">${n}</p>`)}
-        ${data?.masked?.length > 0 && html`<p class="callout">The mapping as it runs does not read ${data.masked.join(', ')}: placeholders stand for what is in there.</p>`}
+        ${data?.masked?.length > 0 && html`<p class="callout">The mapping as it runs sends nothing of ${data.masked.join(', ')}: placeholders stand for what is in there.</p>`}
         ${data && changed && !data.problems?.length && html`<p class="label">${data.diff?.length ? 'What changes' : 'Nothing changes'}</p>${data.diff?.length > 0 && html`<${Diff} of=${data.diff} /><br />`}`}
         ${data?.changed?.body && html`<p class="label">The body it would make</p><${Json} value=${data.changed.body} label="The changed body" /><br />`}
         ${data?.now?.body && !data.changed && html`<p class="label">The body as it is sent now</p><${Json} value=${data.now.body} label="The body now" />`}
