@@ -3,6 +3,7 @@ package console_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/dev"
 	"github.com/rowhook/rowhook/internal/pgtest"
 	"github.com/rowhook/rowhook/internal/secret"
@@ -36,6 +38,87 @@ func TestNewcomer(t *testing.T) {
 		})
 	}
 	p.t = t
+}
+
+// TestNewcomerWithTrouble is the same with a config: searching, and what is shown while things fail.
+func TestNewcomerWithTrouble(t *testing.T) {
+	t.Parallel()
+	in := newBrowser(t)
+	r := newRig(t)
+	p := newPage(t, in, r.at)
+	p.login(adminToken)
+	for _, part := range []struct {
+		name string
+		do   func(*page, *rig)
+	}{
+		{"FindsOneEvent", findOneEvent}, {"MistypedSearch", mistypedSearch},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			p.t, r.t = t, t
+			part.do(p, r)
+		})
+	}
+	p.t, r.t = t, t
+}
+
+// findOneEvent searches by what receivers and logs have of an event: its webhook-id and its position.
+func findOneEvent(p *page, r *rig) {
+	r.good = r.create(adminToken, &client.Subscription{Events: []string{"contact.*"}, TargetURL: r.recv.URL("/good"), Name: "warehouse"})
+	r.exec(`insert into contacts (id, account_id, first_name) values (1, 1, 'Ada'), (2, 1, 'Grace')`)
+	r.exec(`insert into deals (id, account_id, title) values (7, 1, 'Lenses')`)
+	var id, at string
+	r.wait("the delivery is written down", func() bool {
+		for d, err := range r.client(adminToken).Deliveries(r.t.Context(), r.good.ID, client.DeliveryFilter{ResourceID: "2", Status: client.DeliveryDelivered}) {
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			id, at = d.Event.ID, d.Event.Position
+		}
+		return at != ""
+	})
+	p.open("/events")
+	p.says("deal.create 7")
+	for _, text := range []string{id, at} {
+		p.fill("Instance or event", "contact")
+		p.until(`document.querySelectorAll("tbody > tr").length === 2 && !location.search.includes("event=")`)
+		p.fill("Instance or event", text)
+		p.until(`location.search === "?event=` + text + `"`)
+		p.says("The event "+text, "What it says", "Grace", "Where it went", r.good.ID)
+		p.until(`!document.body.innerText.includes("Ada")`)
+	}
+	// One that is kept and went nowhere has a position too.
+	var deal struct{ ID, Position string }
+	page, err := r.client(adminToken).Events(r.t.Context(), client.EventQuery{Types: []string{"deal.create"}})
+	if err == nil {
+		err = json.Unmarshal(page.Events[0], &deal)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.fill("Instance or event", deal.Position)
+	p.says("Lenses", "Nowhere: no subscription got it.")
+	p.fill("Instance or event", deal.ID)
+	p.says("Nobody got it")
+	p.fill("Instance or event", "evt_aaaaaaaaaaaaaaaaaaaaaaaaaa")
+	p.says("No such event", "the newest 100,000")
+}
+
+// mistypedSearch is told what was probably meant.
+func mistypedSearch(p *page, _ *rig) {
+	p.open("/events")
+	p.says("deal.create 7")
+	p.fill("Instance or event", "contact.craete 2")
+	p.says("No event is called contact.craete")
+	p.press("contact.create 2")
+	p.until(`document.querySelectorAll("tbody > tr").length > 0 && location.search.includes("type=contact.create")`)
+	p.fill("Instance or event", "contcat 2")
+	p.says("No resource is called contcat")
+	p.press("contact 2")
+	p.until(`location.search.includes("resource=contact")`)
+	p.fill("Instance or event", "invoice 2")
+	p.says("No resource is called invoice", "There are contact, deal, lead.")
+	p.fill("Instance or event", "contact 4711")
+	p.says("Nothing is known of it")
 }
 
 // startDev is rowhook dev on a database with a table and a row. It gives the link that it prints.

@@ -319,7 +319,7 @@ function Backfill({ s, url, close, done }) {
   const [rate, setRate] = useState('');
   const { data: types } = useLoad(async () => (await get('/event-type/')).data, []);
   const fits = (r) => s.events.some((e) => e === '*' || e.startsWith(r + '.'));
-  const resources = [...new Set((types || []).map((t) => t.resource))].filter((r) => r && r !== 'rowhook' && fits(r));
+  const resources = [...new Set((types || []).map((t) => t.resource))].filter((r) => r && !/^rowhook\b/.test(r) && fits(r));
   const body = () => {
     const b = {};
     if (chosen.length) b.resources = chosen;
