@@ -22,8 +22,8 @@ import (
 
 // previewFlags say what is shown of a row, and how.
 type previewFlags struct {
-	file, event, old, filter, format, secret, output string
-	pretty, headers, sample                          bool
+	file, was, event, old, filter, format, secret, output string
+	pretty, headers, sample                               bool
 }
 
 func (p *program) previewCommand() *cobra.Command {
@@ -37,15 +37,19 @@ func (p *program) previewCommand() *cobra.Command {
 			"What would not be sent is printed all the same, and stderr says why: the row fails where, counts as deleted, the event is\n" +
 			"not offered. It also says whose subscriptions would get it.\n\n" +
 			"An update has no row before it unless --old tells what was different there: it decides about events of your own, and about\n" +
-			"ignore_changes.",
+			"ignore_changes.\n\n" +
+			"With --was, a config as it was before, it prints where the bodies differ, and the exit code is 1 where they do.",
 		Example: "  rowhook preview --config config.yaml contact 42\n" +
 			"  rowhook preview --config config.yaml --sample contact\n" +
 			"  rowhook preview --config config.yaml --event delete --pretty order_item 7,3\n" +
+			"  rowhook preview --config changed.yaml --was config.yaml contact 42\n" +
 			"  rowhook preview --config config.yaml --event deal.won --old '{\"stage\": \"lead\"}' deal 7\n" +
 			"  rowhook preview --config config.yaml --secret \"$WEBHOOK_SECRET\" contact 42",
 		Args: func(_ *cobra.Command, args []string) error { return f.check(args) },
 	}
 	addConfigFlag(cmd, &f.file)
+	cmd.Flags().StringVar(&f.was, "was", "", "the config as it was: where the bodies differ, instead of a body")
+	_ = cmd.MarkFlagFilename("was", "yaml", "yml")
 	cmd.Flags().StringVar(&f.event, "event", "update", "create, update, delete, truncate, or one of the resource's own: deal.won")
 	cmd.Flags().StringVar(&f.old, "old", "", "what the row before held, as JSON: '{\"stage\": \"lead\"}'; the rest is as it is")
 	cmd.Flags().StringVar(&f.filter, "filter", "", "a subscription's filter: says whether it is true of the event: 'data.stage == \"won\"'")
@@ -82,6 +86,12 @@ func formatNames() (names []string) {
 	return names
 }
 
+// bodyFormat is that of --format.
+func (f *previewFlags) bodyFormat() sender.Format {
+	all := sender.Formats()
+	return all[slices.IndexFunc(all, func(x sender.Format) bool { return x.Name == f.format })]
+}
+
 // check looks at the command line.
 func (f *previewFlags) check(args []string) error {
 	const example = "rowhook preview --config config.yaml contact 42"
@@ -96,6 +106,8 @@ func (f *previewFlags) check(args []string) error {
 		return usage(fmt.Sprintf("--format %q is not one", f.format), strings.Join(formatNames(), ", "))
 	case f.output != "text" && f.output != "json":
 		return usage(fmt.Sprintf("--output %q is not one", f.output), "text or json")
+	case f.was != "" && (f.headers || f.secret != "" || f.pretty || f.filter != ""):
+		return usage("--was prints differences, and no request", "leave --headers, --secret, --pretty and --filter out")
 	case f.event == "":
 		return usage("--event is empty", strings.Join(preview.OwnEvents, ", "))
 	}
@@ -131,6 +143,9 @@ func (p *program) preview(ctx context.Context, cfg *config.Config, f previewFlag
 	if v.EventName == resource+".truncate" {
 		keys = []string{""}
 	}
+	if f.was != "" {
+		return p.diff(ctx, v, cfg, f, resource, keys, old)
+	}
 	if f.output == "text" {
 		fmt.Fprintln(p.stderr, "timestamp and position are those of now, in the place of a commit's")
 	}
@@ -156,12 +171,7 @@ func around(v *preview.Viewer, cfg *config.Config) sender.Envelope {
 }
 
 func (p *program) print(s *preview.Previewed, around sender.Envelope, f previewFlags, several bool) error {
-	var format sender.Format
-	for _, x := range sender.Formats() {
-		if x.Name == f.format {
-			format = x
-		}
-	}
+	format := f.bodyFormat()
 	body := format.Append(nil, s.Event, around)
 	var headers []sender.Header
 	if f.headers || f.secret != "" || f.output == "json" {

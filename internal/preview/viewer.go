@@ -34,6 +34,8 @@ type Viewer struct {
 	// masked are columns in whose place something else is shown; trial bounds a mapping of somebody else's than the operator.
 	masked []string
 	trial  *mapping.Trial
+	// at is when the events were committed; now, where it is nil.
+	at *moment
 	// ask asks the application.
 	ask func(context.Context, string) ([]byte, error)
 }
@@ -169,7 +171,17 @@ type moment struct {
 	position cdc.Position
 }
 
+// AtOnce has two viewers show events of one commit, so that they can be compared.
+func (v *Viewer) AtOnce(ctx context.Context, other *Viewer) error {
+	at, err := v.present(ctx)
+	v.at, other.at = &at, &at
+	return err
+}
+
 func (v *Viewer) present(ctx context.Context) (moment, error) {
+	if v.at != nil {
+		return *v.at, nil
+	}
 	now, position, err := sample.Present(ctx, v.Conn)
 	return moment{now.UTC(), position}, err
 }
