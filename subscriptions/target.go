@@ -18,6 +18,16 @@ type Policy struct {
 	// CheckAddress says why an address may not be sent to. It is asked for literal addresses, and for a loopback address
 	// where the host is localhost; names are checked when dialled. Nil refuses all of them.
 	CheckAddress func(netip.Addr) error
+	// Config says that callers may change the config, and are told which of its keys would allow what is refused.
+	Config bool
+}
+
+// mend is err with the config's key that mends it, where that is the caller's.
+func (p Policy) mend(err error, key string) error {
+	if !p.Config {
+		return err
+	}
+	return fmt.Errorf("%w; or allow it by delivery.%s in the config", err, key)
 }
 
 // hidden stands for the credentials of a URL that is shown.
@@ -84,7 +94,7 @@ func (p Policy) Check(target string) error {
 	case u.Scheme == "https":
 	case u.Scheme == "http" && p.AllowHTTP:
 	case u.Scheme == "http":
-		return errors.New("is http: give an https URL")
+		return p.mend(errors.New("is http: give an https URL"), "allow_http")
 	case u.Scheme != "" && u.Host != "":
 		return fmt.Errorf("is %s: give an https URL", quote(u.Scheme))
 	default:
@@ -144,7 +154,7 @@ func (p Policy) checkHost(u *url.URL) error {
 			return errors.New("is on this machine: give a public address")
 		}
 		if err := p.CheckAddress(loopback); err != nil {
-			return fmt.Errorf("has host %s: %w", quote(host), err)
+			return p.mend(fmt.Errorf("has host %s: %w", quote(host), err), "allow_networks")
 		}
 	}
 	return nil
@@ -159,7 +169,7 @@ func (p Policy) checkLiteral(host string) error {
 		return fmt.Errorf("has the literal address %s: give a name", addr)
 	}
 	if err := p.CheckAddress(addr.Unmap()); err != nil {
-		return err // it names the address
+		return p.mend(err, "allow_networks") // it names the address
 	}
 	return nil
 }

@@ -127,3 +127,19 @@ func TestShownTargetHidesCredentials(t *testing.T) {
 		}
 	}
 }
+
+// TestTargetsTellWhoMayChangeTheConfig: the operator is told which key allows what is refused, customers are not.
+func TestTargetsTellWhoMayChangeTheConfig(t *testing.T) {
+	t.Parallel()
+	refused := func(netip.Addr) error { return errors.New("is not a public address") }
+	for _, c := range []struct{ target, key string }{
+		{"http://example.com/", "delivery.allow_http"}, {"https://localhost/", "delivery.allow_networks"}, {"https://127.0.0.1/", "delivery.allow_networks"},
+	} {
+		if err := (subscriptions.Policy{CheckAddress: refused, Config: true}).Check(c.target); err == nil || !strings.Contains(err.Error(), "; or allow it by "+c.key+" in the config") {
+			t.Errorf("%s: %v", c.target, err)
+		}
+		if err := (subscriptions.Policy{CheckAddress: refused}).Check(c.target); err == nil || strings.Contains(err.Error(), "config") {
+			t.Errorf("%s: %v", c.target, err)
+		}
+	}
+}

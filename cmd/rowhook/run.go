@@ -13,6 +13,7 @@ import (
 
 	"github.com/rowhook/rowhook/internal/app"
 	"github.com/rowhook/rowhook/internal/config"
+	"github.com/rowhook/rowhook/internal/console"
 	"github.com/rowhook/rowhook/internal/tracing"
 )
 
@@ -81,7 +82,7 @@ func (p *program) serve(cmd *cobra.Command, logs *logFlags, file string, fit fun
 	}
 	var mem memory
 	mem.configured(cfg)
-	var base string
+	var base, pages string
 	o.LogLevel = &logs.now
 	o.Log, o.Version, o.OnSubscriptions = log, versionText(), mem.subscribed
 	tracer, err := tracing.New(ctx, versionText(), os.Getenv, log)
@@ -97,7 +98,13 @@ func (p *program) serve(cmd *cobra.Command, logs *logFlags, file string, fit fun
 			}
 		}()
 	}
-	o.OnReady = func(role string) { log.Info("ready", "api", base, "role", role) }
+	o.OnReady = func(role string) {
+		attrs := []any{"api", base, "role", role}
+		if cfg.API.Console && role != "proxy" {
+			attrs = append(attrs, "console", pages)
+		}
+		log.Info("ready", attrs...)
+	}
 	a, err := app.New(cfg, o)
 	if err != nil {
 		return err
@@ -106,7 +113,7 @@ func (p *program) serve(cmd *cobra.Command, logs *logFlags, file string, fit fun
 	if err != nil {
 		return err
 	}
-	base = baseURL(addr, cfg.API.BasePath)
+	base, pages = baseURL(addr, cfg.API.BasePath), baseURL(addr, console.Path)
 	log.Info("starting", "version", versionText(), "config", file, "api", base)
 	running, ended := context.WithCancel(ctx)
 	var wg sync.WaitGroup

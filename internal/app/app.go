@@ -262,7 +262,7 @@ func (a *App) api(cfg *config.Config) *api.Server {
 			return nil
 		},
 		EventTypes:    eventTypes{a},
-		Admin:         subscriptions.Policy{AllowHTTP: admin.AllowHTTP, CheckAddress: admin.Check},
+		Admin:         subscriptions.Policy{AllowHTTP: admin.AllowHTTP, CheckAddress: admin.Check, Config: true},
 		Accounts:      subscriptions.Policy{AllowHTTP: accounts.AllowHTTP, CheckAddress: accounts.Check},
 		ConfigRetries: len(cfg.Delivery.Retries),
 		Ready:         a.readiness,

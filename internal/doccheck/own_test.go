@@ -52,12 +52,21 @@ func TestOwnApplication(t *testing.T) {
 		}
 	}
 	statements := 0
+	var running *process
 	for _, b := range blocks(t, "README.md") {
 		switch {
 		case b.under != "Your own application, in ten minutes":
 		case strings.HasPrefix(b.last(), "./rowhook run"):
+			running = s.start(b)
+			running.prints(`msg=ready .*console=http://` + regexp.QuoteMeta(s.api) + `/console/`)
+		case strings.HasPrefix(b.last(), "./rowhook listen"):
+			s.env = append(s.env, "ROWHOOK_URL=http://"+s.api+"/api/v1")
 			p := s.start(b)
-			p.prints(`msg=ready`)
+			p.prints(`following sub_`)
+			if _, err := conn.Exec(t.Context(), `update invoices set paid = true where id = 1`); err != nil {
+				t.Fatal(err)
+			}
+			p.prints(`invoice.update`)
 			p.stop()
 		case strings.HasPrefix(b.last(), "./rowhook compare"):
 			edit(func(text string) string {
@@ -93,6 +102,7 @@ func TestOwnApplication(t *testing.T) {
 			edit(func(text string) string { return strings.Replace(text, "\napi:\n", "\napi:\n  listen: "+s.api+"\n", 1) })
 		}
 	}
+	running.stop()
 	if statements < 1 || statements > 3 {
 		t.Errorf("%d SQL statements are written by hand, there should be at most 3", statements)
 	}

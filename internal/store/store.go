@@ -197,14 +197,16 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
+	before, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		return s.setupError("read the store's version", err)
+	}
 	results, err := provider.Up(ctx)
 	if err != nil {
 		return s.setupError("bring the store's tables up to date", err)
 	}
-	for _, r := range results {
-		s.cfg.Log.Info("store migrated", "schema", s.cfg.Schema, "version", r.Source.Version)
-	}
 	if len(results) > 0 {
+		s.cfg.Log.Info("store brought up to date", "schema", s.cfg.Schema, "from", before, "to", results[len(results)-1].Source.Version)
 		if _, err := s.pool.Exec(ctx, `UPDATE store SET release = $1`, s.cfg.Release); err != nil {
 			return s.setupError("note who brought the store up to date", err)
 		}
