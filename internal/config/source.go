@@ -56,8 +56,8 @@ func (s *Source) shown(n *yaml.Node) *yaml.Node {
 	return &c
 }
 
-// Resource is the entry of a resource as it stands in the file, without its margin, and the line in which it begins. It is empty
-// where there is none.
+// Resource is the entry of a resource as it stands in the file, its comments too, without its margin, and the line in which it begins.
+// No setting of an entry is secret. It is empty where there is none.
 func (s *Source) Resource(name string) (text string, line int) {
 	resources, _, _ := lookUp(s.root, "resources")
 	entry, next, ok := lookUp(resources, name)
@@ -79,8 +79,17 @@ func (s *Source) Resource(name string) (text string, line int) {
 		}
 		return string(b), entry.Line
 	}
-	lines := slices.Clone(s.lines[from-1 : to])
 	margin := entry.Column - 1
+	// Comments between the resource's name and its first key are its own.
+	for at := from - 1; at >= 1; at-- {
+		trimmed := strings.TrimLeft(s.lines[at-1], " ")
+		if strings.HasPrefix(trimmed, "#") && len(s.lines[at-1])-len(trimmed) >= margin {
+			from = at
+		} else if strings.TrimSpace(trimmed) != "" {
+			break
+		}
+	}
+	lines := slices.Clone(s.lines[from-1 : to])
 	for i, l := range lines {
 		lines[i] = strings.TrimRight(l[min(len(l)-len(strings.TrimLeft(l, " ")), margin):], " \t")
 	}

@@ -70,7 +70,7 @@ func TestSource(t *testing.T) {
 		text string
 		line int
 	}{
-		"contact": {"table: contacts\nrepresentation: # of /contacts\n  note: |\n    # no comment\n    two lines\n\n  id: ${id}\n", 24},
+		"contact": {"# what customers see\ntable: contacts\nrepresentation: # of /contacts\n  note: |\n    # no comment\n    two lines\n\n  id: ${id}\n", 23},
 		"deal":    {"{table: deals, columns: [id]}\n", 32},
 		"none":    {"", 0},
 	} {
