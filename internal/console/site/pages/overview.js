@@ -1,7 +1,7 @@
 // The overview: what is going on, what is wrong and how it is mended, then the numbers.
 import { html } from '../vendor/htm@3.1.1/standalone.module.js';
 import { get } from '../api.js';
-import { Chart } from '../chart.js';
+import { Chart, binary } from '../chart.js';
 import { bytes, count, many, rate, seconds } from '../format.js';
 import { root } from '../router.js';
 import { Code, Failure, Head, Loading, State, Table, When, useLoad, useNow, useTitle } from '../ui.js';
@@ -52,11 +52,11 @@ export function Overview() {
       <${Figure} name="Failing targets" value=${count(s.failing?.length)} under=${html`<a href=${root + '/subscriptions?failing=true'}>of ${many(s.subscriptions?.active ?? 0, 'active one')}</a>`} />
       <${Figure} name="Dead letters" value=${count(s.dead_letters?.open)} under=${html`<a href=${root + '/dead-letters?state=open'}>open</a>`} />
       <${Figure} name="WAL kept" ...${split(bytes(s.slot?.retained_bytes))} under=${s.slot?.safe_wal_bytes === null || s.slot?.safe_wal_bytes === undefined ? 'without a limit' : `${bytes(s.slot.safe_wal_bytes)} left`} />
-    </dl></section>
+    </dl><p class="hint">Rates and latency are of the last minute; the charts have a value for each ${step} seconds.</p></section>
     <section aria-label="The last 15 minutes"><div class="charts">
       <${Chart} title="Deliveries" lines=${[{ name: 'delivered', colour: 'accent', fill: true }, { name: 'failed', colour: 'bad', dash: [3, 3] }]} data=${[times, perSecond('delivered'), perSecond('failed')]} show=${(n) => rate(n) + '/s'} />
       <${Chart} title="Latency" lines=${[{ name: 'p50', colour: 'accent' }, { name: 'p99', colour: 'muted', dash: [6, 4] }]} data=${[times, column('p50'), column('p99')]} show=${seconds} />
-      <${Chart} title="Lag" lines=${[{ name: 'behind', colour: 'accent', fill: true }]} data=${[times, column('lag_bytes')]} show=${bytes} />
+      <${Chart} title="Lag" lines=${[{ name: 'behind', colour: 'accent', fill: true }]} data=${[times, column('lag_bytes')]} show=${bytes} steps=${binary} />
     </div></section>
     ${s.failing?.length > 0 && html`<section><h2>Targets that take nothing</h2><${Table} label="Failing targets" rows=${s.failing} id=${(f) => f.id} columns=${[
       { name: 'Subscription', cell: (f) => html`<a href=${`${root}/subscriptions/${f.id}`}><bdi>${f.name || f.target_host}</bdi></a><span class="under"><bdi>${f.name ? f.target_host : ''}</bdi>${f.account ? ` account ${f.account}` : ''}</span>` },
