@@ -74,7 +74,7 @@ func (a *App) findings(s *client.Status, repl cdc.Status, found *contents, store
 			if p.Reason != "" {
 				what += ": " + p.Reason
 			}
-			f.add(client.SeverityWarning, codePaused, what, "what is committed is read, acknowledged, and waits in the store", "rowhook resume, when it may go on", p.Since)
+			f.add(client.SeverityWarning, codePaused, what, "what is committed is read, acknowledged, and waits in the store until it is resumed", "rowhook resume", p.Since)
 		}
 		// What is wrong says why it is late.
 		if s.State == client.StateCatchingUp && !f.wrong() {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/dev"
+	"github.com/rowhook/rowhook/internal/hooktest"
 	"github.com/rowhook/rowhook/internal/pgtest"
 	"github.com/rowhook/rowhook/internal/secret"
 )
@@ -51,7 +52,7 @@ func TestNewcomerWithTrouble(t *testing.T) {
 		name string
 		do   func(*page, *rig)
 	}{
-		{"FindsOneEvent", findOneEvent}, {"MistypedSearch", mistypedSearch},
+		{"FindsOneEvent", findOneEvent}, {"MistypedSearch", mistypedSearch}, {"HeldBack", heldBack}, {"AFeedIsNoLoss", feedIsNoLoss},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			p.t, r.t = t, t
@@ -119,6 +120,73 @@ func mistypedSearch(p *page, _ *rig) {
 	p.says("No resource is called invoice", "There are contact, deal, lead.")
 	p.fill("Instance or event", "contact 4711")
 	p.says("Nothing is known of it")
+}
+
+// heldBack looks at what waits: because of its target, of the subscription, and of a pause. What is due never says that its next attempt was.
+func heldBack(p *page, r *rig) {
+	r.recv.Handle("/busy", hooktest.Always(hooktest.RetryAfter(429, "600")))
+	r.recv.Handle("/away", hooktest.Always(hooktest.Answer{Status: 503}))
+	busy := r.create(adminToken, &client.Subscription{Events: []string{"lead.*"}, TargetURL: r.recv.URL("/busy"), Name: "busy"})
+	away := r.create(adminToken, &client.Subscription{Events: []string{"lead.*"}, TargetURL: r.recv.URL("/away"), Name: "away"})
+	r.exec(`insert into leads values (3, 1, '12')`)
+	next := func(begins string) string {
+		return `document.querySelector("td[data-label='Next attempt']")?.innerText.startsWith(` + quote(begins) + `)`
+	}
+	p.open("/subscriptions/" + busy.ID + "/waiting")
+	p.until(next("held back: its target has asked for time, until in "))
+	p.press("lead 3")
+	p.says("next attempt: held back: its target has asked for time, until in ")
+
+	p.open("/subscriptions/" + away.ID)
+	p.says("http_status")
+	value[bool](p, `((real) => { window.fetch = async (url, options) => { const answer = await real(url, options);
+		return String(url).includes("/held/") ? new Response((await answer.text()).replace(/"next_attempt":"[^"]*"/g, '"next_attempt":"2026-01-01T00:00:00Z"'), {status: answer.status}) : answer; }; return true; })(window.fetch)`)
+	p.press("Waiting (1)")
+	p.until(next("due: "))
+	if _, err := r.client(adminToken).Disable(r.t.Context(), away.ID, ""); err != nil {
+		p.t.Fatal(err)
+	}
+	p.until(next("held back: the subscription is disabled"))
+
+	if _, err := r.client(adminToken).Pause(r.t.Context(), "a wrong mapping"); err != nil {
+		p.t.Fatal(err)
+	}
+	p.open("/subscriptions/" + busy.ID + "/waiting")
+	p.says("Nothing is sent: it was paused by ops", "a wrong mapping")
+	p.until(next("when sending is resumed"))
+	p.press("lead 3")
+	p.says("Nothing is sent: it was paused by ops", "next attempt: when sending is resumed")
+	p.open("/")
+	p.says("nothing is sent: it was paused by ops: a wrong mapping")
+	p.until(`[...document.querySelectorAll(".finding pre")].some((e) => e.innerText === "rowhook resume")`)
+	p.open("/subscriptions/" + busy.ID)
+	p.says("Nothing is sent: it was paused by ops")
+	if _, err := r.client(adminToken).Resume(r.t.Context(), false); err != nil {
+		p.t.Fatal(err)
+	}
+	p.until(`!document.body.innerText.includes("it was paused by")`)
+}
+
+// feedIsNoLoss looks at a subscription without a target: its events are there to be read, and no button offers what is refused.
+func feedIsNoLoss(p *page, r *rig) {
+	feed := r.create(adminToken, &client.Subscription{Events: []string{"deal.*"}, FeedOnly: true, Name: "to be read"})
+	r.exec(`update deals set title = 'Prisms'`)
+	p.open("/subscriptions/" + feed.ID)
+	p.says("deal.update", "in the feed", "to be read", "Events, last hour", "It is read over the API")
+	for _, word := range []string{"dropped", "Send again", "Waiting", "Attempts", "Arrived"} {
+		if strings.Contains(p.text(), word) {
+			p.t.Errorf("a feed says %q:\n%s", word, p.text())
+		}
+	}
+	if read := value[string](p, `fetch([...document.querySelectorAll("pre")].at(-1).innerText.match(/'(http[^']+)'/)[1]).then((a) => a.text())`); !strings.Contains(read, "Prisms") {
+		p.t.Errorf("the request that is shown reads %s", read)
+	}
+	p.open("/subscriptions/" + feed.ID + "/again")
+	p.says("It is a feed")
+	p.open("/subscriptions/" + feed.ID)
+	p.press("deal.update")
+	p.says("None: it is kept in the feed, to be read.", "in the feed")
+	p.until(`!document.body.innerText.includes("dropped") && !(` + find("button", "Redeliver") + `)`)
 }
 
 // startDev is rowhook dev on a database with a table and a row. It gives the link that it prints.

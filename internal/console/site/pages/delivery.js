@@ -4,7 +4,8 @@ import { get, part, post } from '../api.js';
 import { bytes, clock, many, millis, stamp } from '../format.js';
 import { root } from '../router.js';
 import { Button, Code, Copy, Empty, Facts, Failure, Head, Id, Json, Loading, State, When, say, useLoad, useNow, useTitle } from '../ui.js';
-import { mendOf, result } from './subscription.js';
+import { Next, Paused, holdOf, usePause } from './held.js';
+import { Stands, kept, mendOf, result } from './subscription.js';
 
 const quote = (text) => `'${String(text).replaceAll("'", `'\\''`)}'`;
 
@@ -51,9 +52,18 @@ function Waterfall({ timings }) {
 
 const Headers = ({ of }) => html`<${Code} label="Headers" text=${Object.entries(of).map(([k, v]) => `${k}: ${v}`).join('\n')} />`;
 
-export function Delivery({ id, writable, session }) {
+export function Delivery({ id, writable, admin, session }) {
   const now = useNow();
   const { data: d, error, reload } = useLoad(async (signal) => (await get(`/delivery/${part(id)}/`, null, signal)).data, [id], { every: 3000 });
+  const pause = usePause(admin);
+  // Why one that is due is not sent yet, its subscription tells.
+  const waits = d?.status === 'pending' && d.subscription;
+  const { data: of } = useLoad(async (signal) => {
+    if (!waits) return null;
+    const at = `/subscription/${part(waits)}/`;
+    const [s, stats] = await Promise.all([get(at, null, signal), get(at + 'stats', null, signal)]);
+    return { s: s.data, stats: stats.data };
+  }, [waits], { every: waits ? 5000 : 0 });
   useTitle(d ? `${d.event.type} ${d.event.instance}` : 'Delivery');
   if (!d) {
     return error?.status === 404
@@ -70,12 +80,13 @@ export function Delivery({ id, writable, session }) {
   const events = session.features.includes('feed') && d.event.instance;
   return html`
     <${Head} title=${html`${d.event.type} <bdi>${d.event.instance}</bdi>`} crumbs=${html`<a href=${root + '/subscriptions'}>Subscriptions</a> / <a href=${to}><code>${d.subscription}</code></a>`}
-      sub=${html`<${State} of=${d.status === 'pending' && d.retry_reason ? 'retrying' : d.status} /><span>${result(d)}</span><span>${many(d.attempt_count, 'attempt')}</span>
-        ${d.status === 'pending' && html`<span>${d.next_attempt ? html`next attempt <${When} at=${d.next_attempt} now=${now} />` : 'it is sent when the earlier event of its instance is'}</span>`}${d.replay && html`<span>sent again</span>`}${d.fallback && html`<span>by the fallback</span>`}`}>
-      ${writable && d.status !== 'pending' && html`<${Button} act=${redeliver} kind="primary">Redeliver<//>`}
+      sub=${html`<${Stands} d=${d} /><span>${result(d)}</span><span>${many(d.attempt_count, 'attempt')}</span>
+        ${d.status === 'pending' && html`<span>${d.next_attempt ? html`next attempt: <${Next} at=${d.next_attempt} now=${now} hold=${holdOf(of?.s, of?.stats, pause, now)} />` : 'it is sent when the earlier event of its instance is'}</span>`}${d.replay && html`<span>sent again</span>`}${d.fallback && html`<span>by the fallback</span>`}`}>
+      ${writable && d.status !== 'pending' && !kept(d) && html`<${Button} act=${redeliver} kind="primary">Redeliver<//>`}
       ${d.request && html`<${Copy} text=${() => curl(d.request, attempts[0])} label="Copy as curl" what="The command is copied, without what is secret" />`}
     <//>
     ${error && html`<${Failure} error=${error} />`}
+    ${waits && html`<${Paused} pause=${pause} now=${now} />`}
     <${Facts} of=${[
       ['Committed', html`<time datetime=${d.event.timestamp}>${stamp(d.event.timestamp)}</time> (<${When} at=${d.event.timestamp} now=${now} />)`],
       ['Ended', d.finished_at ? stamp(d.finished_at) : undefined],
@@ -84,7 +95,7 @@ export function Delivery({ id, writable, session }) {
       ['Delivery', html`<${Id} short=${40}>${d.id}<//>`],
     ]} />
     <section><h2>Attempts</h2>
-      ${attempts.length === 0 && html`<p class="muted">${d.status === 'dropped' ? `None: ${{ shadow: 'the subscription is a shadow', feed: 'the subscription is a feed, without a target', debounced: 'it was gathered into a later event' }[d.dropped_reason] || 'it was dropped'}.` : 'None has ended yet.'}</p>`}
+      ${attempts.length === 0 && html`<p class="muted">${d.status === 'dropped' ? kept(d) ? 'None: it is kept in the feed, to be read.' : `None: ${{ shadow: 'the subscription is a shadow', debounced: 'it was gathered into a later event' }[d.dropped_reason] || 'it was dropped'}.` : 'None has ended yet.'}</p>`}
       ${attempts.map((a) => html`<${Attempt} key=${a.number + a.started_at} a=${a} />`)}
     </section>
     ${d.request && html`<section><h2>Request</h2><p class="sub">As the subscription is now: its URL and headers may have been others then.</p><br />

@@ -5,12 +5,24 @@ import { Chart, binary } from '../chart.js';
 import { bytes, count, many, rate, seconds } from '../format.js';
 import { root } from '../router.js';
 import { Code, Failure, Head, Loading, State, Table, When, useLoad, useNow, useTitle } from '../ui.js';
+import { Next } from './held.js';
 import { JobTable } from './jobs.js';
+
+/** What mends it: a command to be copied, with the words beside it, or words alone. */
+function Mend({ text }) {
+  if (/^rowhook /.test(text)) {
+    const end = text.search(/[,;]|\s+\(| shows /);
+    const words = end < 0 ? '' : text.slice(end).replace(/^[,;\s]+/, '');
+    return html`<${Code} text=${end < 0 ? text : text.slice(0, end)} label="What mends it" lines=${false} />${words && html`<p class="so">${words}</p>`}`;
+  }
+  const command = (/^(select|alter|create|grant|drop|set|\$|curl|psql) /i.test(text) || text.includes('\n')) && !/; (then|mend|and) /.test(text);
+  return command ? html`<${Code} text=${text} label="What mends it" lines=${false} />` : html`<p>${text}</p>`;
+}
 
 export function Finding({ level, what, so, mend, since, place, sql }) {
   return html`<li class="finding"><div><${State} of=${level} />${since && html`<span class="under"><${When} at=${since} /></span>`}</div>
     <div><p>${place && html`<code>${place}</code> `}<strong>${what}</strong></p>${so && html`<p class="so">${so}</p>`}
-    ${mend && ((/^(rowhook|select|alter|create|grant|drop|set|\$|curl|psql) /i.test(mend) || mend.includes('\n')) && !/; (then|mend|and) /.test(mend) ? html`<${Code} text=${mend} label="What mends it" lines=${false} />` : html`<p>${mend}</p>`)}
+    ${mend && html`<${Mend} text=${mend} />`}
     ${(sql || []).map((s) => html`<div>${s.note && html`<p class="so">${s.note}</p>`}<${Code} text=${s.statement} label="The SQL that mends it" lines=${false} /></div>`)}</div></li>`;
 }
 
@@ -63,7 +75,7 @@ export function Overview() {
       { name: 'Last error', wide: true, cell: (f) => html`<span class="clip">${f.status ? `HTTP ${f.status}${f.error && f.error !== 'http_status' ? `: ${f.error}` : ''}` : f.error || '–'}</span>` },
       { name: 'Since', cell: (f) => html`<${When} at=${f.since} now=${now} />` },
       { name: 'Waiting', num: true, cell: (f) => count(f.waiting) },
-      { name: 'Next attempt', cell: (f) => html`<${When} at=${f.next_attempt_at} now=${now} />` },
+      { name: 'Next attempt', cell: (f) => html`<${Next} at=${f.next_attempt_at} now=${now} hold=${s.state === 'paused' ? { words: 'when sending is resumed' } : { words: 'due', slow: true }} none="–" />` },
     ]} /></section>`}
     ${s.jobs?.length > 0 && html`<section><h2>Jobs</h2><${JobTable} jobs=${s.jobs} named=${true} now=${now} /></section>`}`;
 }

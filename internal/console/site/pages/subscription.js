@@ -1,9 +1,10 @@
 // One subscription: whether its hooks arrive, what waits and why, and what can be done about it.
 import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
-import { call, get, part, post } from '../api.js';
+import { base, call, get, part, post } from '../api.js';
 import { count, host, many, millis, percent, seconds, stamp } from '../format.js';
 import { refine, root } from '../router.js';
 import { Button, Check, Code, Confirm, Dialog, Empty, Facts, Failure, Head, Id, Input, Json, Loading, Pager, Select, State, Table, When, say, useLoad, useNow, useTitle } from '../ui.js';
+import { Next, Paused, holdOf, usePause } from './held.js';
 import { JobTable, ended } from './jobs.js';
 import { DeleteSubscription, Secret, stateOf } from './subscriptions.js';
 
@@ -12,6 +13,7 @@ export function Subscription({ id, tab, at, writable, admin }) {
   const url = `/subscription/${part(id)}/`;
   const { data: s, error, reload, put } = useLoad(async (signal) => (await get(url, null, signal)).data, [id], { every: 5000 });
   const stats = useLoad(async (signal) => (await get(url + 'stats', null, signal)).data, [id], { every: 5000 });
+  const pause = usePause(admin);
   const [asks, ask] = useState('');
   const [secret, show] = useState('');
   useTitle(s ? s.name || host(s.target_url) : 'Subscription');
@@ -32,7 +34,10 @@ export function Subscription({ id, tab, at, writable, admin }) {
     else say(`The target did not take the ping: ${p.status ? `HTTP ${p.status}` : ''} ${p.reason || ''}${p.detail ? `: ${p.detail}` : ''}`, true);
   };
   const off = s.state === 'disabled' || s.state === 'expired';
-  const tabs = [['', 'Deliveries'], ['waiting', 'Waiting'], ['again', 'Send again'], ['settings', 'Settings']];
+  const feed = isFeed(s);
+  const hold = holdOf(s, stats.data, pause, now);
+  // To a feed nothing is sent, so nothing waits, and nothing can be sent again.
+  const tabs = feed ? [['', 'Events'], ['settings', 'Settings']] : [['', 'Deliveries'], ['waiting', 'Waiting'], ['again', 'Send again'], ['settings', 'Settings']];
   return html`
     <${Head} title=${html`<bdi class="clip">${s.name || host(s.target_url)}</bdi>`} crumbs=${html`<a href=${root + '/subscriptions'}>Subscriptions</a>`}
       sub=${html`<${State} of=${stateOf(s)} /><${Id}>${s.id}<//><span>${s.account === null ? 'all accounts' : html`account <bdi>${s.account}</bdi>`}</span><span>${s.events.slice(0, 6).map((e) => html`<code>${e}</code> `)}${s.events.length > 6 ? `and ${s.events.length - 6} more` : ''}</span>`}>
@@ -45,18 +50,23 @@ export function Subscription({ id, tab, at, writable, admin }) {
         <button type="button" class="danger" onClick=${() => ask('delete')}>Delete…</button>`}
     <//>
     ${error && html`<${Failure} error=${error} />`}
+    ${!feed && html`<${Paused} pause=${pause} now=${now} />`}
     <${Trouble} s=${s} stats=${stats.data} now=${now} />
-    <${Numbers} stats=${stats} now=${now} />
+    <${Numbers} stats=${stats} now=${now} feed=${feed} />
     <nav class="tabs" aria-label="Of this subscription">${tabs.map(([t, word]) => html`<a href=${to + (t && '/' + t)} aria-current=${t === tab ? 'page' : undefined}>${word}${t === 'waiting' && stats.data?.waiting?.count ? ` (${count(stats.data.waiting.count)}${stats.data.waiting.at_least ? '+' : ''})` : ''}</a>`)}</nav>
-    ${tab === '' && html`<${Tail} id=${id} at=${at} now=${now} s=${s} />`}
-    ${tab === 'waiting' && html`<${Waiting} id=${id} at=${at} now=${now} />`}
-    ${tab === 'again' && html`<${Again} s=${s} writable=${writable} now=${now} />`}
+    ${tab === '' && html`<${Tail} id=${id} at=${at} now=${now} s=${s} hold=${hold} />`}
+    ${feed && ['waiting', 'again'].includes(tab) && html`<${Empty} title="It is a feed"><p>Events are kept in it to be read, and sent to nobody: none waits, and none can be sent again. Give it a target by <a href=${to + '/edit'}>editing it</a>, then a replay sends what was kept.</p><//>`}
+    ${tab === 'waiting' && !feed && html`<${Waiting} id=${id} at=${at} now=${now} hold=${hold} />`}
+    ${tab === 'again' && !feed && html`<${Again} s=${s} writable=${writable} now=${now} />`}
     ${tab === 'settings' && html`<${Settings} s=${s} />`}
     ${asks === 'delete' && html`<${DeleteSubscription} s=${s} close=${() => ask('')} />`}
     ${asks === 'disable' && html`<${Disable} url=${url} close=${() => ask('')} done=${put} />`}
     ${asks === 'rotate' && html`<${Rotate} url=${url} close=${() => ask('')} done=${(x) => show(x.secret)} />`}
     ${secret && html`<${Secret} secret=${secret} close=${() => show('')}><p>Give it to the receiver: it is not shown again. The old one signs beside it as long as you chose.</p><//>`}`;
 }
+
+/** Without a target: what it matches is kept, to be read. */
+const isFeed = (s) => s.target_url === null;
 
 /** What is wrong with it, in a sentence and with the next step. */
 function Trouble({ s, stats, now }) {
@@ -91,11 +101,14 @@ const mends = {
 };
 export const mendOf = (reason) => mends[reason] || '';
 
-function Numbers({ stats, now }) {
+function Numbers({ stats, now, feed }) {
   const d = stats.data;
   if (!d) return stats.error ? html`<${Failure} error=${stats.error} again=${stats.reload} />` : html`<dl class="ledger" aria-busy="true">${['Last hour', 'Last 24 hours', 'Failed, 24 h', 'Waiting', 'Backlog'].map((n) => html`<div><dt>${n}</dt><dd>…</dd><span class="under"> </span></div>`)}</dl>`;
   const partly = (w) => (w.complete ? '' : ` since ${stamp(w.counted_since).slice(11)}`);
   const w = d.waiting;
+  if (feed) {
+    return html`<dl class="ledger">${[['Events, last hour', d.hour], ['Events, 24 hours', d.day]].map(([name, n]) => html`<div><dt>${name}</dt><dd>${count(n.dropped)}</dd><span class="under">kept to be read${partly(n)}</span></div>`)}</dl>`;
+  }
   return html`<dl class="ledger">
     <div><dt>Arrived, last hour</dt><dd>${percent(d.hour.success_rate)}</dd><span class="under">${many(d.hour.delivered, 'delivery', 'deliveries')}${partly(d.hour)}</span></div>
     <div><dt>Arrived, 24 hours</dt><dd>${percent(d.day.success_rate)}</dd><span class="under">${many(d.day.delivered, 'delivery', 'deliveries')}${partly(d.day)}</span></div>
@@ -105,35 +118,43 @@ function Numbers({ stats, now }) {
   </dl>`;
 }
 
+/** An event of a feed: the API calls it dropped, as it is sent to nobody, and nothing of it is lost. */
+export const kept = (d) => d.status === 'dropped' && d.dropped_reason === 'feed';
+
+/** The state of a delivery, as it is shown. */
+export const Stands = ({ d }) => (kept(d) ? html`<${State} of="done" word="in the feed" />` : html`<${State} of=${d.status === 'pending' && d.retry_reason ? 'retrying' : d.status} />`);
+
 /** How a delivery stands, in few words. */
 export function result(d) {
   if (d.status === 'pending') return d.retry_reason ? d.retry_reason : d.next_attempt ? 'first attempt' : 'waits for an earlier event of its instance';
+  if (kept(d)) return 'to be read';
   if (d.status === 'dropped') return d.dropped_reason || 'not wanted by the target';
   return d.http_status ? `HTTP ${d.http_status}` : d.status === 'failed' ? 'no answer' : '';
 }
 
 /** Lines of deliveries, as they are listed in several places. */
-export function DeliveryTable({ rows, now, fresh, subscription }) {
+export function DeliveryTable({ rows, now, fresh, subscription, hold, feed }) {
   return html`<${Table} label="Deliveries" rows=${rows} id=${(d) => d.id} flash=${fresh} columns=${[
     { name: 'Event', wide: true, cell: (d) => html`<a href=${`${root}/deliveries/${d.id}`}>${d.event.type}</a>
       <span class="under"><bdi>${d.event.instance ? `${d.event.resource} ${d.event.instance}` : d.event.resource}</bdi></span>` },
     subscription && { name: 'Subscription', cell: (d) => html`<a href=${`${root}/subscriptions/${d.subscription}`}><code>${d.subscription}</code></a>` },
-    { name: 'State', cell: (d) => html`<${State} of=${d.status === 'pending' && d.retry_reason ? 'retrying' : d.status} />${d.replay ? html`<span class="under">again</span>` : ''}${d.fallback ? html`<span class="under">fallback</span>` : ''}` },
-    { name: 'Result', cell: (d) => html`${result(d)}${d.status === 'pending' && d.next_attempt ? html`<span class="under"><${When} at=${d.next_attempt} now=${now} /></span>` : ''}` },
-    { name: 'Attempts', num: true, cell: (d) => count(d.attempt_count) },
-    { name: 'Took', num: true, cell: (d) => millis(d.duration_ms) },
+    { name: 'State', cell: (d) => html`<${Stands} d=${d} />${d.replay ? html`<span class="under">again</span>` : ''}${d.fallback ? html`<span class="under">fallback</span>` : ''}` },
+    { name: 'Result', cell: (d) => html`${result(d)}${d.status === 'pending' && d.next_attempt ? html`<span class="under"><${Next} at=${d.next_attempt} now=${now} hold=${hold} /></span>` : ''}` },
+    !feed && { name: 'Attempts', num: true, cell: (d) => count(d.attempt_count) },
+    !feed && { name: 'Took', num: true, cell: (d) => millis(d.duration_ms) },
     { name: 'Committed', num: true, cell: (d) => html`<${When} at=${d.event.timestamp} now=${now} />` },
   ].filter(Boolean)} />`;
 }
 
 /** The last deliveries, as they come. */
-function Tail({ id, at, now, s }) {
+function Tail({ id, at, now, s, hold }) {
+  const feed = isFeed(s);
   const q = at.query;
   const after = q.get('after');
-  const [held, hold] = useState(false);
+  const [still, stop] = useState(false);
   const url = `/subscription/${part(id)}/delivery/`;
   const filter = { status: q.get('status'), event: q.get('event'), resource_id: q.get('resource_id') };
-  const { data, error, loading, reload } = useLoad(async (signal) => call('GET', url, { query: { limit: 50, after, ...filter }, signal }), [q.toString(), held], { every: after || held ? 0 : 2000 });
+  const { data, error, loading, reload } = useLoad(async (signal) => call('GET', url, { query: { limit: 50, after, ...filter }, signal }), [q.toString(), still], { every: after || still ? 0 : 2000 });
   const seen = useRef(new Set());
   const first = useRef(true);
   const rows = data?.data || [];
@@ -150,25 +171,26 @@ function Tail({ id, at, now, s }) {
   const next = data?.next && new URL(data.next, location.origin).searchParams.get('after');
   const filtered = Object.values(filter).some(Boolean);
   return html`
-    ${!after && !filtered && html`<${Timeline} id=${id} />`}
+    ${!after && !filtered && html`<${Timeline} id=${id} feed=${feed} />`}
     <div class="bar">
-      <select aria-label="Status" value=${q.get('status') || ''} onChange=${(e) => refine({ status: e.target.value, after: '' })}>${[['', 'All'], ['pending', 'Pending'], ['delivered', 'Delivered'], ['failed', 'Failed'], ['dropped', 'Dropped']].map(([v, w]) => html`<option value=${v} selected=${v === (q.get('status') || '')}>${w}</option>`)}</select>
+      ${!feed && html`<select aria-label="Status" value=${q.get('status') || ''} onChange=${(e) => refine({ status: e.target.value, after: '' })}>${[['', 'All'], ['pending', 'Pending'], ['delivered', 'Delivered'], ['failed', 'Failed'], ['dropped', 'Dropped']].map(([v, w]) => html`<option value=${v} selected=${v === (q.get('status') || '')}>${w}</option>`)}</select>`}
       <input type="text" aria-label="Event" placeholder="contact.update" value=${q.get('event') || ''} onChange=${(e) => refine({ event: e.target.value.trim(), after: '' })} />
       <input type="text" data-search aria-label="Instance" placeholder="Instance: 42" value=${q.get('resource_id') || ''} onChange=${(e) => refine({ resource_id: e.target.value.trim(), after: '' })} />
-      ${!after && html`<button type="button" class="push" aria-pressed=${held ? 'true' : 'false'} onClick=${() => hold(!held)}>${held ? 'Go on' : 'Hold still'}</button>`}
+      ${!after && html`<button type="button" class="push" aria-pressed=${still ? 'true' : 'false'} onClick=${() => stop(!still)}>${still ? 'Go on' : 'Hold still'}</button>`}
     </div>
     <${Failure} error=${error} again=${reload} />
     ${!data && loading && html`<${Loading} />`}
     ${data && rows.length === 0 && (next ? html`<p class="muted">None of those looked at fits. There are older ones.</p>` : filtered
       ? html`<${Empty} title="None fits"><p>Nothing like that was sent within the retention.</p><p><button type="button" onClick=${() => refine({ status: '', event: '', resource_id: '', after: '' })}>Show all</button></p><//>`
-      : html`<${Empty} title="Nothing was sent yet"><p>An event comes here when a row of <code>${s.events.join(', ')}</code> is changed and committed${s.filter ? ', and the filter lets it through' : ''}. This page shows it by itself. See that the target is there:</p>
-        <${Code} label="The command" text=${`rowhook subscription ping ${s.id}`} /><//>`)}
-    ${rows.length > 0 && html`<${DeliveryTable} rows=${rows} now=${now} fresh=${fresh} />`}
+      : html`<${Empty} title=${feed ? 'Nothing is in it yet' : 'Nothing was sent yet'}><p>An event comes here when a row of <code>${s.events.join(', ')}</code> is changed and committed${s.filter ? ', and the filter lets it through' : ''}. This page shows it by itself.${feed ? '' : ' See that the target is there:'}</p>
+        ${!feed && html`<${Code} label="The command" text=${`rowhook subscription ping ${s.id}`} />`}<//>`)}
+    ${rows.length > 0 && html`<${DeliveryTable} rows=${rows} now=${now} fresh=${fresh} hold=${hold} feed=${feed} />`}
+    ${feed && html`<p class="hint">It is read over the API, page by page or as a stream:</p><${Code} label="The request" text=${`curl -H "Authorization: Bearer $ROWHOOK_TOKEN" '${location.origin}${base}/subscription/${s.id}/event/?after=oldest'`} />`}
     <${Pager} next=${next} newest=${after} onNext=${() => refine({ after: next }, { push: true })} onNewest=${() => refine({ after: '' }, { push: true })} />`;
 }
 
 /** The last deliveries as bars over time, and what those that did not arrive ended by. */
-function Timeline({ id }) {
+function Timeline({ id, feed }) {
   const { data } = useLoad(async (signal) => (await get(`/subscription/${part(id)}/delivery/`, { limit: 500 }, signal)).data, [id], { every: 15_000 });
   if (!data || data.length < 2) return html`<div class="bars" aria-hidden="true"></div>`;
   const times = data.map((d) => Date.parse(d.event.timestamp));
@@ -195,13 +217,13 @@ function Timeline({ id }) {
           return html`<rect class=${'b-' + kind} x=${i * 10 + 1} y=${y} width="8" height=${h} />`;
         });
       })}</svg>
-    <figcaption class="sub"><span>The last ${many(data.length, 'delivery', 'deliveries')}, ${seconds((to - from) / 1000)}.</span>
+    <figcaption class="sub"><span>The last ${feed ? many(data.length, 'event') : many(data.length, 'delivery', 'deliveries')}, ${seconds((to - from) / 1000)}.</span>
       ${bad > 0 && html`<span>Did not arrive: ${[...reasons].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([r, n], i) => html`${i ? ', ' : ''}<strong>${count(n)}</strong> ${r}`)}.</span>`}</figcaption>
   </figure><br />`;
 }
 
 /** What is still to be sent, by instance: the first of each waits for its next attempt, and the later ones behind it. */
-function Waiting({ id, at, now }) {
+function Waiting({ id, at, now, hold }) {
   const after = at.query.get('after');
   const { data, error, loading, reload } = useLoad(async (signal) => call('GET', `/subscription/${part(id)}/held/`, { query: { limit: 50, after }, signal }), [id, after], { every: 3000 });
   const rows = data?.data || [];
@@ -214,7 +236,7 @@ function Waiting({ id, at, now }) {
       { name: 'Waiting', num: true, cell: (k) => count(k.waiting) + (k.at_least ? '+' : '') },
       { name: 'Oldest', wide: true, cell: (k) => html`${k.oldest.event.type}, <${When} at=${k.oldest.event.timestamp} now=${now} /><span class="under">${k.oldest.retry_reason || ''}</span>` },
       { name: 'Attempts', num: true, cell: (k) => count(k.oldest.attempt_count) },
-      { name: 'Next attempt', num: true, cell: (k) => html`<${When} at=${k.next_attempt} now=${now} none="when its turn comes" />` },
+      { name: 'Next attempt', num: true, cell: (k) => html`<${Next} at=${k.next_attempt} now=${now} hold=${hold} />` },
     ]} />`}
     <${Pager} next=${next} newest=${after} older="More" newestWord="First" onNext=${() => refine({ after: next }, { push: true })} onNewest=${() => refine({ after: '' }, { push: true })} />`;
 }
@@ -224,10 +246,10 @@ function Again({ s, writable, now }) {
   const url = `/subscription/${part(s.id)}/`;
   const [what, set] = useState('');
   const jobs = useLoad(async (signal) => (await get(url + 'job/', { limit: 20 }, signal)).data, [s.id], { every: 1500 });
-  const can = writable && !['disabled', 'expired', 'pending'].includes(s.state);
+  const can = writable && !['disabled', 'expired', 'pending', 'shadow'].includes(s.state);
   const rows = jobs.data || [];
   return html`
-    ${writable && !can && html`<p class="callout">While it is ${s.state}, nothing can be sent again.</p>`}
+    ${writable && !can && html`<p class="callout">While it is ${s.state === 'shadow' ? 'a shadow' : s.state}, nothing can be sent again.</p>`}
     ${can && html`<div class="actions">
       ${s.target_url && html`<button type="button" onClick=${() => set('replay')}>Replay events…</button>`}
       <button type="button" onClick=${() => set('backfill')}>Backfill rows…</button></div>`}
