@@ -40,6 +40,7 @@ func TestTryAMapping(t *testing.T) {
     representation: {id: '${id}', name: '${name}', maker: '${maker}'}
     relations: {maker: {table: makers, foreign_key: account_id, columns: [name]}}
   empty: {table: empties, columns: all}
+  named: {table: things, path: '/things/${name}', representation: {id: '${id}', size: '${int(name)}'}}
   gift:
     table: things
     account: account_id
@@ -225,6 +226,12 @@ func TestTryAMapping(t *testing.T) {
 	}
 	_, err = admin.Compare(t.Context(), "thing", client.CompareRequest{IDs: []string{"2"}, At: "data.thing"})
 	status(err, 422)
+	// A row that has no body, or no address, is told, and does not keep the others.
+	r.exec(`update things set name = '12' where id = 1; update things set name = null where id = 3`)
+	odd, err := admin.Compare(t.Context(), "named", client.CompareRequest{IDs: []string{"2", "3", "1"}})
+	if err != nil || odd.Rows != 1 || odd.Equal || len(odd.Failed) != 2 || !strings.Contains(odd.Failed[0].Error, "int") || !strings.Contains(odd.Failed[1].Error, "has no address") {
+		t.Errorf("%+v %v", odd, err)
+	}
 	_, err = admin.Compare(t.Context(), "contact", client.CompareRequest{})
 	status(err, 409)
 	_, err = admin.Compare(t.Context(), "thing", client.CompareRequest{IDs: []string{"x"}})
