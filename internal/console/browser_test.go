@@ -119,6 +119,7 @@ func makeSubscription(p *page, r *rig) {
 	p.fill("Retries", "5s, 5m")
 	p.press("Create")
 	p.says("The secret, shown this once", "whsec_")
+	p.until(`document.querySelectorAll("dialog[open] .actions button").length === 1`) // nothing is left to cancel
 	p.press("I have stored it")
 	p.says("made here", "Nothing was sent yet")
 	r.exec(`insert into deals values (100, 1, 'Prisms', 'lead', 5)`)

@@ -137,7 +137,7 @@ function Shell({ session, out }) {
           <p><strong>${session.name || 'logged in'}</strong><span>${session.role === 'admin' ? 'every account' : `account ${session.account}`}${session.read_only ? ', reads only' : ''}</span></p>
           <${ThemeSwitch} />
           <${Button} kind="quiet out" act=${out}>Sign out<//>
-          <p class="version"><span>${session.version}</span> <kbd>?</kbd> keys</p>
+          <p class="version"><span title=${session.version}>${session.version}</span> <kbd>?</kbd> keys</p>
         </div>
       </div>
     </header>

@@ -331,8 +331,8 @@ export function Dialog({ title, close, children }) {
     <h2 id=${id}>${title}</h2>${children}</dialog>`;
 }
 
-/** Asks before something that cannot be taken back. With typed, the word has to be written. */
-export function Confirm({ title, children, typed, word, danger, act, close }) {
+/** Asks before something that cannot be taken back. With typed, the word has to be written; only says that there is nothing left to cancel. */
+export function Confirm({ title, children, typed, word, danger, only, act, close }) {
   const [text, set] = useState('');
   const [error, fail] = useState(null);
   const [busy, setBusy] = useState(false);
@@ -355,6 +355,6 @@ export function Confirm({ title, children, typed, word, danger, act, close }) {
     ${typed && html`<${Input} label=${html`Type <code>${typed}</code> to confirm`} value=${text} set=${set} />`}
     <${Failure} error=${error} />
     <div class="actions"><button type="submit" class=${danger ? 'danger' : 'primary'} disabled=${!ready || busy}>${word}</button>
-    <button type="button" onClick=${close}>Cancel</button></div>
+    ${!only && html`<button type="button" onClick=${close}>Cancel</button>`}</div>
   </form><//>`;
 }

@@ -94,7 +94,7 @@ export function Subscriptions({ at, writable, admin, session }) {
       ? html`<${Empty} title="None fits"><p>No subscription is like that. ${q.get('search') ? 'The search looks for a part of the name, the id, the account, or the host of a target.' : ''}</p>
           <p><button type="button" onClick=${() => { setText(''); go('/subscriptions'); }}>Show all</button></p><//>`
       : html`<${Empty} title="No subscriptions yet">
-          <p>A subscription is who gets which events, and where. Make one here, or from a shell:</p>
+          <p>A subscription is who gets which events, and where. ${writable ? 'Make one here, or from a shell:' : 'From a shell, with a token that may write:'}</p>
           <${Code} label="The command" text=${`rowhook subscription create --events '*' --target-url https://example.com/hooks`} />
           <${Code} label="The request" text=${`curl -sS -H "Authorization: Bearer $ROWHOOK_TOKEN" -H 'Content-Type: application/json' \\\n  -d '{"events": ["*"], "target_url": "https://example.com/hooks"}' ${location.origin}${base}/subscription/`} />
           ${writable && html`<a class="button" href=${root + '/subscriptions/new'}>New subscription</a>`}<//>`)}
@@ -146,6 +146,6 @@ export function DeleteSubscription({ s, close }) {
 
 /** The secret, this once. */
 export function Secret({ secret, close, children }) {
-  return html`<${Confirm} title="The secret, shown this once" word="I have stored it" act=${async () => {}} close=${close}>
+  return html`<${Confirm} title="The secret, shown this once" word="I have stored it" only=${true} act=${async () => {}} close=${close}>
     <div class="secret"><${Code} text=${secret} label="The secret" lines=${false} />${children}</div><//>`;
 }
