@@ -9,11 +9,13 @@ import (
 	"github.com/rowhook/rowhook/client"
 )
 
-// Errors of System's Preview and Compare.
-var (
-	ErrNoResource = errors.New("the config has no such resource")
-	ErrNoRow      = errors.New("no such row")
-)
+// ErrNoResource is an error of System's Preview and Compare.
+var ErrNoResource = errors.New("the config has no such resource")
+
+// NoRowError says which row is not there.
+type NoRowError struct{ Detail string }
+
+func (e *NoRowError) Error() string { return e.Detail }
 
 // RequestError says which field of a request is wrong, or, without a field, what the config lacks for it.
 type RequestError struct{ Field, Detail string }
@@ -112,12 +114,13 @@ func wrongKey(field, key string) (answer, bool) {
 
 // tried is the answer to an error of a preview or comparison.
 func tried(err error) (answer, error) {
+	var gone *NoRowError
 	var wrong *RequestError
 	var busy *BusyError
 	switch {
 	case errors.As(err, &busy):
 		return unavailable(busy.Detail, err), nil
-	case errors.Is(err, ErrNoResource), errors.Is(err, ErrNoRow):
+	case errors.Is(err, ErrNoResource), errors.As(err, &gone):
 		return notFound(err.Error()), nil
 	case errors.As(err, &wrong) && wrong.Field == "":
 		return problem(http.StatusConflict, wrong.Detail), nil

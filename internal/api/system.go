@@ -20,7 +20,7 @@ type System interface {
 	// Resource is one of them, with its entry. It is false where there is none.
 	Resource(name string) (*client.Resource, bool)
 	// Preview shows what mappings make of a row of a resource, Compare how what would be sent differs from the application's answers. Their
-	// errors are ErrNoResource, ErrNoRow and RequestError; all others are of the source or the application.
+	// errors are ErrNoResource, NoRowError and RequestError; all others are of the source or the application.
 	Preview(ctx context.Context, resource string, r client.PreviewRequest) (*client.ResourcePreview, error)
 	Compare(ctx context.Context, resource string, r client.CompareRequest) (*client.Comparison, error)
 }

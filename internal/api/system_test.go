@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +40,7 @@ func (f *fakeSystem) Preview(_ context.Context, resource string, r client.Previe
 	case f.fileless:
 		return nil, &api.RequestError{Detail: "the mapping does not fit the tables"}
 	case r.ID == "none":
-		return nil, fmt.Errorf("%w: there is no contact none", api.ErrNoRow)
+		return nil, &api.NoRowError{Detail: "there is no contact none"}
 	case r.ID == "wrong":
 		return nil, &api.RequestError{Field: "id", Detail: "is no key"}
 	}

@@ -260,7 +260,7 @@ func (s *system) unable(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return &api.BusyError{Detail: "the database or the application takes too long to answer: look at rowhook status, and try again"}
 	case errors.As(err, &gone):
-		return fmt.Errorf("%w: %s", api.ErrNoRow, gone)
+		return &api.NoRowError{Detail: gone.Error()}
 	case errors.As(err, &wrong):
 		return &api.RequestError{Field: "id", Detail: wrong.Error()}
 	case errors.As(err, &problems), errors.As(err, &refused):

@@ -52,7 +52,7 @@ func TestNewcomerWithTrouble(t *testing.T) {
 		name string
 		do   func(*page, *rig)
 	}{
-		{"FindsOneEvent", findOneEvent}, {"MistypedSearch", mistypedSearch}, {"HeldBack", heldBack}, {"AFeedIsNoLoss", feedIsNoLoss},
+		{"FindsOneEvent", findOneEvent}, {"MistypedSearch", mistypedSearch}, {"HeldBack", heldBack}, {"AFeedIsNoLoss", feedIsNoLoss}, {"PlaygroundAfterAMistake", playgroundAfterMistake}, {"FormInItsOwnWords", formInItsOwnWords},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			p.t, r.t = t, t
@@ -187,6 +187,44 @@ func feedIsNoLoss(p *page, r *rig) {
 	p.press("deal.update")
 	p.says("None: it is kept in the feed, to be read.", "in the feed")
 	p.until(`!document.body.innerText.includes("dropped") && !(` + find("button", "Redeliver") + `)`)
+}
+
+// playgroundAfterMistake: nothing of an answer before stands under an error, and no mistake at a mapping that has none.
+func playgroundAfterMistake(p *page, _ *rig) {
+	p.open("/resources/contact")
+	p.says("The body as it is sent now", "Grace")
+	p.fill("Row", "4711")
+	p.says("there is no contact 4711")
+	p.until(`!document.body.innerText.includes("The body as it is sent now") && document.body.innerText.split("no such row").length === 2`)
+	p.fill("Row", "1")
+	p.says("The body as it is sent now", "Ada")
+	value[bool](p, `(() => { const e = document.querySelector("#yaml"); e.value = e.value.replace("first_name", "frist_name"); e.dispatchEvent(new Event("input", {bubbles: true})); return true; })()`)
+	p.says("frist_name", "Line ")
+	p.until(`document.querySelector("#yaml[aria-invalid]")`)
+	p.fill("Row", "4711")
+	p.says("there is no contact 4711")
+	p.press("Back to the config")
+	p.until(`!document.querySelector("#yaml[aria-invalid]") && !document.querySelector("#problems li")`)
+}
+
+// formInItsOwnWords: what is wrong is said for who looks at the form, not at the API, and no field takes what is refused.
+func formInItsOwnWords(p *page, r *rig) {
+	p.open("/subscriptions/new")
+	p.fill("Events", "invoice.paid")
+	p.keys("\r")
+	p.fill("Target URL", r.recv.URL("/form"))
+	p.press("Description and metadata")
+	p.fill("Description", "of two\nlines")
+	p.press("Create")
+	p.says(`no event is called "invoice.paid": choose one of those that the field offers`)
+	p.until(`!document.body.innerText.includes("event-type/") && !document.body.innerText.includes("control character")`)
+	p.press("Remove invoice.paid")
+	p.fill("Events", "contact.*") // a name that is offered is taken at once
+	p.press("Create")
+	p.says("whsec_")
+	p.press("I have stored it")
+	p.press("Settings")
+	p.says("of twolines")
 }
 
 // startDev is rowhook dev on a database with a table and a row. It gives the link that it prints.

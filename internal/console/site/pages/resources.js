@@ -62,13 +62,16 @@ function Playground({ r, url }) {
   const [event, setEvent] = useState(`${r.name}.update`);
   const changed = yaml !== r.yaml;
   const asked = useSettled(JSON.stringify({ yaml, id, event }), 350);
-  const { data, error, loading } = useLoad(async (signal) => {
+  const { data: last, error, loading } = useLoad(async (signal) => {
     const a = JSON.parse(asked);
     const body = { event: a.event };
     if (a.id.trim()) body.id = a.id.trim();
     if (a.yaml !== r.yaml) body.mapping = a.yaml;
     return (await call('POST', url + 'preview', { body, signal, exact: true })).data;
   }, [asked]);
+  // What an answer before has made stands under no error, and its mistakes at no other mapping.
+  const data = error ? null : last;
+  const problems = (changed && last?.problems) || [];
   const area = useRef(null);
   const jump = (p) => {
     const el = area.current?.querySelector('textarea');
@@ -84,8 +87,8 @@ function Playground({ r, url }) {
     <div class="two">
       ${filed ? html`<div ref=${area}>
         <div class="field"><label for="yaml">Mapping${r.line ? `, line ${r.line} of the config` : ''}</label>
-          <textarea id="yaml" rows=${Math.min(Math.max(r.yaml.split('\n').length + 1, 8), 26)} value=${yaml} spellcheck=${false} aria-invalid=${data?.problems?.length ? 'true' : undefined} aria-describedby="problems" onInput=${(e) => setYaml(e.target.value)}></textarea></div>
-        <ul class="problems" id="problems" aria-live="polite">${(data?.problems || []).map((p) => html`<li><button type="button" class="quiet" onClick=${() => jump(p)}>Line ${p.line}, column ${p.column}: ${p.what}</button>${p.mend && html`<p class="hint">${p.mend}</p>`}</li>`)}</ul>
+          <textarea id="yaml" rows=${Math.min(Math.max(r.yaml.split('\n').length + 1, 8), 26)} value=${yaml} spellcheck=${false} aria-invalid=${problems.length ? 'true' : undefined} aria-describedby="problems" onInput=${(e) => setYaml(e.target.value)}></textarea></div>
+        <ul class="problems" id="problems" aria-live="polite">${problems.map((p) => html`<li><button type="button" class="quiet" onClick=${() => jump(p)}>Line ${p.line}, column ${p.column}: ${p.what}</button>${p.mend && html`<p class="hint">${p.mend}</p>`}</li>`)}</ul>
         ${changed && html`<div class="actions"><button type="button" onClick=${() => setYaml(r.yaml)}>Back to the config</button><span class="hint">To keep it, put it into the config file, then reload.</span></div>`}
       </div>` : html`<${Unfiled} />`}
       <div>
@@ -95,7 +98,7 @@ function Playground({ r, url }) {
         </div><br />
         <div aria-live="polite" class="off">${data && changed && !data.problems?.length ? many(data.diff?.length || 0, 'difference') : ''}</div>
         ${error && !idWrong && html`<${Failure} error=${error} />`}
-        ${!data && loading && html`<${Loading} />`}
+        ${!data && !error && loading && html`<${Loading} />`}
         ${notes.map((n) => html`<p class="callout">${n}</p>`)}
         ${data?.masked?.length > 0 && html`<p class="callout">The mapping as it runs sends nothing of ${data.masked.join(', ')}: placeholders stand for what is in there.</p>`}
         ${data && changed && !data.problems?.length && html`<p class="label">${data.diff?.length ? 'What changes' : 'Nothing changes'}</p>${data.diff?.length > 0 && html`<${Diff} of=${data.diff} /><br />`}`}

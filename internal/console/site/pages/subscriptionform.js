@@ -116,6 +116,9 @@ function placeOf(field) {
   if (block === 'delivery') return name === 'batch' ? (['max', 'bytes', 'wait'].includes(inner) ? 'batch_' + inner : 'batch_max') : name;
   return ['format', 'signature', 'encoding', 'method', 'compression'].includes(name) ? name : 'request';
 }
+/** What the API says of a field, in the words of the form: where it sends callers to another path, the field has a list. */
+const inForm = (detail) => detail.replace('event-type/ lists them', 'choose one of those that the field offers as you write');
+
 const more = {
   what: ['resource_id', 'filter', 'ignore_sources', 'expires_at', 'shadow'],
   how: ['timeout', 'retries', 'ordering', 'max_in_flight', 'rate_limit', 'debounce', 'max_body', 'fallback_url', 'batch_max', 'batch_bytes', 'batch_wait'],
@@ -157,7 +160,7 @@ export function SubscriptionForm({ id, admin }) {
   const others = [];
   for (const e of error?.errors || []) {
     const place = placeOf(e.field);
-    if (place in f) wrongs[place] = wrongs[place] ? `${wrongs[place]}. ${e.detail}` : e.detail;
+    if (place in f) wrongs[place] = wrongs[place] ? `${wrongs[place]}. ${inForm(e.detail)}` : inForm(e.detail);
     else others.push(e);
   }
   const input = (name, label, hint, rest) => html`<${Input} label=${label} hint=${hint} value=${f[name]} set=${set(name)} wrong=${wrongs[name]} ...${rest} />`;
@@ -242,7 +245,7 @@ export function SubscriptionForm({ id, admin }) {
       ${input('secret', 'Secret', id ? 'A new one signs from now on alone. To keep the old one for a while, rotate it instead.' : 'whsec_ and base64. Empty: rowhook makes one.', { wide: true, type: 'password' })}
       <div class="span"><${Check} label="Tell the target when the subscription is over" value=${f.notify_end} set=${set('notify_end')} /></div>`)}
     ${group('about', 'Description and metadata', 'for people and programs', html`
-      ${area('description', 'Description', '', { rows: 2 })}${area('metadata', 'Metadata', html`JSON: <code>${'{"plan": "pro"}'}</code>`, { rows: 3 })}`)}
+      ${input('description', 'Description', '', { wide: true })}${area('metadata', 'Metadata', html`JSON: <code>${'{"plan": "pro"}'}</code>`, { rows: 3 })}`)}
     <div class="foot"><button type="submit" class="primary" aria-disabled=${busy ? 'true' : undefined}>${id ? 'Save' : 'Create'}</button><a class="button plain" href=${id ? `${root}/subscriptions/${id}` : root + '/subscriptions'}>Cancel</a></div>
   </form>
   ${made && html`<${Secret} secret=${made.secret} close=${() => go(`/subscriptions/${made.id}`)}>
