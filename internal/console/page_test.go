@@ -73,19 +73,24 @@ type page struct {
 	t    testing.TB
 	ctx  context.Context
 	base string
+	look look
+	// ran has the functions of the site that ran in this page, and others.
+	ran *functions
 
 	mu       sync.Mutex
 	refused  int
 	asked    int
+	answers  []answered
 	complain []string
 }
 
 func newPage(t testing.TB, in context.Context, base string) *page {
 	t.Helper()
-	p := &page{t: t, base: base}
+	p := &page{t: t, base: base, ran: functionsOf(in)}
 	ctx, cancel := chromedp.NewContext(in, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.listen))
 	p.ctx = ctx
 	t.Cleanup(func() {
+		p.gather()
 		cancel()
 		for _, c := range p.complaints() {
 			t.Errorf("the browser complains: %s", c)
@@ -96,12 +101,19 @@ func newPage(t testing.TB, in context.Context, base string) *page {
 		if _, err := cdp.Call(ctx, target, log.Enable, cdp.Empty{}); err != nil {
 			return err
 		}
+		if err := count(ctx, target); err != nil {
+			return err
+		}
+		// There are other tabs, and only one can be in front.
+		if _, err := cdp.Call(ctx, target, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
+			return err
+		}
 		_, err := cdp.Call(ctx, target, browserpage.AddScriptToEvaluateOnNewDocument, browserpage.AddScriptToEvaluateOnNewDocumentParams{Source: keepNotices})
 		return err
 	})); err != nil {
 		t.Fatal(err)
 	}
-	p.size(1280, 900)
+	p.as(look{"light", 1280, 900})
 	return p
 }
 
@@ -134,6 +146,12 @@ func (p *page) listen(ev any) {
 			return
 		}
 		p.complain = append(p.complain, fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
+	case *network.EventResponseReceived:
+		p.answers = append(p.answers, answered{id: e.RequestID, url: e.Response.URL, status: int(e.Response.Status)})
+	case *network.EventLoadingFinished:
+		for i := range p.answers {
+			p.answers[i].whole = p.answers[i].whole || p.answers[i].id == e.RequestID
+		}
 	case *network.EventRequestWillBeSent:
 		p.asked++
 		if u := e.Request.URL; !strings.HasPrefix(u, p.base+"/") && !strings.HasPrefix(u, "data:") && u != "about:blank" {
@@ -153,6 +171,29 @@ func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
 
 func (p *page) size(width, height int64) { p.do(chromedp.EmulateViewport(width, height)) }
 
+// look is a theme, as the system has it, and a window.
+type look struct {
+	theme         string
+	width, height int64
+}
+
+// phone says that the menu is behind a button.
+func (l look) phone() bool { return l.width < 800 }
+
+// as shows the page so from now on.
+func (p *page) as(l look) {
+	p.t.Helper()
+	p.look = l
+	p.theme(l.theme)
+	p.size(l.width, l.height)
+}
+
+// settled waits until what was changed is painted: two frames.
+func (p *page) settled() {
+	p.t.Helper()
+	value[bool](p, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
+}
+
 // theme is light or dark, as the system has it.
 func (p *page) theme(name string) {
 	p.t.Helper()
@@ -167,6 +208,7 @@ func (p *page) theme(name string) {
 // open goes to a page of the console.
 func (p *page) open(path string) {
 	p.t.Helper()
+	p.gather()
 	p.do(chromedp.Navigate(p.base + "/console" + path))
 }
 
@@ -253,11 +295,23 @@ func find(selector, name string) string {
 		`[e.innerText, e.firstChild?.textContent, e.getAttribute("aria-label"), e.labels?.[0]?.innerText, e.placeholder].some((t) => t && t.trim() === %s))`, quote(selector), quote(name))
 }
 
-// press presses the button, or follows the link, of that name, once it can be pressed. It is found and pressed in one step: a page
-// that shows what is new may have drawn another one by the next.
+// reached says whether a finger on the middle of an element, once that is in the window, touches it.
+const reached = `(e) => {
+	let box = e.getClientRects()[0];
+	if (!box) return false;
+	if (box.top < 0 || box.bottom > innerHeight) {
+		e.scrollIntoView({block: "center"});
+		box = e.getClientRects()[0];
+	}
+	const hit = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+	return hit && (e.contains(hit) || hit.contains(e));
+}`
+
+// press presses the button, or follows the link, of that name, once it can be pressed: nothing is over its middle, and on a phone it is not in
+// a menu that is closed. It is found and pressed in one step: a page that shows what is new may have drawn another one by the next.
 func (p *page) press(name string) {
 	p.t.Helper()
-	p.until(`((e) => e && !e.disabled && e.getAttribute("aria-disabled") !== "true" && (e.click(), true))(` + find("button, a, summary, [type=checkbox]", name) + `)`)
+	p.until(`((e) => e && !e.disabled && e.getAttribute("aria-disabled") !== "true" && (` + reached + `)(e) && (e.click(), true))(` + find("button, a, summary, [type=checkbox]", name) + `)`)
 }
 
 // fill writes into the field of that label.
@@ -267,6 +321,12 @@ func (p *page) fill(label, text string) {
 		e.focus();
 		Object.getOwnPropertyDescriptor(Object.getPrototypeOf(e), "value").set.call(e, text);
 		e.dispatchEvent(new Event("input", {bubbles: true})); e.dispatchEvent(new Event("change", {bubbles: true}));  return true; })(%s, %s)`, find("input, textarea, select", label), quote(text)))
+}
+
+// write puts a mapping into the playground.
+func (p *page) write(mapping string) {
+	p.t.Helper()
+	p.until(`((e) => e && (e.value = ` + quote(mapping) + `, e.dispatchEvent(new Event("input", {bubbles: true})), true))(document.querySelector("#yaml"))`)
 }
 
 // keys are pressed, as on a keyboard.
@@ -282,6 +342,22 @@ func (p *page) login(token string) {
 	p.fill("Token", token)
 	p.press("Sign in")
 	p.until(`document.querySelector("nav[aria-label=Pages]")`)
+}
+
+// menu opens the menu where it is closed: on a phone.
+func (p *page) menu() {
+	p.t.Helper()
+	if p.look.phone() && !value[bool](p, `!!document.querySelector(".drawer.open")`) {
+		p.press("Menu")
+	}
+}
+
+// signOut ends the session.
+func (p *page) signOut() {
+	p.t.Helper()
+	p.menu()
+	p.press("Sign out")
+	p.until(`document.querySelector("#token") && document.activeElement.id === "token"`)
 }
 
 // calm waits until the page shows what it has: nothing is being read, a headline stands.
@@ -306,6 +382,12 @@ func (p *page) shot(name string) {
 	dir := os.Getenv("ROWHOOK_SCREENSHOTS")
 	if dir == "" {
 		return
+	}
+	// As much of it as three windows.
+	if high := value[int64](p, `document.documentElement.scrollHeight`); high > p.look.height {
+		p.size(p.look.width, min(high, 3*p.look.height))
+		p.settled()
+		defer p.size(p.look.width, p.look.height)
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ func TestPictures(t *testing.T) {
 		width, height     int64
 	}{
 		{"console-overview", "/", "light", 1200, 700}, {"console-subscription", "/subscriptions/" + made["CRM sync"].ID, "light", 1200, 760}, {"console-delivery", "/deliveries/" + failed, "dark", 1200, 760},
-		{"console-phone", "/", "dark", 390, 780},
+		{"console-playground", "/resources/contact", "light", 1200, 900}, {"console-phone", "/", "dark", 390, 780},
 	} {
 		p.theme(at.theme)
 		p.size(at.width, at.height)
@@ -69,6 +70,11 @@ func TestPictures(t *testing.T) {
 		p.calm()
 		if at.path == "/" {
 			p.until(`document.querySelectorAll(".u-wrap canvas").length === 3`)
+		}
+		if strings.HasPrefix(at.path, "/resources/") {
+			p.write(strings.Replace(value[string](p, `document.querySelector("#yaml").value`), "rank:", "level:", 1))
+			p.says("data.level")
+			value[bool](p, `(scrollTo(0, 0), true)`)
 		}
 		shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 		if err != nil {

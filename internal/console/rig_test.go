@@ -3,8 +3,12 @@ package console_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -29,6 +33,7 @@ alter table contacts replica identity full;
 create table deals (id bigint primary key, account_id int not null, title text, stage text, amount numeric(12,2));
 alter table deals replica identity full;
 create table leads (id bigint primary key, account_id int not null, budget text);
+alter table leads replica identity full;
 alter table leads replica identity full;
 `
 
@@ -119,14 +124,27 @@ func (r *rig) create(token string, s *client.Subscription) *client.Subscription 
 	return made
 }
 
+// answerAsApplication is the API of the application: it knows one contact, otherwise than the mapping has it.
+func answerAsApplication(w http.ResponseWriter, r *http.Request) {
+	switch path.Base(r.URL.Path) {
+	case "42":
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"id": 42, "type": "contact", "name": "Grace", "email": "grace@example.com", "address": {"city": "Kiel"}, "rank": "silver", "url": "https://api.example.com/contacts/42"}`)
+	case "1":
+		http.Error(w, "the application is out of order", http.StatusInternalServerError)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
 // newRig starts rowhook on a database without rows and subscriptions.
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	return newRigOf(t, configText)
 }
 
-// newRigOf does so with another config.
-func newRigOf(t testing.TB, text string) *rig {
+// newRigOf does so with another config, and more tables.
+func newRigOf(t testing.TB, text string, more ...string) *rig {
 	t.Helper()
 	url := pgtest.Database(t)
 	r := &rig{t: t, recv: hooktest.New(t)}
@@ -135,14 +153,18 @@ func newRigOf(t testing.TB, text string) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.conn.Close(context.Background()) })
-	r.exec(tables)
+	for _, sql := range append([]string{tables}, more...) {
+		r.exec(sql)
+	}
 
-	path := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	application := httptest.NewServer(http.HandlerFunc(answerAsApplication))
+	t.Cleanup(application.Close)
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := map[string]string{"DATABASE_URL": url, "SLOT": pgtest.Name("slot")}
-	cfg, err := config.LoadBytes(path, []byte(text), func(k string) (string, bool) { v, ok := env[k]; return v, ok }, os.ReadFile)
+	env := map[string]string{"DATABASE_URL": url, "APP_URL": application.URL, "SLOT": pgtest.Name("slot")}
+	cfg, err := config.LoadBytes(file, []byte(text), func(k string) (string, bool) { v, ok := env[k]; return v, ok }, os.ReadFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,6 +203,32 @@ func newRigOf(t testing.TB, text string) *rig {
 		t.Fatal("rowhook is not ready")
 	}
 	return r
+}
+
+// moreTables and moreResources are so many that there is a search, and moreConfig names the application's API.
+const (
+	moreTables = `
+create table calls (id bigint primary key, account_id int not null);
+create table mails (id bigint primary key, account_id int not null);
+create table notes (id bigint primary key, account_id int not null);
+create table tasks (id bigint primary key, account_id int not null);
+create table files (id bigint primary key, account_id int not null);
+create table visits (id bigint primary key, account_id int not null);
+`
+	moreConfig    = "app: {url: \"${env:APP_URL}\"}\n"
+	moreResources = `  call: {table: calls, account: account_id, columns: all}
+  mail: {table: mails, account: account_id, columns: all}
+  note: {table: notes, account: account_id, columns: all}
+  task: {table: tasks, account: account_id, columns: all}
+  file: {table: files, account: account_id, columns: all}
+  visit: {table: visits, account: account_id, columns: all}
+`
+)
+
+// newFullRig starts rowhook with all that pages can show.
+func newFullRig(t testing.TB) *rig {
+	t.Helper()
+	return newRigOf(t, moreConfig+strings.Replace(configText, "    table: contacts\n", "    table: contacts\n    path: /contacts/${id}\n", 1)+moreResources, moreTables)
 }
 
 // hurts are texts that pages have to bear: a script, one from right to left, one without a place to break it.

@@ -75,8 +75,5 @@ function nextOf(link) {
 export const get = (path, query, signal) => call('GET', path, { query, signal });
 export const post = (path, body) => call('POST', path, { body: body === undefined ? {} : body });
 
-const names = new TextEncoder();
 /** A part of a path. */
 export const part = (text) => encodeURIComponent(text);
-/** How many bytes a text has. */
-export const size = (text) => names.encode(text).length;

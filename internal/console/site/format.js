@@ -33,6 +33,9 @@ export const millis = (n) => (n === null || n === undefined ? '–' : seconds(n 
 
 const trim = (n, digits) => n.toFixed(digits).replace(/\.0$/, '');
 
+/** How long it has been since then: 5 min. */
+export const span = (text, now = Date.now()) => seconds(Math.max(1, Math.floor((now - new Date(text).getTime()) / 1000)));
+
 /** 5 min ago, in 3 s. */
 export function ago(text, now = Date.now()) {
   if (!text) return '–';

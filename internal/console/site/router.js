@@ -3,7 +3,7 @@ import { useEffect, useState } from './vendor/htm@3.1.1/standalone.module.js';
 
 export const root = '/console';
 
-const here = () => ({ path: location.pathname.slice(root.length).replace(/\/+$/, '') || '/', query: new URLSearchParams(location.search) });
+const here = () => ({ url: location.href, path: location.pathname.slice(root.length).replace(/\/+$/, '') || '/', query: new URLSearchParams(location.search) });
 
 const listeners = new Set();
 const tell = () => listeners.forEach((f) => f());
@@ -33,6 +33,8 @@ export function useLocation() {
     const f = () => set(here());
     listeners.add(f);
     addEventListener('popstate', f);
+    // Somebody may have been faster than this.
+    set((was) => (was.url === location.href ? was : here()));
     return () => {
       listeners.delete(f);
       removeEventListener('popstate', f);

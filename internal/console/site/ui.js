@@ -1,7 +1,7 @@
 // The parts that pages are made of.
 import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from './vendor/htm@3.1.1/standalone.module.js';
 import { Problem } from './api.js';
-import { ago, stamp } from './format.js';
+import { ago, span, stamp } from './format.js';
 
 export { html };
 
@@ -135,6 +135,9 @@ export function When({ at, now, none = '–' }) {
   return html`<time datetime=${at} title=${stamp(at)}>${ago(at, now)}</time>`;
 }
 
+/** How long something has been so: for 5 min. */
+export const For = ({ since, now }) => html`<time datetime=${since} title=${stamp(since)}>for ${span(since, now)}</time>`;
+
 export function Button({ act, kind = '', children, ...rest }) {
   const [busy, set] = useState(false);
   const alive = useRef(true);
@@ -235,26 +238,27 @@ export const Empty = ({ title, children }) => html`<div class="empty"><h2>${titl
 
 export const Loading = () => html`<p class="loading" aria-busy="true">Reading…</p>`;
 
-/** Names and values. Those that are undefined are left out. */
+/** Names and values. Those that are undefined are left out; a third part that is true gives one a line of its own. */
 export const Facts = ({ of }) =>
-  html`<dl class="facts">${of.filter((f) => f && f[1] !== undefined).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  html`<dl class="facts">${of.filter((f) => f && f[1] !== undefined).map(([name, value, long]) => html`<div class=${long ? 'long' : undefined}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 
 /**
  * A table that becomes a list on a phone.
  * @param {{label: string, columns: {name: string, cell: Function, num?: boolean, wide?: boolean}[], rows: object[], id: Function}} props
  */
 export function Table({ label, columns, rows, id, flash }) {
-  return html`<table class="rows">
+  // On a phone rows are no rows to the style sheet, and for screen readers only what the roles say.
+  return html`<table class="rows" role="table">
     <caption class="off">${label}</caption>
-    <thead><tr>${columns.map((c) => html`<th scope="col" class=${c.num ? 'num' : c.wide ? 'wide' : ''}>${c.name}</th>`)}</tr></thead>
-    <tbody>${rows.map((row) => html`<tr key=${id(row)} class=${flash && flash(row) ? 'fresh' : ''}>${columns.map((c, i) =>
-      html`<td data-label=${c.name} class=${(c.num ? 'num' : c.wide ? 'wide' : '') + (i === 0 ? ' first' : '')}>${c.cell(row)}</td>`)}</tr>`)}</tbody>
+    <thead role="rowgroup"><tr role="row">${columns.map((c) => html`<th scope="col" role="columnheader" class=${c.num ? 'num' : c.wide ? 'wide' : ''}>${c.name}</th>`)}</tr></thead>
+    <tbody role="rowgroup">${rows.map((row) => html`<tr key=${id(row)} role="row" class=${flash && flash(row) ? 'fresh' : ''}>${columns.map((c, i) =>
+      html`<td role="cell" data-label=${c.name} class=${(c.num ? 'num' : c.wide ? 'wide' : '') + (i === 0 ? ' first' : '')}>${c.cell(row)}</td>`)}</tr>`)}</tbody>
   </table>`;
 }
 
 export function Pager({ next, newest, onNext, onNewest, older = 'Older', newestWord = 'Newest' }) {
   if (!next && !newest) return null;
-  return html`<nav class="pager" aria-label="Pages">${newest && html`<button type="button" onClick=${onNewest}>${newestWord}</button>`}
+  return html`<nav class="pager" aria-label="Pages of the list">${newest && html`<button type="button" onClick=${onNewest}>${newestWord}</button>`}
     ${next && html`<button type="button" onClick=${onNext}>${older}</button>`}</nav>`;
 }
 

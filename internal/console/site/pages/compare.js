@@ -70,7 +70,7 @@ export function Compare({ r, url }) {
   };
   if (!r.compare) return html`<section><h2>Compare with the API</h2><p class="muted">To compare bodies with what your API returns, name it in the config: <code>app.url</code>, and <code>path</code> of the resource.</p></section>`;
   return html`<section><h2>Compare with the API</h2>
-    <p class="sub">Asks your API for <code>${r.path}</code>, row by row, and shows where the body that runs differs. It changes nothing.</p><br />
+    <p class="muted">Asks your API for <code>${r.path}</code>, row by row, and shows where the body that runs differs. It changes nothing.</p><br />
     <form class="form" onSubmit=${run}>
       <${Input} label="Rows" placeholder=${r.key.length > 1 ? '7,1 7,2' : '42, 43'} hint=${r.key.length > 1 ? 'Keys with spaces between. Empty: a sample.' : 'Empty: a sample.'} value=${ids} set=${setIds} wrong=${wrong(error, 'ids')} />
       <${Select} label="Sample" value=${size} set=${setSize} options=${[['20', '20 rows'], ['50', '50 rows'], ['100', '100 rows']]} />

@@ -4,7 +4,7 @@ import { get } from '../api.js';
 import { Chart, binary } from '../chart.js';
 import { bytes, count, many, rate, seconds } from '../format.js';
 import { root } from '../router.js';
-import { Code, Failure, Head, Loading, State, Table, When, useLoad, useNow, useTitle } from '../ui.js';
+import { Code, Failure, For, Head, Loading, State, Table, When, useLoad, useNow, useTitle } from '../ui.js';
 import { Next } from './held.js';
 import { JobTable } from './jobs.js';
 
@@ -49,7 +49,7 @@ export function Overview() {
   const lat = r.latency_seconds || {};
   const due = s.deliveries || {};
   return html`
-    <${Head} title=${s.summary.charAt(0).toUpperCase() + s.summary.slice(1)} sub=${html`<${State} of=${s.state} /><span>since <${When} at=${s.since} now=${now} /></span>
+    <${Head} title=${s.summary.charAt(0).toUpperCase() + s.summary.slice(1)} sub=${html`<${State} of=${s.state} /><${For} since=${s.since} now=${now} />
       ${s.database && html`<span>${s.database.name}${s.database.environment ? ` (${s.database.environment})` : ''}, Postgres ${s.database.server_version}</span>`}`} />
     ${error && html`<${Failure} error=${error} />`}
     <section aria-labelledby="findings"><h2 id="findings" class=${s.findings?.length ? '' : 'off'}>${s.findings?.length ? 'To be mended' : 'Nothing is to be mended'}</h2>

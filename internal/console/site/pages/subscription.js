@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalon
 import { base, call, get, part, post } from '../api.js';
 import { count, host, many, millis, percent, seconds, stamp } from '../format.js';
 import { refine, root } from '../router.js';
-import { Button, Check, Code, Confirm, Dialog, Empty, Facts, Failure, Head, Id, Input, Json, Loading, Pager, Select, State, Table, When, say, useLoad, useNow, useTitle } from '../ui.js';
+import { Button, Check, Code, Confirm, Dialog, Empty, Facts, Failure, For, Head, Id, Input, Json, Loading, Pager, Select, State, Table, When, say, useLoad, useNow, useTitle } from '../ui.js';
 import { Next, Paused, holdOf, usePause } from './held.js';
 import { JobTable, ended } from './jobs.js';
 import { DeleteSubscription, Secret, stateOf } from './subscriptions.js';
@@ -74,13 +74,13 @@ function Trouble({ s, stats, now }) {
   const d = s.disabled_reason;
   const last = s.last_failure || stats?.last_error;
   if (d && (s.state === 'disabled' || s.state === 'expired')) {
-    said.push(html`<div class="callout warn-box"><p><strong>${s.state === 'expired' ? 'It is over' : 'Nothing is sent'}</strong> since <${When} at=${d.since} now=${now} />: ${{ rowhook: 'disabled by rowhook', admin: 'disabled by an admin', account: 'disabled by its owner', lease: 'its lease has ended', import: 'imported so' }[d.by] || d.by}${d.reason ? html`: <bdi>${d.reason}</bdi>` : ''}.</p>
+    said.push(html`<div class="callout warn-box"><p><strong>${s.state === 'expired' ? 'It is over' : 'Nothing is sent'}</strong>, <${For} since=${d.since} now=${now} /> now: ${{ rowhook: 'disabled by rowhook', admin: 'disabled by an admin', account: 'disabled by its owner', lease: 'its lease has ended', import: 'imported so' }[d.by] || d.by}${d.reason ? html`: <bdi>${d.reason}</bdi>` : ''}.</p>
       ${d.last_answer && html`<p>The last answer of the target: ${d.last_answer.status ? `HTTP ${d.last_answer.status}` : d.last_answer.reason}.</p>`}
       ${d.missed && html`<p>${many(d.missed.count, 'event')} became older than the retention, and cannot be sent any more.</p>`}
       ${s.state === 'disabled' && html`<p>${d.by === 'rowhook' ? 'Mend the target, ping it, then enable: what was kept meanwhile is sent.' : 'Enable it to go on; what commits while it is disabled is not for it.'}</p>`}</div>`);
   }
   if (s.failing_since && s.state === 'active') {
-    said.push(html`<div class="callout bad-box"><p><strong>Its target has taken nothing</strong> since <${When} at=${s.failing_since} now=${now} />${last ? html`: ${last.status ? `HTTP ${last.status}` : ''} <code>${last.reason}</code>` : ''}.</p><p>${mendOf(last?.reason)} Nothing is lost: it is tried again by itself. A ping tries it now.</p></div>`);
+    said.push(html`<div class="callout bad-box"><p><strong>Its target has taken nothing</strong> <${For} since=${s.failing_since} now=${now} />${last ? html`: ${last.status ? `HTTP ${last.status}` : ''} <code>${last.reason}</code>` : ''}.</p><p>${mendOf(last?.reason)} Nothing is lost: it is tried again by itself. A ping tries it now.</p></div>`);
   }
   if (stats?.paused_until) said.push(html`<div class="callout"><p><strong>The target has asked to be left alone</strong> until ${stamp(stats.paused_until)} (${html`<${When} at=${stats.paused_until} now=${now} />`}), by Retry-After.</p></div>`);
   if (s.filter_error) said.push(html`<div class="callout warn-box"><p><strong>Its filter fails</strong> on ${many(s.filter_error.count, 'event')}, which were not sent. The last one: <code>${s.filter_error.event_type}</code>, <${When} at=${s.filter_error.at} now=${now} />.</p><p><code>${s.filter_error.message}</code></p></div>`);
@@ -233,8 +233,8 @@ function Waiting({ id, at, now, hold }) {
     ${data && rows.length === 0 && (next ? html`<p class="muted">None of those looked at waits. There are more.</p>` : html`<${Empty} title="Nothing waits"><p>What was not taken at once waits here, by instance, until it is sent: later events of an instance wait behind the earlier ones.</p><//>`)}
     ${rows.length > 0 && html`<${Table} label="Instances that wait" rows=${rows} id=${(k) => k.oldest.id} columns=${[
       { name: 'Instance', cell: (k) => html`<a href=${`${root}/deliveries/${k.oldest.id}`}><bdi>${k.resource} ${k.resource_id ?? ''}</bdi></a>` },
-      { name: 'Waiting', num: true, cell: (k) => count(k.waiting) + (k.at_least ? '+' : '') },
       { name: 'Oldest', wide: true, cell: (k) => html`${k.oldest.event.type}, <${When} at=${k.oldest.event.timestamp} now=${now} /><span class="under">${k.oldest.retry_reason || ''}</span>` },
+      { name: 'Waiting', num: true, cell: (k) => count(k.waiting) + (k.at_least ? '+' : '') },
       { name: 'Attempts', num: true, cell: (k) => count(k.oldest.attempt_count) },
       { name: 'Next attempt', num: true, cell: (k) => html`<${Next} at=${k.next_attempt} now=${now} hold=${hold} />` },
     ]} />`}
@@ -382,8 +382,8 @@ function Rotate({ url, close, done }) {
 
 function Settings({ s }) {
   return html`<${Facts} of=${[
-    ['Target', s.target_url === null ? 'none: a feed' : html`<bdi>${s.target_url}</bdi>`], ['Events', s.events.join(', ')], ['Filter', s.filter ? html`<code>${s.filter}</code>` : 'none'], ['Instance', s.resource_id || 'all'],
+    ['Target', s.target_url === null ? 'none: a feed' : html`<bdi class="clip" title=${s.target_url}>${s.target_url}</bdi>`, true], ['Events', s.events.join(', ')], ['Filter', s.filter ? html`<code>${s.filter}</code>` : 'none'], ['Instance', s.resource_id || 'all'],
     ['Ignored sources', s.ignore_sources?.join(', ') || 'none'], ['Ends', s.expires_at ? stamp(s.expires_at) : 'never'], ['Verification', s.verification], ['Made', stamp(s.created_at)], ['Changed', stamp(s.updated_at)],
-    ['Description', s.description ? html`<bdi>${s.description}</bdi>` : undefined],
+    ['Description', s.description ? html`<bdi>${s.description}</bdi>` : undefined, true],
   ]} /><section><h2>As the API has it</h2><${Json} value=${s} label="The subscription" /></section>`;
 }

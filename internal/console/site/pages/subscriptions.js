@@ -85,7 +85,7 @@ export function Subscriptions({ at, writable, admin, session }) {
       <select aria-label="State" value=${q.get('failing') ? 'failing' : q.get('state') || ''} onChange=${(e) => refine(e.target.value === 'failing' ? { failing: 'true', state: '', after: '' } : { state: e.target.value, failing: '', after: '' })}>
         ${[['', 'All states'], ['active', 'Active'], ['failing', 'Failing'], ['disabled', 'Disabled'], ['pending', 'Pending'], ['shadow', 'Shadow'], ['expired', 'Expired']].map(([v, w]) =>
           html`<option value=${v} selected=${v === (q.get('failing') ? 'failing' : q.get('state') || '')}>${w}</option>`)}</select>
-      <input type="text" aria-label="Event" placeholder="Event: contact.update" value=${q.get('event') || ''} spellcheck=${false} onChange=${(e) => refine({ event: e.target.value.trim(), after: '' })} />
+      <input type="text" aria-label="Event" placeholder="Event" value=${q.get('event') || ''} spellcheck=${false} onChange=${(e) => refine({ event: e.target.value.trim(), after: '' })} />
       ${admin && html`<input type="text" aria-label="Account" placeholder="Account" value=${q.get('account') || ''} onChange=${(e) => refine({ account: e.target.value.trim(), after: '' })} />`}
     </div>
     <${Failure} error=${error} again=${reload} />

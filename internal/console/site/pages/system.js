@@ -2,7 +2,7 @@
 import { html, useState } from '../vendor/htm@3.1.1/standalone.module.js';
 import { get } from '../api.js';
 import { bytes, count, many, seconds, stamp } from '../format.js';
-import { Button, Code, Facts, Failure, Head, Loading, State, When, useLoad, useNow, useTitle } from '../ui.js';
+import { Button, Code, Facts, Failure, For, Head, Loading, State, When, useLoad, useNow, useTitle } from '../ui.js';
 import { Finding } from './overview.js';
 
 export function System({ session }) {
@@ -11,7 +11,7 @@ export function System({ session }) {
   const has = (f) => session.features.includes(f);
   const status = useLoad(async (signal) => (has('status') ? (await get('/status', null, signal)).data : null), [], { every: 5000 });
   const s = status.data;
-  return html`<${Head} title="System" sub=${html`<span>rowhook ${session.version}</span>${s && html`<${State} of=${s.state} /><span>${s.role}</span><span>${s.process}</span><span>runs since <${When} at=${s.started_at} now=${now} /></span>`}`} />
+  return html`<${Head} title="System" sub=${html`<span>rowhook ${session.version}</span>${s && html`<${State} of=${s.state} /><span>${s.role}</span><span>${s.process}</span><span>has run <${For} since=${s.started_at} now=${now} /></span>`}`} />
     ${has('system') && html`<${Checks} now=${now} />`}
     ${has('status') && html`<${Failure} error=${status.error} again=${status.reload} />`}
     ${s && html`

@@ -1,0 +1,149 @@
+package console_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf16"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/profiler"
+	"github.com/chromedp/chromedp"
+)
+
+// functions are those of the site's scripts, by file and place, and whether they ran. What a button, a field or a key does is a function: one
+// that no step of a test uses has not run.
+type functions struct {
+	mu  sync.Mutex
+	ran map[function]bool
+}
+
+// function is where one is: in UTF-16 units, as the browser counts.
+type function struct {
+	file     string
+	from, to int64
+}
+
+// allFunctions is the key of a context for functions: pages of one browser share them.
+type allFunctions struct{}
+
+func functionsOf(in context.Context) *functions {
+	f, _ := in.Value(allFunctions{}).(*functions)
+	return f
+}
+
+// count lets the browser count, of a tab, which functions run.
+func count(ctx context.Context, target *chromedp.Target) error {
+	if _, err := cdp.Call(ctx, target, profiler.Enable, cdp.Empty{}); err != nil {
+		return err
+	}
+	exact, parts := true, false
+	_, err := cdp.Call(ctx, target, profiler.StartPreciseCoverage, profiler.StartPreciseCoverageParams{CallCount: &exact, Detailed: &parts})
+	return err
+}
+
+// gather adds what ran in the page since it was last called.
+func (p *page) gather() {
+	if p.ran == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		counted, err := cdp.Call(ctx, target, profiler.TakePreciseCoverage, cdp.Empty{})
+		if err != nil {
+			return err
+		}
+		p.ran.mu.Lock()
+		defer p.ran.mu.Unlock()
+		for _, s := range counted.Result {
+			_, file, ours := strings.Cut(s.URL, "/console/-")
+			if _, file, _ = strings.Cut(file, "/"); !ours || strings.HasPrefix(file, "vendor/") {
+				continue
+			}
+			for _, f := range s.Functions {
+				at := function{file, f.Ranges[0].StartOffset, f.Ranges[0].EndOffset}
+				p.ran.ran[at] = p.ran.ran[at] || f.Ranges[0].Count > 0
+			}
+		}
+		return nil
+	}))
+	if err != nil {
+		p.t.Errorf("what ran in the page is not known: %v", err)
+	}
+}
+
+// unused are functions that no step has to use, by a part of their text, each with its reason. Without a text it is the whole file.
+var unused = []struct{ file, text, why string }{
+	{"api.js", "setTimeout(done, ms)", "the API asks who reads very much to wait"},
+	{"app.js", "console.error(e)", "TestNewcomerWithTrouble: a page that breaks"},
+	{"app.js", "removeEventListener('rowhook-out', out)", "what is around all pages is never taken away"},
+	{"chart.js", "could not be loaded", "a script of the program itself is not answered"},
+	{"chart.js", "() => {}", "the same"},
+	{"near.js", "", "TestNewcomerWithTrouble: names that are mistyped"},
+	{"pages/compare.js", "", "TestCompare"},
+	{"pages/events.js", "refine({ before: '' })", "the retention has to be over between two pages"},
+	{"pages/events.js", "async function one(", "TestNewcomerWithTrouble: an event by its id"},
+	{"pages/events.js", "No such event", "the same"},
+	{"pages/events.js", "(t) => t.name", "TestNewcomerWithTrouble: names that are mistyped"},
+	{"pages/events.js", "choose(instead)", "the same"},
+	{"pages/events.js", "<code>${n}</code>", "the same"},
+	{"pages/resources.js", "runs without a config file", "TestNewcomer: rowhook dev"},
+	{"pages/resources.js", "`${r.name}.${n}`", "a resource without events"},
+	{"pages/subscription.js", "kept to be read", "TestNewcomerWithTrouble: a feed"},
+	{"pages/subscription.js", "b[1] - a[1]", "one target that fails in two ways"},
+	{"pages/subscriptionform.js", "() => {}", "the event types cannot be read, and are only proposed"},
+	{"ui.js", "() => set(null)", "a notice that has stood for 6 seconds: few tests wait for it"},
+}
+
+// checkFunctions fails for each function of the site that did not run: an action without a step.
+func checkFunctions(t *testing.T, all *functions) {
+	files := map[string]bool{}
+	var idle []function
+	for f, ran := range all.ran {
+		files[f.file] = true
+		if !ran {
+			idle = append(idle, f)
+		}
+	}
+	slices.SortFunc(idle, func(a, b function) int {
+		return strings.Compare(fmt.Sprintf("%s %06d", a.file, a.from), fmt.Sprintf("%s %06d", b.file, b.from))
+	})
+	for _, f := range idle {
+		b, err := os.ReadFile(filepath.Join("site", f.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		units := utf16.Encode([]rune(string(b)))
+		line := 1 + strings.Count(string(utf16.Decode(units[:f.from])), "\n")
+		text := string(utf16.Decode(units[f.from:f.to]))
+		if slices.ContainsFunc(unused, func(u struct{ file, text, why string }) bool {
+			return u.file == f.file && strings.Contains(text, u.text)
+		}) {
+			continue
+		}
+		if len(text) > 160 {
+			text = text[:160] + "…"
+		}
+		t.Errorf("site/%s:%d never runs: which step of this test uses it?\n\t%s", f.file, line, text)
+	}
+	for _, u := range unused {
+		if b, err := os.ReadFile(filepath.Join("site", u.file)); err != nil || !strings.Contains(string(b), u.text) {
+			t.Errorf("site/%s has no %q any more: take it out of unused", u.file, u.text)
+		}
+	}
+	err := filepath.WalkDir("site", func(at string, d os.DirEntry, err error) error {
+		if name := strings.TrimPrefix(at, "site/"); err == nil && filepath.Ext(at) == ".js" && !strings.HasPrefix(name, "vendor/") && !files[name] {
+			t.Errorf("%s is loaded by no page", at)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
