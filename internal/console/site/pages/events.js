@@ -1,5 +1,5 @@
 // Events: everything that ever happened to one instance, and where it went.
-import { html, useEffect, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
 import { call, get, part } from '../api.js';
 import { stamp } from '../format.js';
 import { nearest } from '../near.js';
@@ -48,10 +48,18 @@ export function Events({ at, admin }) {
   useTitle(name ? `Events of ${name}` : 'Events');
   const [text, setText] = useState(name);
   const settled = useSettled(text, 350);
-  useEffect(() => setText((t) => (words(new URLSearchParams(Object.entries(parse(t)).filter(([, v]) => v))) === name ? t : name)), [name]);
+  // What this field has asked for by itself must not come back into it: somebody may have typed on meanwhile.
+  const own = useRef(name);
   useEffect(() => {
+    if (name === own.current) return;
+    own.current = name;
+    setText(name);
+  }, [name]);
+  useEffect(() => {
+    if (settled.trim() === name.trim()) return;
     const p = parse(settled);
-    if (settled.trim() !== name.trim()) refine({ type: '', resource: '', resource_id: '', event: '', before: '', ...p });
+    own.current = words(new URLSearchParams(Object.entries(p).filter(([, v]) => v)));
+    refine({ type: '', resource: '', resource_id: '', event: '', before: '', ...p });
   }, [settled]);
   const before = q.get('before');
   const { data, error, loading, reload } = useLoad(async (signal) => {
