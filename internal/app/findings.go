@@ -67,7 +67,7 @@ func (a *App) findings(s *client.Status, repl cdc.Status, found *contents, store
 		a.clockFindings(f, repl.Lag.Clock, repl.Lag.Trip)
 		if reason := a.refusedConfig.Load(); reason != nil {
 			f.add(client.SeverityWarning, codeConfig, "the changed config file was refused: "+reason.text, "rowhook goes on with the config before",
-				"mend the file (rowhook check --config says all that is wrong with it) and send SIGHUP again", reason.at)
+				"mend the file (rowhook check --config config.yaml says all that is wrong with it) and send SIGHUP again", reason.at)
 		}
 		if p := a.still.now.Load(); p != nil {
 			what := "nothing is sent: it was paused by " + p.By

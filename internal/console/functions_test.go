@@ -98,6 +98,7 @@ var unused = []struct{ file, text, why string }{
 	{"pages/subscription.js", "kept to be read", "TestNewcomerWithTrouble: a feed"},
 	{"pages/subscription.js", "b[1] - a[1]", "one target that fails in two ways"},
 	{"pages/subscriptionform.js", "() => {}", "the event types cannot be read, and are only proposed"},
+	{"ui.js", "!awaySince() && missed.current", "rowhook is away and comes back: TestFaults"},
 	{"ui.js", "() => set(null)", "a notice that has stood for 6 seconds: few tests wait for it"},
 }
 

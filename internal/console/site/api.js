@@ -11,6 +11,27 @@ export class Problem extends Error {
     this.errors = body.errors || [];
     this.oldest = body.oldest;
     this.id = body.id;
+    /** Nothing answered for rowhook. */
+    this.away = status === 0;
+  }
+}
+
+/** Since when nothing answers for rowhook, as milliseconds; 0 while something does. Whoever wants to know of a change listens for rowhook-reach. */
+let away = 0;
+export const awaySince = () => away;
+function reached(yes) {
+  if (yes === !away) return;
+  away = yes ? 0 : Date.now();
+  dispatchEvent(new Event('rowhook-reach'));
+}
+
+/** Looks whether rowhook is there, by a file of the console: that keeps no session from ending. */
+export async function look() {
+  try {
+    const { status } = await fetch(new URL('icon.svg', import.meta.url), { method: 'HEAD', cache: 'no-store', credentials: 'omit' });
+    reached(status < 502 || status > 504);
+  } catch {
+    reached(false);
   }
 }
 
@@ -42,6 +63,7 @@ export async function call(method, path, { query, body, match, type, exact, sign
       answer = await fetch(url, { method, headers, body: text, signal, credentials: 'same-origin' });
     } catch (e) {
       if (e.name === 'AbortError') throw e;
+      reached(false);
       throw new Problem(0, { detail: 'rowhook cannot be reached: is it running? The page goes on by itself when it is back' });
     }
     if (answer.status === 429 && method === 'GET' && tries < 4) {
@@ -56,8 +78,12 @@ export async function call(method, path, { query, body, match, type, exact, sign
     } catch {
       if (answer.ok) throw new Problem(answer.status, { detail: 'the answer is no JSON: is there something between this page and rowhook?' });
     }
+    // A proxy before rowhook answers so where there is no rowhook behind it; rowhook itself says why, in JSON.
+    const gateway = data === null && answer.status >= 502 && answer.status <= 504;
+    reached(!gateway);
     if (!answer.ok) {
       const problem = new Problem(answer.status, data || {});
+      problem.away = gateway;
       problem.retryAfter = Number(answer.headers.get('Retry-After')) || 0;
       if (answer.status === 401 && path !== '/session') dispatchEvent(new Event('rowhook-out'));
       throw problem;

@@ -1,6 +1,7 @@
 // The console: a shell with a page in it.
 import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from './vendor/htm@3.1.1/standalone.module.js';
 import { Problem, call, get } from './api.js';
+import { Away, useAway } from './away.js';
 import { onToken, take } from './invitation.js';
 import { Keyboard } from './keyboard.js';
 import { DeadLetters, DeadLetter } from './pages/deadletters.js';
@@ -141,7 +142,7 @@ function Shell({ session, out }) {
         </div>
       </div>
     </header>
-    <main id="main" tabindex="-1"><${Guard} key=${at.path}><${Page} session=${session} at=${at} pages=${pages} /><//></main>
+    <main id="main" tabindex="-1"><${Away} /><${Guard} key=${at.path}><${Page} session=${session} at=${at} pages=${pages} /><//></main>
     <${Notices} />
     <${Keyboard} pages=${pages} writable=${!session.read_only} />
   </div>`;
@@ -150,6 +151,8 @@ function Shell({ session, out }) {
 function Console() {
   const [session, set] = useState(undefined);
   const [error, fail] = useState(null);
+  const [ended, end] = useState(false);
+  const away = useAway();
   const load = async () => {
     fail(null);
     try {
@@ -161,17 +164,24 @@ function Console() {
   };
   useEffect(() => {
     load();
-    const out = () => set(null);
+    const out = () => {
+      end(true);
+      set(null);
+    };
     addEventListener('rowhook-out', out);
     return () => removeEventListener('rowhook-out', out);
   }, []);
   const out = async () => {
     await call('DELETE', '/session');
+    end(false);
     set(null);
   };
-  if (error) return html`<main class="alone"><${Logo} /><h1>rowhook</h1><${Failure} error=${error} again=${load} /></main>`;
+  useEffect(() => {
+    if (!away && error) load();
+  }, [away]);
+  if (error) return html`<main class="alone"><${Logo} /><h1>rowhook</h1><${Away} /><${Failure} error=${error} again=${load} /></main>`;
   if (session === undefined) return html`<main class="alone" aria-busy="true"></main>`;
-  if (session === null) return html`<${Login} Logo=${Logo} enter=${set} />`;
+  if (session === null) return html`<${Login} Logo=${Logo} enter=${set} ended=${ended} />`;
   return html`<${Shell} key=${session.role + session.account + session.name} session=${session} out=${out} />`;
 }
 

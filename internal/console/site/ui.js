@@ -1,6 +1,6 @@
 // The parts that pages are made of.
 import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from './vendor/htm@3.1.1/standalone.module.js';
-import { Problem } from './api.js';
+import { Problem, awaySince } from './api.js';
 import { ago, span, stamp } from './format.js';
 
 export { html };
@@ -42,16 +42,27 @@ export function useLoad(load, deps, { every = 0 } = {}) {
   const latest = useRef(load);
   latest.current = load;
   const abort = useRef(null);
+  // What only has to be asked for again: rowhook, or its store, is away.
+  const missed = useRef(false);
   const reload = useCallback(async () => {
     const mine = ++run.current;
     abort.current?.abort();
     abort.current = new AbortController();
     try {
       const data = await latest.current(abort.current.signal);
+      if (mine === run.current) missed.current = false;
       if (mine === run.current) set({ data, error: null, loading: false, at: Date.now() });
     } catch (e) {
-      if (mine === run.current && e.name !== 'AbortError') set((s) => ({ ...s, error: e, loading: false }));
+      if (mine !== run.current || e.name === 'AbortError') return;
+      missed.current = e.away || e.status === 503;
+      set((s) => ({ ...s, error: e, loading: false }));
     }
+  }, []);
+  // What could not be read while rowhook was away is read when it is back, also where nothing else would.
+  useEffect(() => {
+    const back = () => !awaySince() && missed.current && reload();
+    addEventListener('rowhook-reach', back);
+    return () => removeEventListener('rowhook-reach', back);
   }, []);
   useEffect(() => {
     set((s) => ({ ...s, loading: true }));
@@ -59,7 +70,7 @@ export function useLoad(load, deps, { every = 0 } = {}) {
     let over = false;
     const round = async () => {
       if (!document.hidden) await reload();
-      if (!over && every) timer = setTimeout(round, every);
+      if (!over && (every || missed.current)) timer = setTimeout(round, every || 5000);
     };
     round();
     return () => {
@@ -168,8 +179,9 @@ export function complaint(e) {
 }
 
 export function Failure({ error, again }) {
-  if (!error) return null;
+  if (!error || (error.away && awaySince())) return null; // that is told once, at the top: see away.js
   return html`<div class="failure" role="alert"><p><${State} of="error" word="That did not work" /></p><p>${complaint(error)}</p>
+    ${error.status === 503 && html`<p>The page asks again by itself. The <a href="/console/">overview</a> of the admin says what is away, and what mends it.</p>`}
     ${again && html`<${Button} act=${again}>Try again<//>`}</div>`;
 }
 

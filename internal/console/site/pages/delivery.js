@@ -2,10 +2,11 @@
 import { html } from '../vendor/htm@3.1.1/standalone.module.js';
 import { get, part, post } from '../api.js';
 import { bytes, clock, many, millis, stamp } from '../format.js';
+import { mendOf, wordsOf } from '../reasons.js';
 import { root } from '../router.js';
 import { Button, Code, Copy, Empty, Facts, Failure, Head, Id, Json, Loading, State, When, say, useLoad, useNow, useTitle } from '../ui.js';
 import { Next, Paused, holdOf, usePause } from './held.js';
-import { Stands, kept, mendOf, result } from './subscription.js';
+import { Stands, kept, result } from './subscription.js';
 
 const quote = (text) => `'${String(text).replaceAll("'", `'\\''`)}'`;
 
@@ -107,11 +108,11 @@ export function Delivery({ id, writable, admin, session }) {
 }
 
 function Attempt({ a }) {
-  const why = a.delivered ? '' : mendOf(a.reason);
+  const why = a.delivered ? '' : mendOf(a.reason, a.answer?.status);
   return html`<article class="attempt" aria-label=${`Attempt ${a.number}`}>
     <header><h3>Attempt ${a.number}${a.fallback ? ', at the fallback' : ''}</h3><${State} of=${a.delivered ? 'delivered' : a.counts ? 'failed' : 'waiting'} word=${a.delivered ? undefined : a.counts ? undefined : 'asked for time'} />
       <span>${a.answer ? `HTTP ${a.answer.status}` : a.reason || 'no answer'}</span><time datetime=${a.started_at} class="muted">${stamp(a.started_at).slice(0, 10)} ${clock(a.started_at)}</time><span class="muted">${millis(a.timings.total_ms)}</span></header>
-    ${!a.delivered && html`<div class="callout"><p><code>${a.reason}</code>${a.detail ? html`: <bdi>${a.detail}</bdi>` : ''}</p>${why && html`<p>${why}</p>`}</div>`}
+    ${!a.delivered && html`<div class="callout"><p><strong>${wordsOf(a.reason, a.answer?.status)}</strong> <code>${a.reason}</code>${a.detail ? html`: <bdi>${a.detail}</bdi>` : ''}</p>${why && html`<p>${why}</p>`}</div>`}
     <${Waterfall} timings=${a.timings} />
     ${a.answer?.body && html`<div><p class="label">Answer</p><${Json} text=${a.answer.body} label="The body of the answer" /></div>`}
     ${Object.keys(a.headers || {}).length > 0 && html`<details><summary>Headers of this attempt</summary><br /><${Headers} of=${a.headers} /></details>`}

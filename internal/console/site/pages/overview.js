@@ -3,25 +3,15 @@ import { html } from '../vendor/htm@3.1.1/standalone.module.js';
 import { get } from '../api.js';
 import { Chart, binary } from '../chart.js';
 import { bytes, count, many, rate, seconds } from '../format.js';
+import { Linked, Mend } from '../mend.js';
 import { root } from '../router.js';
 import { Code, Failure, For, Head, Loading, State, Table, When, useLoad, useNow, useTitle } from '../ui.js';
 import { Next } from './held.js';
 import { JobTable } from './jobs.js';
 
-/** What mends it: a command to be copied, with the words beside it, or words alone. */
-function Mend({ text }) {
-  if (/^rowhook /.test(text)) {
-    const end = text.search(/[,;]|\s+\(| shows /);
-    const words = end < 0 ? '' : text.slice(end).replace(/^[,;\s]+/, '');
-    return html`<${Code} text=${end < 0 ? text : text.slice(0, end)} label="What mends it" lines=${false} />${words && html`<p class="so">${words}</p>`}`;
-  }
-  const command = (/^(select|alter|create|grant|drop|set|\$|curl|psql) /i.test(text) || text.includes('\n')) && !/; (then|mend|and) /.test(text);
-  return command ? html`<${Code} text=${text} label="What mends it" lines=${false} />` : html`<p>${text}</p>`;
-}
-
-export function Finding({ level, what, so, mend, since, place, sql }) {
-  return html`<li class="finding"><div><${State} of=${level} />${since && html`<span class="under"><${When} at=${since} /></span>`}</div>
-    <div><p>${place && html`<code>${place}</code> `}<strong>${what}</strong></p>${so && html`<p class="so">${so}</p>`}
+export function Finding({ level, code, what, so, mend, since, place, sql }) {
+  return html`<li class="finding"><div><${State} of=${level} />${since && html`<span class="under"><${When} at=${since} /></span>`}${code && html`<code class="under">${code}</code>`}</div>
+    <div><p>${place && html`<code>${place}</code> `}<strong><${Linked} text=${what} /></strong></p>${so && html`<p class="so">${so}</p>`}
     ${mend && html`<${Mend} text=${mend} />`}
     ${(sql || []).map((s) => html`<div>${s.note && html`<p class="so">${s.note}</p>`}<${Code} text=${s.statement} label="The SQL that mends it" lines=${false} /></div>`)}</div></li>`;
 }
@@ -53,7 +43,7 @@ export function Overview() {
       ${s.database && html`<span>${s.database.name}${s.database.environment ? ` (${s.database.environment})` : ''}, Postgres ${s.database.server_version}</span>`}`} />
     ${error && html`<${Failure} error=${error} />`}
     <section aria-labelledby="findings"><h2 id="findings" class=${s.findings?.length ? '' : 'off'}>${s.findings?.length ? 'To be mended' : 'Nothing is to be mended'}</h2>
-      ${s.findings?.length > 0 && html`<ul>${s.findings.map((f) => html`<${Finding} key=${f.code} level=${f.severity} what=${f.what} so=${f.so} mend=${f.mend} since=${f.since} />`)}</ul>`}
+      ${s.findings?.length > 0 && html`<ul>${s.findings.map((f) => html`<${Finding} key=${f.code + f.what} level=${f.severity} code=${f.code} what=${f.what} so=${f.so} mend=${f.mend} since=${f.since} />`)}</ul>`}
     </section>
     <section aria-label="Figures"><dl class="ledger">
       <${Figure} name="Lag" ...${split(seconds(s.stream?.lag_seconds))} under=${bytes(s.slot?.lag_bytes)} />

@@ -2,24 +2,29 @@
 import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
 import { base, call, get, part, post } from '../api.js';
 import { count, host, many, millis, percent, seconds, stamp } from '../format.js';
+import { mendOf, wordsOf } from '../reasons.js';
 import { refine, root } from '../router.js';
 import { Button, Check, Code, Confirm, Dialog, Empty, Facts, Failure, For, Head, Id, Input, Json, Loading, Pager, Select, State, Table, When, say, useLoad, useNow, useTitle } from '../ui.js';
 import { Next, Paused, holdOf, usePause } from './held.js';
 import { JobTable, ended } from './jobs.js';
+import { Finding } from './overview.js';
 import { DeleteSubscription, Secret, stateOf } from './subscriptions.js';
 
-export function Subscription({ id, tab, at, writable, admin }) {
+export function Subscription({ id, tab, at, session, writable, admin }) {
   const now = useNow();
   const url = `/subscription/${part(id)}/`;
   const { data: s, error, reload, put } = useLoad(async (signal) => (await get(url, null, signal)).data, [id], { every: 5000 });
   const stats = useLoad(async (signal) => (await get(url + 'stats', null, signal)).data, [id], { every: 5000 });
   const pause = usePause(admin);
+  // What is slow is measured where it is sent: only the status knows it.
+  const status = useLoad(async (signal) => (admin && session.features.includes('status') ? (await get('/status', null, signal)).data : null), [], { every: 5000 });
+  const slow = status.data?.findings.find((f) => f.code === 'target_slow' && f.what.includes(id));
   const [asks, ask] = useState('');
   const [secret, show] = useState('');
   useTitle(s ? s.name || host(s.target_url) : 'Subscription');
   if (!s) {
     return error?.status === 404
-      ? html`<${Head} title="No such subscription" /><${Empty} title="It is not there"><p>It was deleted, or belongs to another account. <a href=${root + '/subscriptions'}>All subscriptions</a></p><//>`
+      ? html`<${Head} title="No such subscription" /><${Empty} title="It is not there"><p>It was deleted, or belongs to another account. A target that answers HTTP 410 deletes its subscription: the overview names it. <a href=${root + '/subscriptions'}>All subscriptions</a></p><//>`
       : html`<${Head} title="Subscription" />${error ? html`<${Failure} error=${error} again=${reload} />` : html`<${Loading} />`}`;
   }
   const to = `${root}/subscriptions/${id}`;
@@ -52,6 +57,7 @@ export function Subscription({ id, tab, at, writable, admin }) {
     ${error && html`<${Failure} error=${error} />`}
     ${!feed && html`<${Paused} pause=${pause} now=${now} />`}
     <${Trouble} s=${s} stats=${stats.data} now=${now} />
+    ${slow && html`<ul><${Finding} level=${slow.severity} code=${slow.code} what=${slow.what} so=${slow.so} mend=${slow.mend} since=${slow.since} /></ul>`}
     <${Numbers} stats=${stats} now=${now} feed=${feed} />
     <nav class="tabs" aria-label="Of this subscription">${tabs.map(([t, word]) => html`<a href=${to + (t && '/' + t)} aria-current=${t === tab ? 'page' : undefined}>${word}${t === 'waiting' && stats.data?.waiting?.count ? ` (${count(stats.data.waiting.count)}${stats.data.waiting.at_least ? '+' : ''})` : ''}</a>`)}</nav>
     ${tab === '' && html`<${Tail} id=${id} at=${at} now=${now} s=${s} hold=${hold} />`}
@@ -75,12 +81,16 @@ function Trouble({ s, stats, now }) {
   const last = s.last_failure || stats?.last_error;
   if (d && (s.state === 'disabled' || s.state === 'expired')) {
     said.push(html`<div class="callout warn-box"><p><strong>${s.state === 'expired' ? 'It is over' : 'Nothing is sent'}</strong>, <${For} since=${d.since} now=${now} /> now: ${{ rowhook: 'disabled by rowhook', admin: 'disabled by an admin', account: 'disabled by its owner', lease: 'its lease has ended', import: 'imported so' }[d.by] || d.by}${d.reason ? html`: <bdi>${d.reason}</bdi>` : ''}.</p>
-      ${d.last_answer && html`<p>The last answer of the target: ${d.last_answer.status ? `HTTP ${d.last_answer.status}` : d.last_answer.reason}.</p>`}
+      ${d.last_answer && html`<p>How its target answered last: ${wordsOf(d.last_answer.reason, d.last_answer.status)}. ${mendOf(d.last_answer.reason, d.last_answer.status)}</p>`}
       ${d.missed && html`<p>${many(d.missed.count, 'event')} became older than the retention, and cannot be sent any more.</p>`}
       ${s.state === 'disabled' && html`<p>${d.by === 'rowhook' ? 'Mend the target, ping it, then enable: what was kept meanwhile is sent.' : 'Enable it to go on; what commits while it is disabled is not for it.'}</p>`}</div>`);
   }
   if (s.failing_since && s.state === 'active') {
-    said.push(html`<div class="callout bad-box"><p><strong>Its target has taken nothing</strong> <${For} since=${s.failing_since} now=${now} />${last ? html`: ${last.status ? `HTTP ${last.status}` : ''} <code>${last.reason}</code>` : ''}.</p><p>${mendOf(last?.reason)} Nothing is lost: it is tried again by itself. A ping tries it now.</p></div>`);
+    const waits = stats?.waiting;
+    const next = waits?.next_attempt_at && Date.parse(waits.next_attempt_at) > now ? waits.next_attempt_at : null;
+    said.push(html`<div class="callout bad-box"><p><strong>Its target has taken nothing</strong> <${For} since=${s.failing_since} now=${now} />${last ? html`: ${wordsOf(last.reason, last.status)} (<code>${last.reason}</code>)` : ''}.</p>
+      ${last && html`<p>${mendOf(last.reason, last.status)}</p>`}
+      <p>Nothing is lost: it is tried again by itself${next ? html`, next <${When} at=${next} now=${now} />` : ''}, and when it is well again, all is sent. If it takes nothing for days, five unless the config says otherwise, the subscription is disabled. A ping tries it now.</p></div>`);
   }
   if (stats?.paused_until) said.push(html`<div class="callout"><p><strong>The target has asked to be left alone</strong> until ${stamp(stats.paused_until)} (${html`<${When} at=${stats.paused_until} now=${now} />`}), by Retry-After.</p></div>`);
   if (s.filter_error) said.push(html`<div class="callout warn-box"><p><strong>Its filter fails</strong> on ${many(s.filter_error.count, 'event')}, which were not sent. The last one: <code>${s.filter_error.event_type}</code>, <${When} at=${s.filter_error.at} now=${now} />.</p><p><code>${s.filter_error.message}</code></p></div>`);
@@ -90,16 +100,6 @@ function Trouble({ s, stats, now }) {
   }
   return said;
 }
-
-const mends = {
-  http_status: 'The answers of the target, below, say more.', timeout: 'Let the target answer first and work later, or raise the timeout.',
-  connection_refused: 'Nothing listens there: start the receiver, or mend the port.', connection_reset: 'The connection breaks before the answer: look for a crash of the receiver.',
-  connection_error: 'There is no way to the target: mend its address or the network.', dns_error: 'Its name has no address: mend the name or its zone.',
-  tls_error: 'The TLS handshake fails: the detail of an attempt says which certificate is wrong.', invalid_response: 'What answers is no web server.',
-  blocked_address: 'Its address is not public: set another target, or allow it by delivery.allow_networks.', proxy_error: 'The egress proxy is away or refuses.',
-  oauth2_error: 'The log-in’s token endpoint gave no token.', configuration: 'It cannot be sent to as it is: the config does not allow its target any more.', expired: 'It waited longer than events are kept.',
-};
-export const mendOf = (reason) => mends[reason] || '';
 
 function Numbers({ stats, now, feed }) {
   const d = stats.data;
