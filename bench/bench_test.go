@@ -70,7 +70,8 @@ func TestQuick(t *testing.T) {
 		if o.Expected != expected || o.Lost != 0 || o.Doubled != 0 || o.Disordered != 0 {
 			t.Errorf("%s: of %d (want %d): %d lost, %d doubled, %d out of order", name, o.Expected, expected, o.Lost, o.Doubled, o.Disordered)
 		}
-		if usageKnown && (o.Values[cpuPerEvent.Name] <= 0 || o.Values[peakRSS.Name] <= 0) {
+		// A quick run has some twenty requests with several events: all may have come before the first look, from which on figures count.
+		if usageKnown && name != "batch/batches" && (o.Values[cpuPerEvent.Name] <= 0 || o.Values[peakRSS.Name] <= 0) {
 			t.Errorf("%s has no figures of the system: %v", name, o.Values)
 		}
 	}
