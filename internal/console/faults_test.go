@@ -232,7 +232,7 @@ func faultsOfTargets(p *page, r *faultyRig) {
 func slowTarget(p *page, r *faultyRig) {
 	r.recv.Handle("/slow", hooktest.Always(hooktest.OK().After(1500*time.Millisecond)))
 	slow := r.create(adminToken, &client.Subscription{Events: []string{"*"}, TargetURL: r.recv.URL("/slow"), Name: "slow"}).ID
-	r.exec(`insert into contacts (id, account_id, first_name) select i, 1, 'Ada' from generate_series(1001, 1250) i`)
+	r.exec(`insert into contacts (id, account_id, first_name) select i, 1, 'Ada' from generate_series(1001, 2500) i`)
 	told := faultTold{"warning", "the target of " + slow + " is slower than its events come: an attempt takes 1.5s", "its hooks come late, and those of nobody else", "ask its owner to answer first", []string{"rowhook subscription update " + slow + " --max-in-flight N"}}
 	p.open("/")
 	p.finds(told)
