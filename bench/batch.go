@@ -16,7 +16,7 @@ const (
 )
 
 func batchScenario(s sizes) scenario {
-	single := backlog{events: s.backlog, perInstance: 4}
+	single := backlog{events: s.batch, perInstance: 4}
 	batched := single
 	batched.gathered = true
 	batched.subscribe = func(ctx context.Context, b *bench, r *rowhook) error {
@@ -27,7 +27,7 @@ func batchScenario(s sizes) scenario {
 	return scenario{
 		Name: "batch",
 		What: fmt.Sprintf("%d single-row transactions wait, four of each instance; one subscription, with an event in each request and with up to %d, which wait for %s",
-			s.backlog, batchMax, batchWait),
+			s.batch, batchMax, batchWait),
 		variants: []variant{{nameSingle, single.run}, {nameBatch, batched.run}},
 		ratios: []ratio{{metric: rate, of: nameBatch, to: nameSingle}, {metric: cpuPerEvent, of: nameBatch, to: nameSingle},
 			{metric: receiverCPU, of: nameBatch, to: nameSingle}},

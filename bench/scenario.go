@@ -95,6 +95,8 @@ func (o *outcome) set(m metric, value float64) {
 
 // sizes are how much the scenarios move.
 type sizes struct {
+	// batch is how many events the requests with several have: fewer may all have come before the first look, from which on is measured.
+	batch                             int64
 	backlog, transaction, large, slow int64
 	fanOutEvents, fanOut              int64
 	subscriptions, accounts, matching int64
@@ -110,11 +112,11 @@ type sizes struct {
 }
 
 func sizesOf(quick bool) sizes {
-	s := sizes{backlog: 100_000, transaction: 100_000, large: 1_000_000, slow: 8_000, fanOutEvents: 500, fanOut: 100,
+	s := sizes{backlog: 100_000, batch: 100_000, transaction: 100_000, large: 1_000_000, slow: 8_000, fanOutEvents: 500, fanOut: 100,
 		subscriptions: 100_000, accounts: 10_000, matching: 50_000, isolation: 5_000, retained: 1_000_000, retention: 50_000, tables: 1_000, perTable: 300,
 		latency: 10, application: 15, wal: 10, connections: 5, proxy: 2}
 	if quick {
-		s = sizes{backlog: 2_000, transaction: 2_000, large: 5_000, slow: 500, fanOutEvents: 20, fanOut: 100,
+		s = sizes{backlog: 2_000, batch: 8_000, transaction: 2_000, large: 5_000, slow: 500, fanOutEvents: 20, fanOut: 100,
 			subscriptions: 2_000, accounts: 200, matching: 1_000, isolation: 200, retained: 5_000, retention: 1_000, tables: 20, perTable: 50,
 			latency: 1, application: 2, wal: 1, connections: 1, proxy: 0.5}
 	}
