@@ -318,6 +318,7 @@ func TestTheLogIsNotReadWhole(t *testing.T) {
 	exec(t, conn, `INSERT INTO outcome SELECT CASE WHEN n % 10 = 0 THEN n % 100 ELSE $2 END, decode(lpad(to_hex(n), 40, '0'), 'hex'), $1,
 		decode(lpad(to_hex(n), 40, '0'), 'hex'), $1, '' FROM generate_series(1, 50000) n`, day, x.Key)
 	middle, sub := fmt.Sprintf(`'\x%s'`, cdc.Position{Sub: 25_000}), fmt.Sprint(x.Key)
+	page := []string{`''`, middle, "20000", "NULL", "NULL", "''", "NULL", "NULL", "NULL", "51"}
 	queries := map[string]struct {
 		sql  string
 		cond string
@@ -325,7 +326,10 @@ func TestTheLogIsNotReadWhole(t *testing.T) {
 	}{
 		"Rows":  {outcomesSQL, "(newest < ", []string{sub, middle, `''`, "50"}},
 		"Ahead": {aheadSQL, "(newest >= ", []string{sub, middle, fmt.Sprintf(`'\x%s'`, cdc.Position{Sub: 30_000})}},
-		"Event": {eventSinceSQL, `("position" >= `, []string{middle, day.Format(`'` + time.RFC3339 + `'`), day.Add(24 * time.Hour).Format(`'` + time.RFC3339 + `'`)}},
+		// A page of events reads no more than a page.
+		"Events":     {eventsSQL, `("position" > `, page},
+		"EventsBack": {eventsBackSQL, `("position" > `, page},
+		"Event":      {eventSinceSQL, `("position" >= `, []string{middle, day.Format(`'` + time.RFC3339 + `'`), day.Add(24 * time.Hour).Format(`'` + time.RFC3339 + `'`)}},
 	}
 	for _, analyzed := range []bool{false, true} {
 		if analyzed {
@@ -356,6 +360,40 @@ func TestTheLogIsNotReadWhole(t *testing.T) {
 					strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort  ") || strings.Contains(plan, "Bitmap") {
 					t.Errorf("%s, %s, analyzed %v:\n%s", name, mode, analyzed, plan)
 				}
+			}
+		}
+	}
+}
+
+// TestDaysWithoutAPartition: on the first day of a store there is one partition. That nothing was committed the day before, or is committed the
+// day after, is seen without a look into its index.
+func TestDaysWithoutAPartition(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Database(t)
+	s, conn := open(t, db), connect(t, db)
+	x := subscribe(t, s, "")
+	write(t, s, delivered(event(1, day.Add(time.Hour)), x.Key, 1, false))
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	const scans = `SELECT coalesce(sum(pg_stat_get_xact_numscans(x.indexrelid)), 0)::int FROM pg_inherits i JOIN pg_index x ON x.indrelid = i.inhrelid WHERE i.inhparent = 'event'::regclass`
+	// Postgres plans the first five for their arguments anyway.
+	for i := range 10 {
+		for _, c := range []struct {
+			name  string
+			since time.Time
+			scans int
+			found bool
+		}{{"TheDayBefore", day.Add(-time.Hour), 1, true}, {"TheDayAfter", day.Add(25 * time.Hour), 0, false}} {
+			before := value[int](t, conn, scans)
+			at, err := positionSince(t.Context(), tx, c.since)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := value[int](t, conn, scans) - before; n != c.scans || (at != nil) != c.found {
+				t.Errorf("%s, turn %d: %d looks into the index, want %d; found %v, want %v", c.name, i, n, c.scans, at != nil, c.found)
 			}
 		}
 	}

@@ -33,14 +33,21 @@ const defaultEventScan = 20_000
 
 // eventsSQL tells which of so many events are wanted, until there are enough, and which was the last one, where it has come that far: what
 // is not wanted stays in the database. For an account the wanted are those that may reach its subscriptions, see subscriptions.Index.Match.
-const eventsSQL = `SELECT position, committed_at, wanted, n FROM (
-	SELECT position, committed_at, row_number() OVER () AS n, (type = ANY ($4) OR resource = ANY ($5) OR $4::text[] IS NULL) AND ($6 = '' OR instance = $6)
+//
+// The window has the order that is asked for at the end: so the plan knows that it is there, and ends with the page.
+var eventsSQL, eventsBackSQL = eventsIn(""), eventsIn(" DESC")
+
+func eventsIn(direction string) string {
+	return `SELECT position, committed_at, wanted, n FROM (
+	SELECT position, committed_at, row_number() OVER (ORDER BY position` + direction + `) AS n, (type = ANY ($4) OR resource = ANY ($5) OR $4::text[] IS NULL) AND ($6 = '' OR instance = $6)
 		AND ($7::timestamptz IS NULL OR committed_at >= $7) AND ($8::timestamptz IS NULL OR committed_at <= $8)
 		AND CASE WHEN $9::text IS NULL THEN audience IS DISTINCT FROM 'account'
 			ELSE coalesce(account, '') = $9 AND $9 <> '' AND audience IS DISTINCT FROM 'admin' AND type NOT LIKE '%.truncate' END AS wanted
 	FROM (
 		SELECT position, committed_at, type, resource, instance, account, audience FROM event
-		WHERE position > $1 AND position <= $2 ORDER BY position `
+		WHERE position > $1 AND position <= $2 ORDER BY position` + direction + ` LIMIT $3) x) y
+	WHERE wanted OR n = $3 ORDER BY position` + direction + ` LIMIT $10`
+}
 
 // Events reads a page of all events that are kept. It costs what it goes through; only one instance, from the newest on, has an index.
 func (s *Store) Events(ctx context.Context, q EventsQuery) (page EventPage, err error) {
@@ -89,9 +96,9 @@ func (s *Store) Events(ctx context.Context, q EventsQuery) (page EventPage, err 
 }
 
 func (s *Store) eventsOf(ctx context.Context, tx pgx.Tx, q EventsQuery, from, upTo cdc.Position, page *EventPage) error {
-	sql := eventsSQL + `LIMIT $3) x) y WHERE wanted OR n = $3 ORDER BY position LIMIT $10`
+	sql := eventsSQL
 	if q.Descending {
-		sql = eventsSQL + `DESC LIMIT $3) x) y WHERE wanted OR n = $3 ORDER BY position DESC LIMIT $10`
+		sql = eventsBackSQL
 	}
 	types, resources := q.Select.typesOrNull()
 	rows, err := tx.Query(ctx, sql, bytesOf(from), bytesOf(upTo), s.eventScan, types, resources, q.Select.Instance,

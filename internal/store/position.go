@@ -23,23 +23,27 @@ const (
 	lastEventSQL  = `SELECT position, committed_at FROM event WHERE position >= $1 AND committed_at >= $2 AND committed_at < $3 ORDER BY position DESC LIMIT 1`
 )
 
+// planned has a statement planned for its arguments. Days without a partition are seen then, and not looked for: in a store of one partition
+// only, a plan for any arguments has no choice of partitions, and goes through all of its index.
+const planned = pgx.QueryExecModeCacheDescribe
+
 // positionSince returns from which position on events were committed at the time or later, nil where there are none. Events have
 // no index by time: it is found by halves in the day's partition, some forty looks into an index.
 func positionSince(ctx context.Context, tx pgx.Tx, t time.Time) ([]byte, error) {
 	day := dayOf(t)
 	end := day.Add(retention.Partition)
-	look := func(sql string, from []byte) (position []byte, at time.Time, err error) {
-		err = tx.QueryRow(ctx, sql, from, day, end).Scan(&position, &at)
+	look := func(sql string, from []byte, mode ...any) (position []byte, at time.Time, err error) {
+		err = tx.QueryRow(ctx, sql, append(mode, from, day, end)...).Scan(&position, &at)
 		return position, at, err
 	}
 	later := func() (position []byte, err error) {
-		err = tx.QueryRow(ctx, `SELECT position FROM event WHERE committed_at >= $1 ORDER BY position LIMIT 1`, end).Scan(&position)
+		err = tx.QueryRow(ctx, `SELECT position FROM event WHERE committed_at >= $1 ORDER BY position LIMIT 1`, planned, end).Scan(&position)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, nil
 		}
 		return position, err
 	}
-	first, at, err := look(eventSinceSQL, []byte{})
+	first, at, err := look(eventSinceSQL, []byte{}, planned)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return later()
 	}
