@@ -3,12 +3,16 @@ package client
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 )
 
 // SubscriptionStats is how a subscription fares.
 type SubscriptionStats struct {
-	At time.Time `json:"at"`
+	// Subscription is the id of the one.
+	Subscription string    `json:"subscription"`
+	At           time.Time `json:"at"`
 	// Hour and Day count what was committed in the last hour, and in the last 24.
 	Hour DeliveryWindow `json:"hour"`
 	Day  DeliveryWindow `json:"day"`
@@ -62,6 +66,19 @@ func (c *Client) Stats(ctx context.Context, subscription string) (*SubscriptionS
 	}
 	v := new(SubscriptionStats)
 	if _, err := c.do(ctx, http.MethodGet, at+"stats", nil, v); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// StatsOf tells how up to 50 subscriptions fare, in their order. Those that are not there are left out.
+func (c *Client) StatsOf(ctx context.Context, subscriptions ...string) ([]SubscriptionStats, error) {
+	at, err := c.address("/subscription/stats")
+	if err != nil {
+		return nil, err
+	}
+	var v []SubscriptionStats
+	if _, err := c.do(ctx, http.MethodGet, at+"?"+url.Values{"id": {strings.Join(subscriptions, ",")}}.Encode(), nil, &v); err != nil {
 		return nil, err
 	}
 	return v, nil

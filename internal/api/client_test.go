@@ -57,6 +57,7 @@ var calls = map[string]func(context.Context, *client.Client) error{
 	},
 	"deleteToken": func(ctx context.Context, c *client.Client) error { return c.DeleteToken(ctx, "x") },
 	"getStats":    func(ctx context.Context, c *client.Client) error { _, err := c.Stats(ctx, "x"); return err },
+	"listStats":   func(ctx context.Context, c *client.Client) error { _, err := c.StatsOf(ctx, "x"); return err },
 	"listHeld":    func(ctx context.Context, c *client.Client) error { return firstOf(c.Held(ctx, "x")) },
 	"listEventDeliveries": func(ctx context.Context, c *client.Client) error {
 		return firstOf(c.EventDeliveries(ctx, "x"))

@@ -24,8 +24,8 @@ type Deliveries interface {
 	List(ctx context.Context, s *subscriptions.Subscription, q DeliveryQuery) (page []client.LoggedDelivery, next *cdc.Position, err error)
 	// Get returns one with its request and its attempts; with answers, what the target said too.
 	Get(ctx context.Context, s *subscriptions.Subscription, at cdc.Position, answers bool) (*client.LoggedDelivery, error)
-	// Stats tells how the subscription fares, by what of its deliveries can be counted at once.
-	Stats(ctx context.Context, s *subscriptions.Subscription) (*client.SubscriptionStats, error)
+	// Stats tells how subscriptions fare, in their order, by what of their deliveries can be counted at once.
+	Stats(ctx context.Context, of []*subscriptions.Subscription) ([]*client.SubscriptionStats, error)
 	// Held lists the instances of which deliveries wait, soonest attempt first; the cursor is nil at the end.
 	Held(ctx context.Context, s *subscriptions.Subscription, after HeldCursor, limit int) (page []client.HeldKey, next *HeldCursor, err error)
 	// OfEvent lists what became of an event, as far as the scope may see it, and behind which subscription the next page begins; empty at the end.

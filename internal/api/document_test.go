@@ -393,6 +393,7 @@ func special(t *testing.T, operation, status string) (provocation, bool) {
 			})
 		}},
 		"pingSubscription 409":   {before: func(b *bench) { b.change(t, func(s *subscriptions.Subscription) { s.TargetURL = "" }) }},
+		"listStats 200":          {query: "?id=" + subscriptions.NewID()},
 		"importSubscription 200": {query: "?dry_run=true"},
 		"importSubscription 400": {query: "?dry_run=x"},
 		"importSubscription 409": {before: func(b *bench) {

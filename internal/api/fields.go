@@ -421,6 +421,7 @@ var fields = map[string]apidoc.Field{
 	"Health.version":                       {Text: "The version of rowhook.", Example: `"1.0.0"`},
 	"Readiness":                            {Text: "Whether rowhook works, and each of its parts."},
 	"SubscriptionStats":                    {Text: "How a subscription fares."},
+	"SubscriptionStats.subscription":       {Text: "Of which one.", Example: `"sub_s4gfrbe74abr2t6lqk6uias3i7"`},
 	"SubscriptionStats.at":                 {Text: "When it was counted.", Example: `"2026-11-22T04:54:02Z"`},
 	"SubscriptionStats.hour":               {Text: "Events committed in the last hour."},
 	"SubscriptionStats.day":                {Text: "Events committed in the last 24 hours."},

@@ -71,6 +71,7 @@ func foreignCases() map[string]foreignCase {
 		"POST /delivery/{id}/redeliver":         logged,
 		"GET /token/":                           {lists: []string{"", "?limit=1", "?after=" + tokenMade}},
 		"GET /subscription/{id}/stats":          {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{""}},
+		"GET /subscription/stats":               {lists: []string{"", "?id={foreign}", "?id={foreign},{foreign}", "?id={foreign}&id=x"}},
 		"GET /subscription/{id}/held/":          {ids: subscriptionIDs, unknown: subscriptions.NewID, bodies: []string{""}},
 		"GET /event/{id}/delivery/":             {nothing: "TestEventDeliveries of internal/store: it is asked for the account of the login alone"},
 		"GET /check":                            {lists: []string{"", "?fresh=true"}},

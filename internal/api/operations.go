@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"reflect"
+	"strconv"
 
 	"github.com/rowhook/rowhook/client"
 	"github.com/rowhook/rowhook/internal/apidoc"
@@ -209,6 +210,11 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 		{ID: "getStats", Method: http.MethodGet, Path: "/subscription/{id}/stats", Tag: "subscription", Summary: "How a subscription fares",
 			Text:    "What has ended, and what waits. What is counted is bounded: `complete` and `at_least` say where there is more.",
 			Answers: of(http.StatusOK, "The figures.", t.Named(client.SubscriptionStats{}))},
+		{ID: "listStats", Method: http.MethodGet, Path: "/subscription/stats", Tag: "subscription", Summary: "How several subscriptions fare",
+			Text: "In the order they are asked for. Those that the caller does not have are left out.",
+			Query: []*apidoc.Parameter{{Name: "id", Description: "The ids of up to " + strconv.Itoa(maxStats) + " subscriptions, with commas.", Required: true, Schema: text,
+				Example: "sub_s4gfrbe74abr2t6lqk6uias3i7"}},
+			Answers: of(http.StatusOK, "The figures of each.", t.Named([]client.SubscriptionStats{}))},
 		{ID: "listHeld", Method: http.MethodGet, Path: "/subscription/{id}/held/", Tag: "delivery", Summary: "List the instances whose deliveries wait",
 			Text:    "Soonest attempt first. The deliveries of an instance wait for its oldest one.",
 			Query:   []*apidoc.Parameter{{Name: "after", Description: "Where the page before has ended. The header `Link` has it.", Schema: text, Example: "1795323242000000:7"}, limitTold()},

@@ -102,7 +102,7 @@ func (s *Server) routes() []placed {
 	}
 	if s.config.Deliveries != nil {
 		all = append(all, placed{path: "/subscription/{id}/delivery/", route: deliveries}, placed{path: "/delivery/{id}/", route: delivery},
-			placed{path: "/delivery/{id}/redeliver", route: redeliver}, placed{path: "/subscription/{id}/stats", route: stats},
+			placed{path: "/delivery/{id}/redeliver", route: redeliver}, placed{path: "/subscription/{id}/stats", route: stats}, placed{path: "/subscription/stats", route: statsOf},
 			placed{path: "/subscription/{id}/held/", route: held}, placed{path: "/event/{id}/delivery/", route: eventDeliveries})
 	}
 	if s.config.DeadLetters != nil {

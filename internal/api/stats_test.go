@@ -13,10 +13,14 @@ import (
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
-func (*deliveryLog) Stats(context.Context, *subscriptions.Subscription) (*client.SubscriptionStats, error) {
+func (*deliveryLog) Stats(_ context.Context, of []*subscriptions.Subscription) ([]*client.SubscriptionStats, error) {
 	now := time.Now().UTC()
 	w := client.DeliveryWindow{Seconds: 3600, Delivered: 1, SuccessRate: new(1.0), Complete: true, CountedSince: now}
-	return &client.SubscriptionStats{At: now, Hour: w, Day: w}, nil
+	var all []*client.SubscriptionStats
+	for _, s := range of {
+		all = append(all, &client.SubscriptionStats{Subscription: s.ID, At: now, Hour: w, Day: w})
+	}
+	return all, nil
 }
 
 func (l *deliveryLog) Held(_ context.Context, s *subscriptions.Subscription, after api.HeldCursor, limit int) ([]client.HeldKey, *api.HeldCursor, error) {
@@ -83,6 +87,29 @@ func TestWhatIsHeldAndWhatBecameOfAnEvent(t *testing.T) {
 	for path, want := range map[string]int{"/api/v1/event/evt_9/delivery/": 404, "/api/v1/event/evt_1/delivery/?after=sub_x": 400, "/api/v1/event/evt_1/delivery/?limit=0": 400} {
 		if resp, body := b.do(t, "GET", path, tokenOne, "", ""); resp.StatusCode != want {
 			t.Errorf("%s: %s %s", path, resp.Status, body)
+		}
+	}
+}
+
+func TestStatsOfSeveral(t *testing.T) {
+	t.Parallel()
+	b := start(t, whole, func(c *api.Config) { c.Deliveries = &deliveryLog{} })
+	c := b.client(tokenOne)
+	first, second, foreign := make1(t, c), make1(t, c), make1(t, b.client(tokenTwo))
+	all, err := c.StatsOf(t.Context(), second.ID, subscriptions.NewID(), foreign.ID, first.ID, second.ID)
+	if err != nil || len(all) != 2 || all[0].Subscription != second.ID || all[1].Subscription != first.ID || all[0].Hour.Delivered != 1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if all, err := c.StatsOf(t.Context(), foreign.ID); err != nil || all == nil || len(all) != 0 {
+		t.Errorf("another's: %+v, %v", all, err)
+	}
+	many := make([]string, 51)
+	for i := range many {
+		many[i] = subscriptions.NewID()
+	}
+	for _, ids := range [][]string{nil, {" ", ""}, many} {
+		if _, err := c.StatsOf(t.Context(), ids...); err == nil || !strings.Contains(err.Error(), "give 1 to 50, with commas") {
+			t.Errorf("%d ids: %v", len(ids), err)
 		}
 	}
 }

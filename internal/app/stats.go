@@ -11,17 +11,29 @@ import (
 )
 
 // Stats implements api.Deliveries.
-func (d deliveries) Stats(ctx context.Context, s *subscriptions.Subscription) (*client.SubscriptionStats, error) {
+func (d deliveries) Stats(ctx context.Context, of []*subscriptions.Subscription) ([]*client.SubscriptionStats, error) {
 	st, err := d.app.openStore()
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now().UTC()
-	x, err := st.DeliveryStats(ctx, s.Key, now, now.Add(-time.Hour), now.Add(-24*time.Hour))
+	keys := make([]int64, len(of))
+	for i, s := range of {
+		keys[i] = s.Key
+	}
+	found, err := st.DeliveryStats(ctx, keys, now, now.Add(-time.Hour), now.Add(-24*time.Hour))
 	if err != nil {
 		return nil, err
 	}
-	v := &client.SubscriptionStats{At: now, Hour: windowOf(now, x.Windows[0]), Day: windowOf(now, x.Windows[1]),
+	all := make([]*client.SubscriptionStats, len(of))
+	for i, s := range of {
+		all[i] = statsOf(s, found[i], now)
+	}
+	return all, nil
+}
+
+func statsOf(s *subscriptions.Subscription, x *store.Stats, now time.Time) *client.SubscriptionStats {
+	v := &client.SubscriptionStats{Subscription: s.ID, At: now, Hour: windowOf(now, x.Windows[0]), Day: windowOf(now, x.Windows[1]),
 		Waiting:     client.WaitingDeliveries{Count: x.Waiting, AtLeast: x.AtLeast, Keys: x.Keys, OldestAt: orNil(x.Oldest), NextAttemptAt: orNil(notBefore(now, x.NextAttempt, x.PausedUntil))},
 		PausedUntil: orNil(x.PausedUntil), FailingSince: orNil(x.FailingSince)}
 	if !x.Oldest.IsZero() {
@@ -34,7 +46,7 @@ func (d deliveries) Stats(ctx context.Context, s *subscriptions.Subscription) (*
 			v.LastError.Status = &x.LastStatus
 		}
 	}
-	return v, nil
+	return v
 }
 
 func windowOf(now time.Time, w store.Window) client.DeliveryWindow {

@@ -45,41 +45,57 @@ var defaultStatsBounds = statsBounds{rows: 2000, due: 20_000}
 
 const statsSQL = `SELECT newest, committed_at, packed FROM outcome WHERE subscription = $1 AND newest >= $2 ORDER BY newest DESC LIMIT $3`
 
-// DeliveryStats tells how a subscription fares. What it reads is bounded.
-func (s *Store) DeliveryStats(ctx context.Context, subscription int64, now time.Time, since ...time.Time) (*Stats, error) {
-	var x *Stats
+// DeliveryStats tells how subscriptions fare, in their order. What it reads of each is bounded.
+func (s *Store) DeliveryStats(ctx context.Context, subscriptions []int64, now time.Time, since ...time.Time) ([]*Stats, error) {
+	var all []*Stats
 	err := s.looking(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
-		x, err = deliveryStats(ctx, tx, subscription, now, since, defaultStatsBounds)
+		all, err = deliveryStats(ctx, tx, subscriptions, now, since, defaultStatsBounds)
 		return err
 	})
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("count deliveries: %w", err))
 	}
-	return x, nil
+	return all, nil
 }
 
-func deliveryStats(ctx context.Context, tx pgx.Tx, subscription int64, now time.Time, since []time.Time, most statsBounds) (*Stats, error) {
-	x := &Stats{}
-	var oldest []byte
+func deliveryStats(ctx context.Context, tx pgx.Tx, subscriptions []int64, now time.Time, since []time.Time, most statsBounds) ([]*Stats, error) {
+	// Where the windows begin is looked for once: it is most of the work.
 	from := make([][]byte, len(since))
 	for i, t := range since {
-		at, err := positionSince(ctx, tx, t)
-		if err != nil {
+		var err error
+		if from[i], err = positionSince(ctx, tx, t); err != nil {
 			return nil, err
 		}
-		if from[i] = at; at != nil && (oldest == nil || string(at) < string(oldest)) {
+	}
+	all := make([]*Stats, len(subscriptions))
+	for i, subscription := range subscriptions {
+		x := &Stats{}
+		for _, t := range since {
+			x.Windows = append(x.Windows, Window{Since: t, Complete: true, CountedSince: t})
+		}
+		if err := x.read(ctx, tx, subscription, now, from, most); err != nil {
+			return nil, err
+		}
+		all[i] = x
+	}
+	return all, nil
+}
+
+func (x *Stats) read(ctx context.Context, tx pgx.Tx, subscription int64, now time.Time, from [][]byte, most statsBounds) error {
+	var oldest []byte
+	for _, at := range from {
+		if at != nil && (oldest == nil || string(at) < string(oldest)) {
 			oldest = at
 		}
-		x.Windows = append(x.Windows, Window{Since: t, Complete: true, CountedSince: t})
 	}
 	if oldest != nil {
 		if err := x.count(ctx, tx, subscription, from, oldest, most.rows); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := tx.QueryRow(ctx, `SELECT count(*), count(DISTINCT key) FROM (SELECT key FROM due WHERE subscription = $1 ORDER BY key LIMIT $2) d`,
 		subscription, most.due+1).Scan(&x.Waiting, &x.Keys); err != nil {
-		return nil, err
+		return err
 	}
 	if x.Waiting > most.due {
 		x.Waiting, x.AtLeast = most.due, true
@@ -93,11 +109,11 @@ func deliveryStats(ctx context.Context, tx pgx.Tx, subscription int64, now time.
 			(SELECT p.until FROM paused p JOIN subscription s ON s.key = p.subscription AND s.version = p.version WHERE p.subscription = $1 AND p.until > $2)`,
 		subscription, now).Scan(&first, &next, &until)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = tx.QueryRow(ctx, `SELECT since, last_at, last_status, last_reason FROM failing WHERE subscription = $1`, subscription).Scan(&failing, &last, &status, &reason)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return nil, err
+		return err
 	}
 	x.Oldest, x.NextAttempt, x.PausedUntil, x.FailingSince, x.LastAt = timeOf(first), timeOf(next), timeOf(until), timeOf(failing), timeOf(last)
 	if status != nil {
@@ -106,7 +122,7 @@ func deliveryStats(ctx context.Context, tx pgx.Tx, subscription int64, now time.
 	if reason != nil {
 		x.LastReason = *reason
 	}
-	return x, nil
+	return nil
 }
 
 // count goes through what has ended, newest first. A row has nothing that is newer than its newest: what was committed since a position is in

@@ -34,10 +34,14 @@ func TestDeliveryStats(t *testing.T) {
 	for i, key := range []int64{7, 7, 8} {
 		write(t, s, deferred(event(500+i, now.Add(time.Duration(i)*time.Second)), x.Key, key, now.Add(time.Duration(10-i)*time.Minute)))
 	}
-	got, err := s.DeliveryStats(t.Context(), x.Key, now, now.Add(-time.Hour), now.Add(-24*time.Hour))
+	both, err := s.DeliveryStats(t.Context(), []int64{other.Key, x.Key}, now, now.Add(-time.Hour), now.Add(-24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
+	if w := both[0].Windows[0]; w.Delivered != 1 || w.Failed != 0 || both[0].Waiting != 0 {
+		t.Errorf("the other one: %+v", both[0])
+	}
+	got := both[1]
 	hour, whole := got.Windows[0], got.Windows[1]
 	if hour.Delivered != 80 || hour.Failed != 10 || hour.Dropped != 10 || !hour.Complete || !hour.CountedSince.Equal(now.Add(-time.Hour)) {
 		t.Errorf("the last hour: %+v", hour)
@@ -53,16 +57,20 @@ func TestDeliveryStats(t *testing.T) {
 	}
 	exec(t, conn, `INSERT INTO failing (subscription, since, last_at, last_status, last_reason) VALUES ($1, $2, $2, 503, 'status')`, x.Key, now)
 	exec(t, conn, `INSERT INTO paused SELECT key, version, $2 FROM subscription WHERE key = $1`, x.Key, now.Add(time.Minute))
-	if got, err = s.DeliveryStats(t.Context(), x.Key, now); err != nil || !got.FailingSince.Equal(now) || got.LastStatus != 503 || got.LastReason != "status" || !got.PausedUntil.Equal(now.Add(time.Minute)) {
+	if both, err = s.DeliveryStats(t.Context(), []int64{x.Key}, now); err != nil {
+		t.Fatal(err)
+	}
+	if got = both[0]; !got.FailingSince.Equal(now) || got.LastStatus != 503 || got.LastReason != "status" || !got.PausedUntil.Equal(now.Add(time.Minute)) {
 		t.Errorf("failing and paused: %+v %v", got, err)
 	}
 	// What is read is bounded, and says so.
 	if err := s.looking(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
-		got, err = deliveryStats(ctx, tx, x.Key, now, []time.Time{now.Add(-time.Hour), now.Add(-24 * time.Hour)}, statsBounds{rows: 2, due: 2})
+		both, err = deliveryStats(ctx, tx, []int64{x.Key}, now, []time.Time{now.Add(-time.Hour), now.Add(-24 * time.Hour)}, statsBounds{rows: 2, due: 2})
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
+	got = both[0]
 	if w := got.Windows[1]; w.Complete || w.Delivered == 0 || w.Delivered >= 240 || !w.CountedSince.After(now.Add(-24*time.Hour)) {
 		t.Errorf("bounded: %+v", w)
 	}
@@ -70,7 +78,10 @@ func TestDeliveryStats(t *testing.T) {
 		t.Errorf("bounded: %+v", got)
 	}
 	// One with nothing.
-	if got, err := s.DeliveryStats(t.Context(), subscribe(t, s, "").Key, now, now.Add(time.Hour)); err != nil || got.Windows[0].Delivered != 0 || !got.Windows[0].Complete || got.Waiting != 0 || !got.Oldest.IsZero() {
+	if both, err = s.DeliveryStats(t.Context(), []int64{subscribe(t, s, "").Key}, now, now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got = both[0]; got.Windows[0].Delivered != 0 || !got.Windows[0].Complete || got.Waiting != 0 || !got.Oldest.IsZero() {
 		t.Errorf("nothing: %+v %v", got, err)
 	}
 }
