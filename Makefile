@@ -76,10 +76,13 @@ console-bench: ## measure how long pages take with 100,000 subscriptions and 1,0
 console-pictures: ## take the pictures of docs/images again
 	ROWHOOK_CONSOLE_PICTURES=1 go test -run '^TestPictures$$' -count=1 ./internal/console
 
+console-script: ## build the console's script of its modules
+	ROWHOOK_CONSOLE_SCRIPT=1 go test -run '^TestScriptIsBuilt$$' -count=1 ./internal/console
+
 console-vendor: ## fetch what the console has of others again, and compare
 	bash internal/console/vendor.sh
 
 ci: ## what CI runs
 	bash .ci/run
 
-.PHONY: help demo build test race versions chaos upgrade history soak fuzz bench bench-proxy gobench latency memory isolation manifests release-check lint ci console-vendor console-bench console-pictures
+.PHONY: help demo build test race versions chaos upgrade history soak fuzz bench bench-proxy gobench latency memory isolation manifests release-check lint ci console-script console-vendor console-bench console-pictures

@@ -23,7 +23,7 @@ func TestConsole(t *testing.T) {
 	walk := []part{
 		{"Overview", overview}, {"MakeAndChangeASubscription", makeSubscription}, {"WatchDeliveries", watchDeliveries}, {"LookAtADelivery", lookAtDelivery}, {"SendAgain", sendAgain},
 		{"FindEvents", findEvents}, {"DeadLetters", deadLetters}, {"Resources", resources}, {"System", system}, {"KeyboardOnly", keyboardOnly}, {"MistakesInTheForm", mistakes},
-		{"Dialogs", dialogs}, {"LongLists", longLists}, {"Links", links},
+		{"Dialogs", dialogs}, {"LongLists", longLists}, {"Links", links}, {"AskedEarly", askedEarly},
 	}
 	accounts := []part{{"AnAccountSeesItsOwn", account(in)}, {"WhoMayOnlyRead", readOnly(in)}, {"NothingThere", nothingThere(in)}}
 	t.Run("Looks", func(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 // Path is where the console is.
 const Path = "/console/"
 
-//go:embed site
+//go:embed site/*.* site/vendor/uplot@1.6.32
 var site embed.FS
 
 // basePlace stands in index.html for the path of the API.

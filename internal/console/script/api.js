@@ -38,6 +38,23 @@ export async function look() {
 /** Keeps digits that a number of JavaScript does not hold, for values that are shown as JSON, and not reckoned with. */
 const whole = (_, v, from) => (typeof v === 'number' && from && JSON.rawJSON && from.source.replace(/[eE].*|\D/g, '').length > 15 ? JSON.rawJSON(from.source) : v);
 
+/** What first.js has asked for, once, and only while the page begins. */
+function early(url) {
+  const asked = globalThis.rowhookAsked;
+  const found = asked.get(url.href);
+  asked.delete(url.href);
+  return found && Date.now() - found.at < 5000 ? found.answer : null;
+}
+
+/** Another, or nobody, is signed in from now on: what was asked for early was for somebody else. With a role, the next page asks early, too. */
+export function signed(role) {
+  if (!role) globalThis.rowhookAsked.clear();
+  try {
+    if (role) localStorage.setItem('rowhook-role', role);
+    else localStorage.removeItem('rowhook-role');
+  } catch { /* pages begin with who is signed in, and ask then */ }
+}
+
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /**
@@ -60,7 +77,7 @@ export async function call(method, path, { query, body, match, type, exact, sign
   for (let tries = 0; ; tries++) {
     let answer;
     try {
-      answer = await fetch(url, { method, headers, body: text, signal, credentials: 'same-origin' });
+      answer = await ((method === 'GET' && !match && !more && early(url)) || fetch(url, { method, headers, body: text, signal, credentials: 'same-origin' }));
     } catch (e) {
       if (e.name === 'AbortError') throw e;
       reached(false);

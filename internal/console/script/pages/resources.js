@@ -1,5 +1,5 @@
 // Resources: what a row becomes, and a playground in which a changed mapping shows what it would make of a live row.
-import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useRef, useState } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { call, get, part } from '../api.js';
 import { count, many } from '../format.js';
 import { root } from '../router.js';

@@ -1,5 +1,5 @@
 // Pages are paths under /console/, and what they are filtered by is the query: every view can be sent to a colleague.
-import { useEffect, useState } from './vendor/htm@3.1.1/standalone.module.js';
+import { useEffect, useState } from '../site/vendor/htm@3.1.1/standalone.module.js';
 
 export const root = '/console';
 

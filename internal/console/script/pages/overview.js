@@ -1,5 +1,5 @@
 // The overview: what is going on, what is wrong and how it is mended, then the numbers.
-import { html } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { get } from '../api.js';
 import { Chart, binary } from '../chart.js';
 import { bytes, count, many, rate, seconds } from '../format.js';

@@ -1,5 +1,5 @@
 // One delivery: what was sent, what was answered, how long each part took, and what to do.
-import { html } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { get, part, post } from '../api.js';
 import { bytes, clock, many, millis, stamp } from '../format.js';
 import { mendOf, wordsOf } from '../reasons.js';

@@ -1,5 +1,5 @@
 // What is due, and what holds it back: a pause of everything, a subscription that is off, a target that has asked for time, or takes nothing.
-import { html } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { get } from '../api.js';
 import { stamp } from '../format.js';
 import { Code, When, useLoad } from '../ui.js';

@@ -1,5 +1,5 @@
 // Replays and backfills: how far they are.
-import { html } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { call, part } from '../api.js';
 import { count } from '../format.js';
 import { root } from '../router.js';

@@ -1,5 +1,5 @@
 // The subscriptions: found, filtered, one line each.
-import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { base, call, get, part, post } from '../api.js';
 import { host, many, percent } from '../format.js';
 import { go, refine, root } from '../router.js';
@@ -8,46 +8,48 @@ import { Code, Confirm, Empty, Failure, Head, Loading, Pager, Search, State, Tab
 /** What a subscription is to people: its state, or that it fails. */
 export const stateOf = (s) => (s.failing_since && s.state === 'active' ? 'failing' : s.state);
 
-/** The share of the last day that arrived: asked for when the row is seen, a few at a time. */
-const waiting = [];
-let asking = 0;
+/** The share of the last day that arrived: asked for when rows are seen, for all that are seen at once. */
 const known = new Map();
-function ask(id, set) {
+let wanted = new Map();
+function ask(id, tell) {
   const had = known.get(id);
-  if (had && Date.now() - had.at < 30_000) return set(had.day);
-  waiting.push([id, set]);
-  while (asking < 3 && waiting.length) {
-    asking++;
-    (async () => {
-      while (waiting.length) {
-        const [next, tell] = waiting.shift();
-        try {
-          const { data } = await get(`/subscription/${part(next)}/stats`);
-          known.set(next, { at: Date.now(), day: data.day });
-          tell(data.day);
-        } catch {
-          tell(null);
-        }
-      }
-      asking--;
-    })();
-  }
+  if (had && Date.now() - had.at < 30_000) return tell(had.day);
+  if (wanted.size === 0) queueMicrotask(askAll);
+  wanted.set(id, tell);
 }
+async function askAll() {
+  const now = wanted;
+  wanted = new Map();
+  try {
+    for (const one of (await get('/subscription/stats', { id: [...now.keys()].join(',') })).data) known.set(one.subscription, { at: Date.now(), day: one.day });
+  } catch { /* there is nothing to show then, and the page itself says what is away */ }
+  for (const [id, tell] of now) tell(known.get(id)?.day ?? null);
+}
+const boxes = new WeakMap();
+const watch = new IntersectionObserver((seen) => {
+  for (const e of seen) {
+    if (!e.isIntersecting) continue;
+    watch.unobserve(e.target);
+    boxes.get(e.target)?.();
+  }
+});
 function Success({ id }) {
   const [day, set] = useState(undefined);
   const box = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     let gone = false;
-    const watch = new IntersectionObserver((seen) => {
-      if (seen.some((e) => e.isIntersecting)) {
-        watch.disconnect();
-        ask(id, (d) => gone || set(d));
-      }
-    });
-    watch.observe(box.current);
+    const now = () => ask(id, (d) => gone || set(d));
+    // What is in the window from the start does not wait for its first picture.
+    const { top, bottom } = box.current.getBoundingClientRect();
+    if (top < innerHeight && bottom > 0) now();
+    else {
+      boxes.set(box.current, now);
+      watch.observe(box.current);
+    }
+    const seen = box.current;
     return () => {
       gone = true;
-      watch.disconnect();
+      watch.unobserve(seen);
     };
   }, [id]);
   const n = day ? day.delivered + day.failed : 0;

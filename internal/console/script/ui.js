@@ -1,5 +1,5 @@
 // The parts that pages are made of.
-import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from './vendor/htm@3.1.1/standalone.module.js';
+import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from '../site/vendor/htm@3.1.1/standalone.module.js';
 import { Problem, awaySince } from './api.js';
 import { ago, span, stamp } from './format.js';
 
@@ -64,7 +64,8 @@ export function useLoad(load, deps, { every = 0 } = {}) {
     addEventListener('rowhook-reach', back);
     return () => removeEventListener('rowhook-reach', back);
   }, []);
-  useEffect(() => {
+  // Before the page is painted, not after: what is asked for is on its way meanwhile.
+  useLayoutEffect(() => {
     set((s) => ({ ...s, loading: true }));
     let timer;
     let over = false;
@@ -258,7 +259,15 @@ export const Facts = ({ of }) =>
  * A table that becomes a list on a phone.
  * @param {{label: string, columns: {name: string, cell: Function, num?: boolean, wide?: boolean}[], rows: object[], id: Function}} props
  */
-export function Table({ label, columns, rows, id, flash }) {
+/** The rows that a window may show, for the first picture; from then on all. */
+function useFirst(rows) {
+  const [all, set] = useState(false);
+  useEffect(() => set(true), []);
+  return all ? rows : rows.slice(0, Math.ceil(innerHeight / 40));
+}
+
+export function Table({ label, columns, rows: all, id, flash }) {
+  const rows = useFirst(all);
   // On a phone rows are no rows to the style sheet, and for screen readers only what the roles say.
   return html`<table class="rows" role="table">
     <caption class="off">${label}</caption>

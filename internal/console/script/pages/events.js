@@ -1,5 +1,5 @@
 // Events: everything that ever happened to one instance, and where it went.
-import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useRef, useState } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { call, get, part } from '../api.js';
 import { stamp } from '../format.js';
 import { nearest } from '../near.js';

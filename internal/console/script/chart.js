@@ -1,5 +1,5 @@
 // Small charts by uPlot, which is fetched when the first one is drawn.
-import { html, useEffect, useRef, useState } from './vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useRef, useState } from '../site/vendor/htm@3.1.1/standalone.module.js';
 import { root } from './router.js';
 
 let library;

@@ -1,5 +1,5 @@
 // What mends a fault: its text, and beside it each command and each piece of SQL in it, to be copied.
-import { html } from './vendor/htm@3.1.1/standalone.module.js';
+import { html } from '../site/vendor/htm@3.1.1/standalone.module.js';
 import { root } from './router.js';
 import { Code } from './ui.js';
 

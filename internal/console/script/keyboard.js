@@ -1,5 +1,5 @@
 // The keys. They do nothing while somebody writes.
-import { html, useEffect, useState } from './vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useState } from '../site/vendor/htm@3.1.1/standalone.module.js';
 import { go } from './router.js';
 import { Dialog } from './ui.js';
 

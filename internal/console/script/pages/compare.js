@@ -1,5 +1,5 @@
 // Comparing what would be sent with what the application's API answers: some rows at a time, so that what is found shows as it goes.
-import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useRef, useState } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { call } from '../api.js';
 import { many } from '../format.js';
 import { Failure, Input, Select, State } from '../ui.js';

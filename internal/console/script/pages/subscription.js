@@ -1,5 +1,5 @@
 // One subscription: whether its hooks arrive, what waits and why, and what can be done about it.
-import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useRef, useState } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { base, call, get, part, post } from '../api.js';
 import { count, host, many, millis, percent, seconds, stamp } from '../format.js';
 import { mendOf, wordsOf } from '../reasons.js';

@@ -1,5 +1,5 @@
 // The system: what is checked, the slot, the log, the store, the config as it runs.
-import { html, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html, useState } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { get } from '../api.js';
 import { bytes, count, many, seconds, stamp } from '../format.js';
 import { Button, Code, Facts, Failure, For, Head, Loading, State, When, useLoad, useNow, useTitle } from '../ui.js';

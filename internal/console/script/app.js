@@ -1,6 +1,6 @@
 // The console: a shell with a page in it.
-import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from './vendor/htm@3.1.1/standalone.module.js';
-import { Problem, call, get } from './api.js';
+import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from '../site/vendor/htm@3.1.1/standalone.module.js';
+import { Problem, call, get, signed } from './api.js';
 import { Away, useAway } from './away.js';
 import { onToken, take } from './invitation.js';
 import { Keyboard } from './keyboard.js';
@@ -162,7 +162,8 @@ function Console() {
       else fail(e);
     }
   };
-  useEffect(() => {
+  if (session !== undefined) signed(session?.role);
+  useLayoutEffect(() => {
     load();
     const out = () => {
       end(true);

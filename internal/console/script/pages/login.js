@@ -1,5 +1,5 @@
 // The log-in: a token of the config, or one that the admin has made.
-import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useRef, useState } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { post } from '../api.js';
 import { onToken, take } from '../invitation.js';
 import { complaint, useTitle } from '../ui.js';

@@ -1,5 +1,5 @@
 // Dead letters: changes that could not be made into events.
-import { html, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html, useState } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { call, get, part, post } from '../api.js';
 import { many, stamp } from '../format.js';
 import { refine, root } from '../router.js';

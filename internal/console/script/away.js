@@ -1,5 +1,5 @@
 // What is said while rowhook does not answer. The page keeps what it knew.
-import { html, useEffect, useState } from './vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useState } from '../site/vendor/htm@3.1.1/standalone.module.js';
 import { awaySince, look } from './api.js';
 import { stamp } from './format.js';
 import { Code, State } from './ui.js';

@@ -1,5 +1,5 @@
 // Making and changing a subscription. What is wrong with a field is told by the API, and stands at the field.
-import { html, useEffect, useRef, useState } from '../vendor/htm@3.1.1/standalone.module.js';
+import { html, useEffect, useRef, useState } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { call, get, part } from '../api.js';
 import { go, root } from '../router.js';
 import { Area, Check, Failure, Head, Input, Loading, Select, say, useId, useTitle } from '../ui.js';

@@ -1,0 +1,34 @@
+package console_test
+
+import "strings"
+
+// askedEarly: what is asked for before the modules are there is what the pages ask for, and nothing besides.
+func askedEarly(p *page, r *rig) {
+	var delivery string
+	p.open("/subscriptions/" + r.good.ID)
+	p.until(`document.querySelector("main a[href*='/deliveries/']")`)
+	delivery = value[string](p, `document.querySelector("main a[href*='/deliveries/']").getAttribute("href").split("/").at(-1)`)
+	for path, asks := range map[string]int{
+		"/": 1, "/subscriptions": 1, "/subscriptions?search=%20warehouse&state=active&failing=true&event=contact.update&account=1": 1, "/subscriptions/new": 0,
+		"/subscriptions?after=" + r.good.ID: 1, "/subscriptions/" + r.good.ID: 2, "/subscriptions/" + r.good.ID + "/waiting": 2, "/subscriptions/" + r.good.ID + "/edit": 1,
+		"/deliveries/" + delivery: 1, "/events": 1, "/events?resource=contact&resource_id=42": 1, "/events?type=contact.update": 1, "/resources": 1, "/resources/contact": 1, "/system": 0,
+	} {
+		p.open(path)
+		p.calm()
+		p.until(`rowhookAsked.size === 0`)
+		// The session, and what the page asks for: before the script of the pages has run. What is not taken up stays in the map.
+		early := value[string](p, `(() => { const ran = performance.getEntriesByType("navigation")[0].domContentLoadedEventStart;
+			return performance.getEntriesByType("resource").filter((e) => e.name.includes("/api/v1/") && e.startTime < ran).map((e) => e.name).join(" "); })()`)
+		if n := len(strings.Fields(early)); n < asks+1 {
+			p.t.Errorf("%s asks early for %q, want %d and the session", path, early, asks)
+		}
+	}
+	// Nobody is signed in: the next page asks for nothing else.
+	p.signOut()
+	p.open("/subscriptions")
+	p.until(`document.querySelector("#token") && rowhookAsked.size === 0 && localStorage.getItem("rowhook-role") === null`)
+	if n := value[int](p, `performance.getEntriesByType("resource").filter((e) => e.name.includes("/api/v1/")).length`); n != 1 {
+		p.t.Errorf("without a session %d requests are made, want that for the session", n)
+	}
+	p.login(adminToken)
+}
