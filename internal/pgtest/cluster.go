@@ -3,8 +3,6 @@ package pgtest
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,18 +14,15 @@ import (
 // superuser is the role of the URLs that a [Server] gives out.
 const superuser = "postgres"
 
-// newPassword is random and needs no quoting in a shell or a URL.
-func newPassword() string {
-	raw := make([]byte, 12)
-	_, _ = rand.Read(raw) // never fails: crypto/rand
-	return hex.EncodeToString(raw)
-}
-
 // initialise makes a cluster in the home's data directory. It is UTF-8 with a locale that sorts by bytes everywhere:
 // C.UTF-8, or C where that does not exist.
 func initialise(ctx context.Context, bin binaries, h *home, user *account, password string) error {
 	passwordFile := filepath.Join(h.dir, "password")
-	if err := os.WriteFile(passwordFile, []byte(password+"\n"), 0o600); err != nil {
+	verifier, err := verifierOf(password)
+	if err != nil {
+		return fmt.Errorf("make the password's verifier: %w", err)
+	}
+	if err := os.WriteFile(passwordFile, []byte(verifier+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write the password: %w", err)
 	}
 	defer os.Remove(passwordFile)
@@ -35,7 +30,6 @@ func initialise(ctx context.Context, bin binaries, h *home, user *account, passw
 		return fmt.Errorf("hand over the password: %w", err)
 	}
 	var output string
-	var err error
 	for _, locale := range []string{"C.UTF-8", "C"} {
 		output, err = runInitdb(ctx, bin, h, user,
 			"--pgdata", h.data(), "--username", superuser, "--pwfile", passwordFile, "--auth", "scram-sha-256",

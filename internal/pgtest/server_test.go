@@ -5,13 +5,16 @@ package pgtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // queryText runs a query that answers with one text.
@@ -44,6 +47,21 @@ func TestServer(t *testing.T) {
 	if got := queryText(t, u, "show server_version"); got != s.Version() {
 		t.Errorf("Version() is %q, want %q", s.Version(), got)
 	}
+
+	t.Run("AsksForThePassword", func(t *testing.T) {
+		if got := queryText(t, u, "select split_part(rolpassword, ':', 1) from pg_authid where rolname = current_user"); got != fmt.Sprint("SCRAM-SHA-256$", rounds) {
+			t.Errorf("the password is kept as %q", got)
+		}
+		for _, wrong := range []string{"", newPassword()} {
+			conn, err := pgx.Connect(t.Context(), strings.Replace(u, s.password, wrong, 1))
+			if refused := (*pgconn.PgError)(nil); !errors.As(err, &refused) || refused.Code != "28P01" {
+				t.Errorf("with the password %q: got %v, want that it is refused", wrong, err)
+			}
+			if err == nil {
+				_ = conn.Close(t.Context())
+			}
+		}
+	})
 
 	t.Run("IsStoppedAndGone", func(t *testing.T) {
 		pid, dir := s.Pid(), s.Dir()
