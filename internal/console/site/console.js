@@ -2249,12 +2249,18 @@ function Resource({ name }) {
   useTitle(name);
   const url = `/resource/${part(name)}/`;
   const { data: r2, error, reload } = useLoad(async (signal) => (await get(url, null, signal)).data, [name]);
+  const first = Q(void 0);
+  if (first.current === void 0) {
+    first.current = call("POST", url + "preview", { body: { event: name + ".update" }, exact: true });
+    first.current.catch(() => {
+    });
+  }
   if (!r2) {
     return error?.status === 404 ? fe`<${Head} title="No such resource" /><${Empty} title="It is not mapped"><p>The config has no resource of this name. <a href=${root + "/resources"}>All resources</a></p><//>` : fe`<${Head} title=${name} />${error ? fe`<${Failure} error=${error} again=${reload} />` : fe`<${Loading} />`}`;
   }
   return fe`<${Head} title=${r2.name} crumbs=${fe`<a href=${root + "/resources"}>Resources</a>`} sub=${fe`<${State} of=${r2.fit ? "fits" : "does not fit"} /><code>${r2.table}</code><span>key ${r2.key.join(", ")}</span><span>${r2.account ? fe`account <code>${r2.account}</code>` : "of no account"}</span>`} />
     ${r2.reason && fe`<div class="callout warn-box"><p>${r2.reason}</p></div>`}
-    <${Playground} r=${r2} url=${url} />
+    <${Playground} r=${r2} url=${url} first=${first} />
     <section><h2>Events</h2><${Table} label="Events" rows=${r2.events} id=${(e2) => e2.name} columns=${[
     { name: "Event", cell: (e2) => fe`<code>${e2.name}</code>` },
     { name: "For whom", wide: true, cell: (e2) => e2.admin_only ? fe`the admin only<span class="under">${e2.reason || ""}</span>` : "everybody" }
@@ -2270,7 +2276,7 @@ var events = (r2) => {
 var Diff = ({ of }) => fe`<div class="diff">${of.map((d2) => fe`<div><strong>${d2.path}</strong><span>${"was" in d2 ? fe`<del>${text(d2.was)}</del>` : ""}${"is" in d2 ? fe`<ins>${text(d2.is)}</ins>` : ""}</span></div>`)}</div>`;
 var Unfiled = () => fe`<div><p>This rowhook runs without a config file, as <code>rowhook dev</code> does: the resource is what its table gives, and there is no mapping to change here.
   This prints a config to begin with, made from the tables of your database:</p><br /><${Code} label="The command" text="rowhook init --database-url $DATABASE_URL" /></div>`;
-function Playground({ r: r2, url }) {
+function Playground({ r: r2, url, first }) {
   const filed = r2.yaml !== void 0;
   const [yaml, setYaml] = G(r2.yaml);
   J(() => setYaml(r2.yaml), [r2.yaml]);
@@ -2283,6 +2289,9 @@ function Playground({ r: r2, url }) {
     const body = { event: a2.event };
     if (a2.id.trim()) body.id = a2.id.trim();
     if (a2.yaml !== r2.yaml) body.mapping = a2.yaml;
+    const begun = first.current;
+    first.current = null;
+    if (begun && !body.id && !body.mapping && body.event === r2.name + ".update") return (await begun).data;
     return (await call("POST", url + "preview", { body, signal, exact: true })).data;
   }, [asked2]);
   const data = error ? null : last;

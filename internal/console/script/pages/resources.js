@@ -29,13 +29,19 @@ export function Resource({ name }) {
   useTitle(name);
   const url = `/resource/${part(name)}/`;
   const { data: r, error, reload } = useLoad(async (signal) => (await get(url, null, signal)).data, [name]);
+  // The body of a row is asked for beside what it is made by: that it will be shown is known.
+  const first = useRef(undefined);
+  if (first.current === undefined) {
+    first.current = call('POST', url + 'preview', { body: { event: name + '.update' }, exact: true });
+    first.current.catch(() => { /* who takes it hears of it */ });
+  }
   if (!r) {
     return error?.status === 404 ? html`<${Head} title="No such resource" /><${Empty} title="It is not mapped"><p>The config has no resource of this name. <a href=${root + '/resources'}>All resources</a></p><//>`
       : html`<${Head} title=${name} />${error ? html`<${Failure} error=${error} again=${reload} />` : html`<${Loading} />`}`;
   }
   return html`<${Head} title=${r.name} crumbs=${html`<a href=${root + '/resources'}>Resources</a>`} sub=${html`<${State} of=${r.fit ? 'fits' : 'does not fit'} /><code>${r.table}</code><span>key ${r.key.join(', ')}</span><span>${r.account ? html`account <code>${r.account}</code>` : 'of no account'}</span>`} />
     ${r.reason && html`<div class="callout warn-box"><p>${r.reason}</p></div>`}
-    <${Playground} r=${r} url=${url} />
+    <${Playground} r=${r} url=${url} first=${first} />
     <section><h2>Events</h2><${Table} label="Events" rows=${r.events} id=${(e) => e.name} columns=${[
       { name: 'Event', cell: (e) => html`<code>${e.name}</code>` }, { name: 'For whom', wide: true, cell: (e) => (e.admin_only ? html`the admin only<span class="under">${e.reason || ''}</span>` : 'everybody') }]} /></section>
     ${(r.relations?.length > 0 || r.from_api?.length > 0) && html`<section><h2>What else it is made of</h2><${Facts} of=${[['Relations', r.relations?.length ? r.relations.join(', ') : undefined], ['From the API', r.from_api?.length ? r.from_api.join(', ') : undefined]]} /></section>`}
@@ -54,7 +60,7 @@ export const Diff = ({ of }) => html`<div class="diff">${of.map((d) => html`<div
 const Unfiled = () => html`<div><p>This rowhook runs without a config file, as <code>rowhook dev</code> does: the resource is what its table gives, and there is no mapping to change here.
   This prints a config to begin with, made from the tables of your database:</p><br /><${Code} label="The command" text="rowhook init --database-url $DATABASE_URL" /></div>`;
 
-function Playground({ r, url }) {
+function Playground({ r, url, first }) {
   const filed = r.yaml !== undefined;
   const [yaml, setYaml] = useState(r.yaml);
   useEffect(() => setYaml(r.yaml), [r.yaml]);
@@ -67,6 +73,9 @@ function Playground({ r, url }) {
     const body = { event: a.event };
     if (a.id.trim()) body.id = a.id.trim();
     if (a.yaml !== r.yaml) body.mapping = a.yaml;
+    const begun = first.current;
+    first.current = null;
+    if (begun && !body.id && !body.mapping && body.event === r.name + '.update') return (await begun).data;
     return (await call('POST', url + 'preview', { body, signal, exact: true })).data;
   }, [asked]);
   // What an answer before has made stands under no error, and its mistakes at no other mapping.
