@@ -1,6 +1,9 @@
 package console_test
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // askedEarly: what is asked for before the modules are there is what the pages ask for, and nothing besides.
 func askedEarly(p *page, r *rig) {
@@ -23,6 +26,7 @@ func askedEarly(p *page, r *rig) {
 			p.t.Errorf("%s asks early for %q, want %d and the session", path, early, asks)
 		}
 	}
+	behind(p)
 	// Nobody is signed in: the next page asks for nothing else.
 	p.signOut()
 	p.open("/subscriptions")
@@ -31,4 +35,34 @@ func askedEarly(p *page, r *rig) {
 		p.t.Errorf("without a session %d requests are made, want that for the session", n)
 	}
 	p.login(adminToken)
+}
+
+// behind: a page that is opened in a tab behind others is filled, asks for nothing more while nobody looks, and at once when somebody does.
+func behind(p *page) {
+	const asked = `performance.getEntriesByType("resource").filter((e) => e.name.includes("/api/v1/subscription/?")).length`
+	p.open("/system")
+	p.calm()
+	value[bool](p, `(() => { window.behind = true; Object.defineProperty(document, "hidden", {get: () => window.behind}); return true; })()`)
+	p.menu()
+	p.press("Resources")
+	p.says("public.contacts")
+	p.menu()
+	p.press("Subscriptions")
+	p.says("warehouse")
+	before := value[int](p, asked)
+	// The list is asked for again every 10 s: more than a second of those has passed when the clock has gone on.
+	value[bool](p, `(() => { const real = setTimeout; window.setTimeout = (f, ms, ...more) => real(f, ms >= 5000 ? ms / 100 : ms, ...more); return true; })()`)
+	p.menu()
+	p.press("Events")
+	p.says("contact.create")
+	p.menu()
+	p.press("Subscriptions")
+	p.says("warehouse")
+	p.until(asked + ` === ` + fmt.Sprint(before+1))
+	value[bool](p, `new Promise((done) => setTimeout(() => done(true), 700))`)
+	if n := value[int](p, asked); n != before+1 {
+		p.t.Errorf("a page that nobody sees has asked %d times again", n-before-1)
+	}
+	value[bool](p, `(() => { window.behind = false; document.dispatchEvent(new Event("visibilitychange")); return true; })()`)
+	p.until(asked + ` >= ` + fmt.Sprint(before+2))
 }

@@ -69,13 +69,23 @@ export function useLoad(load, deps, { every = 0 } = {}) {
     set((s) => ({ ...s, loading: true }));
     let timer;
     let over = false;
+    let due = false;
     const round = async () => {
-      if (!document.hidden) await reload();
-      if (!over && (every || missed.current)) timer = setTimeout(round, every || 5000);
+      due = false;
+      await reload();
+      if (!over && (every || missed.current)) timer = setTimeout(next, every || 5000);
     };
+    // A tab behind others is filled, as every tab, and asks again when somebody looks.
+    const next = () => {
+      if (document.hidden) due = true;
+      else round();
+    };
+    const shown = () => !document.hidden && due && round();
+    document.addEventListener('visibilitychange', shown);
     round();
     return () => {
       over = true;
+      document.removeEventListener('visibilitychange', shown);
       run.current++;
       abort.current?.abort();
       clearTimeout(timer);

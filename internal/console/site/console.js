@@ -573,13 +573,22 @@ function useLoad(load, deps, { every = 0 } = {}) {
     set((s2) => ({ ...s2, loading: true }));
     let timer;
     let over = false;
+    let due = false;
     const round = async () => {
-      if (!document.hidden) await reload();
-      if (!over && (every || missed.current)) timer = setTimeout(round, every || 5e3);
+      due = false;
+      await reload();
+      if (!over && (every || missed.current)) timer = setTimeout(next, every || 5e3);
     };
+    const next = () => {
+      if (document.hidden) due = true;
+      else round();
+    };
+    const shown2 = () => !document.hidden && due && round();
+    document.addEventListener("visibilitychange", shown2);
     round();
     return () => {
       over = true;
+      document.removeEventListener("visibilitychange", shown2);
       run.current++;
       abort.current?.abort();
       clearTimeout(timer);

@@ -14,7 +14,11 @@
   const ask = (path, query = {}) => {
     const url = new URL(base + path, location.origin);
     for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
-    const answer = fetch(url, { headers: { Accept: 'application/json' }, credentials: 'same-origin' });
+    // Read to its end at once: an answer that nobody reads yet, of a tab behind others, keeps a connection from them.
+    const answer = fetch(url, { headers: { Accept: 'application/json' }, credentials: 'same-origin' }).then(async (a) => {
+      const text = await a.text();
+      return { ok: a.ok, status: a.status, headers: a.headers, text: () => text };
+    });
     answer.catch(() => { /* who takes it up hears of it */ });
     asked.set(url.href, { answer, at: Date.now() });
   };
