@@ -18,10 +18,13 @@ const (
 	jobsShown    = 20
 	// measureTimeout bounds what is asked of the store for a status: it is there when the store is not.
 	measureTimeout = 3 * time.Second
-	// What was read of the store is shown for measureLeast, and for measureShare times as long as it took: however large it is, and however
-	// many ask, reading it takes no more than a hundredth of a connection. Sizes are for sizesLeast.
+	// What was read of the store is shown for measureLeast, and for measureShare times as long as it took, however many ask: reading it takes
+	// a hundredth of a connection. But people wait for what they look at, and a reading that is slow only because the machine is busy costs
+	// little: after measureMost it is read again, as long as that is measureHard, a tenth of a connection, at most. Sizes are for sizesLeast.
 	measureLeast = time.Second
 	measureShare = 100
+	measureMost  = 10 * time.Second
+	measureHard  = 10
 	sizesLeast   = time.Minute
 	// lateAfter is how old what is read has to be to be called late.
 	lateAfter = 10 * time.Second
@@ -46,7 +49,7 @@ func (r *remembered[T]) get(least time.Duration, read func() (*T, error)) (*T, e
 	}
 	v, err := read()
 	took := time.Since(began)
-	r.until, r.failed = time.Now().Add(max(least, measureShare*took)), err
+	r.until, r.failed = time.Now().Add(shownFor(least, took)), err
 	if err == nil {
 		r.value, r.failing = v, time.Time{}
 	} else {
@@ -56,6 +59,11 @@ func (r *remembered[T]) get(least time.Duration, read func() (*T, error)) (*T, e
 		}
 	}
 	return r.value, err
+}
+
+// shownFor is how long what took so long to read is shown.
+func shownFor(least, took time.Duration) time.Duration {
+	return max(least, min(measureShare*took, measureMost), measureHard*took)
 }
 
 // contents is what is in the store.

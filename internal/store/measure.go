@@ -45,8 +45,8 @@ func (s *Store) Count(ctx context.Context) (*Counts, error) {
 	var oldestDue, oldestLetter *time.Time
 	err := s.pool.QueryRow(ctx, `
 		SELECT (SELECT min(committed_at) FROM due), (SELECT count(*) FROM (SELECT FROM due LIMIT $1) d),
-			l.n, l.oldest, (SELECT count(*) FROM failing f JOIN subscription s ON s.key = f.subscription WHERE s.deleted_at IS NULL AND s.state = 'active')
-		FROM (SELECT count(*) AS n, min(created_at) AS oldest FROM dead_letter WHERE closed_at IS NULL) l`, maxDueCounted).
+			(SELECT count(*) FROM dead_letter WHERE closed_at IS NULL), (SELECT min(created_at) FROM dead_letter WHERE closed_at IS NULL),
+			(SELECT count(*) FROM failing f JOIN subscription s ON s.key = f.subscription WHERE s.deleted_at IS NULL AND s.state = 'active')`, maxDueCounted).
 		Scan(&oldestDue, &c.Due, &c.Letters, &oldestLetter, &c.Failing)
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("count what is in the store: %w", err))
