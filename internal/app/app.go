@@ -299,6 +299,10 @@ func (a *App) run(ctx context.Context) error {
 	watch.Go(func() { a.ring.loop(watched) })
 	defer watch.Wait()
 	defer stopWatching()
+	look, err := a.lookFirst(ctx)
+	if err != nil {
+		return err
+	}
 	st, err := wait(ctx, a, "the store", func() (*store.Store, error) { return store.Open(ctx, a.storeConfig()) })
 	if err != nil {
 		return err
@@ -321,22 +325,15 @@ func (a *App) run(ctx context.Context) error {
 		return err
 	}
 	a.source.Store(src)
-	if err := a.checkTouch(ctx); err != nil {
-		return err
+	if !look.fresh() {
+		if look, err = a.lookAgain(ctx, src); err != nil {
+			return err
+		}
 	}
-	cat, err := wait(ctx, a, "the database", func() (*cdc.Catalog, error) { return src.Inspect(ctx) })
-	if err != nil {
-		return err
-	}
+	cat, tables := look.cat, look.tables
 	a.database.Store(cat)
 	a.unsettled.Store(&h.unsettled)
 	// A mapping that does not fit is refused before anything is made: a slot that nobody reads would hold the log.
-	tables, err := wait(ctx, a, "the tables of relations", func() (map[cdc.TableName]*cdc.Table, error) {
-		return withRelated(ctx, a.cfg, a.def, cat.Tables, cat.Lineage())
-	})
-	if err != nil {
-		return err
-	}
 	mapper, err := a.compile(ctx, st, a.def, tables, cat.Lineage())
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"github.com/rowhook/rowhook/internal/app"
 )
 
-// TestAMappingThatDoesNotFitMakesNothing refuses a column that is not there, and leaves no slot that would hold the log.
+// TestAMappingThatDoesNotFitMakesNothing refuses a column that is not there, and leaves nothing: no slot that would hold the log, and no store.
 func TestAMappingThatDoesNotFitMakesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -21,7 +21,8 @@ func TestAMappingThatDoesNotFitMakesNothing(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	var n int
-	if err := r.conn.QueryRow(t.Context(), `select (select count(*) from pg_replication_slots where slot_name = $1) + (select count(*) from pg_publication)`, r.slot).Scan(&n); err != nil || n != 0 {
-		t.Errorf("%d slots and publications were made, %v", n, err)
+	if err := r.conn.QueryRow(t.Context(), `select (select count(*) from pg_replication_slots where slot_name = $1) + (select count(*) from pg_publication) +
+			(select count(*) from pg_namespace where nspname = 'rowhook')`, r.slot).Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d slots, publications and schemas were made, %v", n, err)
 	}
 }

@@ -164,7 +164,7 @@ func TestStartWaits(t *testing.T) {
 	}
 }
 
-// TestStartRefuses ends the start over what only a person can mend, of the store too, and tells the mend.
+// TestStartRefuses ends the start over what only a person can mend, of the store too, tells the mend, and makes nothing.
 func TestStartRefuses(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Cluster(t, nil)
@@ -218,5 +218,8 @@ func TestStartRefuses(t *testing.T) {
 	var made int
 	if err := base.conn.QueryRow(t.Context(), `select (select count(*) from pg_replication_slots) + (select count(*) from pg_publication)`).Scan(&made); err != nil || made != 0 {
 		t.Errorf("%d slots and publications were made, %v", made, err)
+	}
+	if err := admin.QueryRow(t.Context(), `select count(*) from pg_namespace where nspname = 'rowhook'`).Scan(&made); err != nil || made != 0 {
+		t.Errorf("a store was made by a start that was refused, %v", err)
 	}
 }

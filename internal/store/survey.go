@@ -50,6 +50,18 @@ func Look(ctx context.Context, cfg Config) (*Survey, error) {
 	return v, nil
 }
 
+// Made says whether the store was ever made.
+func Made(ctx context.Context, cfg Config) (made bool, err error) {
+	pool, err := newReadOnlyPool(ctx, cfg.URL, cfg.Schema)
+	if err != nil {
+		return false, err
+	}
+	defer pool.Close()
+	err = pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'migration')`,
+		cfg.Schema).Scan(&made)
+	return made, err
+}
+
 // opens says whether the keys open what is sealed: one of each key is tried.
 func (s *Store) opens(ctx context.Context) error {
 	rows, err := s.pool.Query(ctx, `SELECT DISTINCT ON (split_part(secrets #>> '{}', '.', 3)) id, secrets FROM subscription
