@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // A Message is the body of a webhook in the standard or the thin format, or one of a batch. Fields that are not there
@@ -22,8 +24,39 @@ type Message struct {
 	Backfill  bool            `json:"backfill"`
 }
 
+// decoded is what a body says, found when somebody first asks: who waits asks of every request again after each arrival.
+type decoded struct {
+	body     []byte
+	messages func() ([]Message, error)
+	instance func() string
+}
+
+// decoded is what the body says that the request has now: who unpacks one sets another.
+func (r Request) decoded() *decoded {
+	if d := r.says; d != nil && len(d.body) == len(r.Body) && (len(r.Body) == 0 || &d.body[0] == &r.Body[0]) {
+		return d
+	}
+	d := &decoded{body: r.Body, messages: sync.OnceValues(r.decode)}
+	d.instance = sync.OnceValue(func() string {
+		var m Message
+		if messages, err := d.messages(); err == nil && len(messages) == 1 {
+			m = messages[0]
+		}
+		if m.Type == "" {
+			m.Type = r.Type
+		}
+		return m.Instance()
+	})
+	return d
+}
+
 // Messages are the messages in the body: one, or all of a batch.
 func (r Request) Messages() ([]Message, error) {
+	messages, err := r.decoded().messages()
+	return slices.Clone(messages), err
+}
+
+func (r Request) decode() ([]Message, error) {
 	if body := bytes.TrimSpace(r.Body); len(body) > 0 && body[0] == '[' {
 		var batch []Message
 		if err := json.Unmarshal(body, &batch); err != nil {
@@ -56,6 +89,7 @@ func Split(requests []Request) []Request {
 			if json.Unmarshal(one, &m) == nil {
 				x.ID, x.Type, x.Position = m.ID, m.Type, m.Position
 			}
+			x.says = x.decoded()
 			all = append(all, x)
 		}
 	}
@@ -76,13 +110,7 @@ func (r Request) Data() json.RawMessage { return r.Message().Data }
 
 // Instance names the instance that the request is about, as "contact/42": the event's resource and data.id, or id in
 // the thin format. It is empty if that cannot be told.
-func (r Request) Instance() string {
-	m := r.Message()
-	if m.Type == "" {
-		m.Type = r.Type
-	}
-	return m.Instance()
-}
+func (r Request) Instance() string { return r.decoded().instance() }
 
 // Instance names the instance that the message is about; see [Request.Instance].
 func (m Message) Instance() string {

@@ -264,6 +264,7 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request) {
 	}
 	got.Body, got.BodyErr = readBody(req)
 	got.fromHeader()
+	got.says = got.decoded()
 	answer := r.record(&got)
 	r.respond(w, req, answer)
 }

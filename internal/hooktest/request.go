@@ -35,6 +35,8 @@ type Request struct {
 	Attempt     int       // webhook-attempt
 	RetryReason string    // webhook-retry-reason
 	Position    string    // webhook-position
+
+	says *decoded // nil unless it arrived at a Receiver
 }
 
 // Delivered says whether the answer was a success.
