@@ -263,15 +263,20 @@ func (r *rig) subscribe(path string, events ...string) *client.Subscription {
 	return s
 }
 
+// eventually looks until it is so. A look that is dear is taken less often: what it costs is taken from what is looked at, and from the tests
+// beside this one.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline, tick := time.After(150*time.Second), time.NewTicker(10*time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
+	deadline := time.After(150 * time.Second)
+	for {
+		begin := time.Now()
+		if ok() {
+			return
+		}
 		select {
 		case <-deadline:
 			t.Fatalf("never: %s", what)
-		case <-tick.C:
+		case <-time.After(min(max(10*time.Millisecond, 4*time.Since(begin)), 250*time.Millisecond)):
 		}
 	}
 }
