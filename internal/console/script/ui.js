@@ -144,9 +144,9 @@ const states = {
   replicating: ['dot', 'good'], catching_up: ['turn', 'warn'], paused: ['square', 'warn'], held: ['cross', 'bad'], waiting: ['clock', 'warn'],
   starting: ['clock', 'calm'], standby: ['ring', 'calm'], proxy: ['ring', 'calm'],
 };
-export function State({ of, word }) {
-  const [shape, tone] = states[of] || ['ring', 'calm'];
-  return html`<span class=${'state ' + tone}><${Shape} of=${shape} />${word || String(of).replaceAll('_', ' ')}</span>`;
+export function State({ of, word, tone }) {
+  const [shape, own] = states[of] || ['ring', 'calm'];
+  return html`<span class=${'state ' + (tone || own)}><${Shape} of=${shape} />${word || String(of).replaceAll('_', ' ')}</span>`;
 }
 
 // --- Small things ---------------------------------------------------------------------------------------------------

@@ -661,9 +661,9 @@ var states = {
   standby: ["ring", "calm"],
   proxy: ["ring", "calm"]
 };
-function State({ of, word }) {
-  const [shape, tone] = states[of] || ["ring", "calm"];
-  return fe`<span class=${"state " + tone}><${Shape} of=${shape} />${word || String(of).replaceAll("_", " ")}</span>`;
+function State({ of, word, tone }) {
+  const [shape, own] = states[of] || ["ring", "calm"];
+  return fe`<span class=${"state " + (tone || own)}><${Shape} of=${shape} />${word || String(of).replaceAll("_", " ")}</span>`;
 }
 function When({ at, now, none = "–" }) {
   if (!at) return fe`<span class="muted">${none}</span>`;
@@ -1302,6 +1302,7 @@ var split = (text2) => {
   const i2 = text2.lastIndexOf(" ");
   return i2 < 0 ? { value: text2 } : { value: text2.slice(0, i2), unit: text2.slice(i2 + 1) };
 };
+var Worst = ({ errors, warnings }) => errors ? fe`<${State} of="error" word=${many(errors, "error")} />` : warnings ? fe`<${State} of="warning" word=${many(warnings, "warning")} />` : null;
 function Overview() {
   useTitle("Overview");
   const now = useNow();
@@ -1316,8 +1317,10 @@ function Overview() {
   const r2 = s2.rates || {};
   const lat = r2.latency_seconds || {};
   const due = s2.deliveries || {};
+  const [errors, warnings] = ["error", "warning"].map((level) => (s2.findings || []).filter((f2) => f2.severity === level).length);
   return fe`
-    <${Head} title=${s2.summary.charAt(0).toUpperCase() + s2.summary.slice(1)} sub=${fe`<${State} of=${s2.state} /><${For} since=${s2.since} now=${now} />
+    <${Head} title=${fe`<span class=${errors ? "bad" : ""}>${s2.summary.charAt(0).toUpperCase() + s2.summary.slice(1)}</span>`} sub=${fe`<${Worst} errors=${errors} warnings=${warnings} />
+      <span><${State} of=${s2.state} tone=${errors ? "calm" : ""} /> <${For} since=${s2.since} now=${now} /></span>
       ${s2.database && fe`<span>${s2.database.name}${s2.database.environment ? ` (${s2.database.environment})` : ""}, Postgres ${s2.database.server_version}</span>`}`} />
     ${error && fe`<${Failure} error=${error} />`}
     <section aria-labelledby="findings"><h2 id="findings" class=${s2.findings?.length ? "" : "off"}>${s2.findings?.length ? "To be mended" : "Nothing is to be mended"}</h2>

@@ -24,6 +24,9 @@ const split = (text) => {
   return i < 0 ? { value: text } : { value: text.slice(0, i), unit: text.slice(i + 1) };
 };
 
+/** How much of the worst there is. */
+const Worst = ({ errors, warnings }) => (errors ? html`<${State} of="error" word=${many(errors, 'error')} />` : warnings ? html`<${State} of="warning" word=${many(warnings, 'warning')} />` : null);
+
 export function Overview() {
   useTitle('Overview');
   const now = useNow();
@@ -38,8 +41,10 @@ export function Overview() {
   const r = s.rates || {};
   const lat = r.latency_seconds || {};
   const due = s.deliveries || {};
+  const [errors, warnings] = ['error', 'warning'].map((level) => (s.findings || []).filter((f) => f.severity === level).length);
   return html`
-    <${Head} title=${s.summary.charAt(0).toUpperCase() + s.summary.slice(1)} sub=${html`<${State} of=${s.state} /><${For} since=${s.since} now=${now} />
+    <${Head} title=${html`<span class=${errors ? 'bad' : ''}>${s.summary.charAt(0).toUpperCase() + s.summary.slice(1)}</span>`} sub=${html`<${Worst} errors=${errors} warnings=${warnings} />
+      <span><${State} of=${s.state} tone=${errors ? 'calm' : ''} /> <${For} since=${s.since} now=${now} /></span>
       ${s.database && html`<span>${s.database.name}${s.database.environment ? ` (${s.database.environment})` : ''}, Postgres ${s.database.server_version}</span>`}`} />
     ${error && html`<${Failure} error=${error} />`}
     <section aria-labelledby="findings"><h2 id="findings" class=${s.findings?.length ? '' : 'off'}>${s.findings?.length ? 'To be mended' : 'Nothing is to be mended'}</h2>
