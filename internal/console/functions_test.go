@@ -95,6 +95,7 @@ var unused = []struct{ file, text, why string }{
 	{"pages/events.js", "(t) => t.name", "TestNewcomerWithTrouble: names that are mistyped"},
 	{"pages/events.js", "choose(instead)", "the same"},
 	{"pages/events.js", "<code>${n}</code>", "the same"},
+	{"pages/resources.js", "() => { }", "the body of a resource that is not there is refused after the page was left"},
 	{"pages/resources.js", "runs without a config file", "TestNewcomer: rowhook dev"},
 	{"pages/resources.js", "`${r.name}.${n}`", "a resource without events"},
 	{"pages/subscription.js", "kept to be read", "TestNewcomerWithTrouble: a feed"},

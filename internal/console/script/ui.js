@@ -273,7 +273,7 @@ export const Facts = ({ of }) =>
 function useFirst(rows) {
   const [all, set] = useState(false);
   useEffect(() => set(true), []);
-  return all ? rows : rows.slice(0, Math.ceil(innerHeight / 40));
+  return all ? rows : rows.slice(0, Math.ceil(innerHeight / 60));
 }
 
 export function Table({ label, columns, rows: all, id, flash }) {

@@ -760,7 +760,7 @@ var Facts = ({ of }) => fe`<dl class="facts">${of.filter((f2) => f2 && f2[1] !==
 function useFirst(rows) {
   const [all, set] = G(false);
   J(() => set(true), []);
-  return all ? rows : rows.slice(0, Math.ceil(innerHeight / 40));
+  return all ? rows : rows.slice(0, Math.ceil(innerHeight / 60));
 }
 function Table({ label, columns, rows: all, id, flash }) {
   const rows = useFirst(all);
