@@ -64,6 +64,8 @@ func TestTheSubscriberSeesWhatIsWrong(t *testing.T) {
 		failed   bool
 		backfill bool
 		life     int // which begins with it
+		attempt  int
+		reason   string
 	}
 	create := func(at int, seq int64) event { return event{at: at, kind: "item.create", seq: seq, account: 1} }
 	with := func(e event, change func(*event)) event { change(&e); return e }
@@ -74,15 +76,21 @@ func TestTheSubscriberSeesWhatIsWrong(t *testing.T) {
 		sweep  int
 		want   string
 	}{
-		"Good":          {events: []event{create(1, 1), create(2, 2)}},
-		"Stale":         {events: []event{create(1, 1)}, want: "and the table has"},
-		"Missing":       {want: "does not have"},
-		"NotTaken":      {events: []event{create(1, 1), with(create(2, 2), func(e *event) { e.failed = true })}, want: "and the table has"},
-		"Retried":       {events: []event{create(1, 1), with(create(2, 2), func(e *event) { e.failed = true }), create(2, 2)}},
-		"OutOfOrder":    {events: []event{create(2, 2), create(1, 1)}, want: "came first after"},
-		"Replayed":      {events: []event{create(1, 1), create(2, 2), with(create(1, 1), func(e *event) { e.replay = true })}},
-		"Unmarked":      {events: []event{create(1, 1), create(2, 2), create(1, 1)}, want: "is not marked"},
-		"AfterAKill":    {events: []event{create(1, 1), create(2, 2), with(create(1, 1), func(e *event) { e.life = 2 })}},
+		"Good":       {events: []event{create(1, 1), create(2, 2)}},
+		"Stale":      {events: []event{create(1, 1)}, want: "and the table has"},
+		"Missing":    {want: "does not have"},
+		"NotTaken":   {events: []event{create(1, 1), with(create(2, 2), func(e *event) { e.failed = true })}, want: "and the table has"},
+		"Retried":    {events: []event{create(1, 1), with(create(2, 2), func(e *event) { e.failed = true }), create(2, 2)}},
+		"OutOfOrder": {events: []event{create(2, 2), create(1, 1)}, want: "came first after"},
+		"Replayed":   {events: []event{create(1, 1), create(2, 2), with(create(1, 1), func(e *event) { e.replay = true })}},
+		"Unmarked":   {events: []event{create(1, 1), create(2, 2), create(1, 1)}, want: "is not marked"},
+		"AfterAKill": {events: []event{create(1, 1), create(2, 2), with(create(1, 1), func(e *event) { e.life = 2 })}},
+		"Overtaken": {events: []event{with(create(2, 2), func(e *event) { e.attempt, e.reason = 2, "timeout" }),
+			with(create(2, 2), func(e *event) { e.attempt = 1 })}},
+		"NotOvertaken": {events: []event{with(create(2, 2), func(e *event) { e.attempt, e.reason = 2, "http_503" }),
+			with(create(2, 2), func(e *event) { e.attempt = 1 })}, want: "is not marked"},
+		"OvertakenBefore": {events: []event{with(create(2, 2), func(e *event) { e.attempt, e.reason = 2, "timeout" }),
+			with(create(2, 2), func(e *event) { e.attempt, e.life = 1, 2 }), with(create(2, 2), func(e *event) { e.attempt = 1 })}, want: "is not marked"},
 		"TwoEvents":     {events: []event{create(2, 2), with(create(2, 2), func(e *event) { e.id = "other" })}, want: "are two events"},
 		"Foreign":       {events: []event{with(create(2, 2), func(e *event) { e.account = 2 })}, want: "it gets item.create"},
 		"StaleBackfill": {events: []event{create(2, 2), with(create(3, 1), func(e *event) { e.sub, e.backfill = backfills, true })}, want: "stands behind number 2"},
@@ -121,7 +129,7 @@ func TestTheSubscriberSeesWhatIsWrong(t *testing.T) {
 				} else {
 					s.down(hooktest.OK(), time.Time{})
 				}
-				s.answer(hooktest.Request{ID: e.id, Header: header, Body: fmt.Appendf(nil,
+				s.answer(hooktest.Request{ID: e.id, Header: header, Attempt: e.attempt, RetryReason: e.reason, Body: fmt.Appendf(nil,
 					`{"type":%q,"position":%q,"backfill":%t,"data":{"id":7,"account":%d,"kind":"b","seq":%d,"group":"g"}}`, e.kind, position, e.backfill, e.account, e.seq)})
 			}
 			if c.sweep > 0 {

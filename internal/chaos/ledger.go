@@ -319,7 +319,12 @@ func (l *ledger) repeated(t *target, q *hooktest.Request, key, seq int64, e *arr
 
 // unseen says that rowhook had not seen the answer before, by its own word.
 func unseen(t *target, q *hooktest.Request) bool {
-	return q.RetryReason == "timeout" || strings.HasPrefix(q.RetryReason, "connection") || t.batch && q.Attempt > 1
+	return unanswered(q.RetryReason) || t.batch && q.Attempt > 1
+}
+
+// unanswered says that a reason for a retry is that no answer was seen.
+func unanswered(reason string) bool {
+	return reason == "timeout" || strings.HasPrefix(reason, "connection")
 }
 
 // stopRepeated tells what came again after a clean stop: that is promised not to happen.

@@ -67,8 +67,9 @@ type arrivedEvent struct {
 	touch bool
 	// position is the first that it had.
 	position string
-	// taken is in which life of rowhook it was taken last, 0 if it was not.
-	taken int
+	// taken is in which life of rowhook it was taken last, 0 if it was not; retried is the highest number of an attempt in that life before
+	// which rowhook, by its own word, has not seen an answer: the one before can be read after it.
+	taken, retried int
 }
 
 // told is an event as it is sent.
@@ -195,7 +196,7 @@ func (s *subscriber) take(m *told, replay, taken bool, q *hooktest.Request) {
 		if replay {
 			s.got.replayed++
 		}
-		if e.taken == s.life() && !replay && !s.batch && !s.feed && q != nil && q.RetryReason == "" {
+		if e.taken == s.life() && !replay && !s.batch && !s.feed && q != nil && q.RetryReason == "" && q.Attempt >= e.retried {
 			s.accuse("%s of %d at %s came again in the same life of rowhook, and is not marked as a replay: %s", m.Type, key, m.Position, q)
 		}
 	}
@@ -205,7 +206,12 @@ func (s *subscriber) take(m *told, replay, taken bool, q *hooktest.Request) {
 	if !taken {
 		return
 	}
-	e.taken = s.life()
+	if life := s.life(); e.taken != life {
+		e.taken, e.retried = life, 0
+	}
+	if q != nil && unanswered(q.RetryReason) {
+		e.retried = max(e.retried, q.Attempt)
+	}
 	have := s.copies[key]
 	if have == nil {
 		have = &itemCopy{}
