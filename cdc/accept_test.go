@@ -58,6 +58,54 @@ func TestANewSlotWhoseCheckpointIsNotSavedIsStillAGap(t *testing.T) {
 	}
 }
 
+// TestASlotWaitsForTransactions: one that is open is told as what it is, and when it has ended, the same again succeeds.
+func TestASlotWaitsForTransactions(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, pgtest.Database(t))
+	rec := newRecorder()
+	_, stop := f.run(rec)
+	f.exec(`insert into t values (1, 'x')`)
+	rec.wait(t, 1)
+	stop()
+	f.exec(`select pg_drop_replication_slot($1)`, f.cfg.Slot)
+	open, err := f.conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open.Exec(t.Context(), `insert into t values (2, 'lost')`); err != nil {
+		t.Fatal(err)
+	}
+
+	cfg := f.cfg
+	cfg.SlotTimeout = 100 * time.Millisecond
+	s, err := New(cfg, rec, f.mem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Accept(t.Context(), true, f.mem.resume)
+	if e := (*Error)(nil); !errors.As(err, &e) || e.Class != Unavailable || !strings.Contains(e.Mend, "transactions that were running when it began") ||
+		!strings.Contains(e.Mend, "pg_stat_activity") {
+		t.Fatalf("got %v", err)
+	}
+	if err := open.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// That of others, in any database of the cluster, may be open as well.
+	if s, err = New(f.cfg, rec, f.mem); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		in, err := s.Accept(t.Context(), true, f.mem.resume)
+		if e := (*Error)(nil); errors.As(err, &e) && e.Class == Unavailable && strings.Contains(e.Mend, "transactions") {
+			continue
+		}
+		if err != nil || in.Kind != SlotMissing {
+			t.Errorf("got %+v, %v", in, err)
+		}
+		return
+	}
+}
+
 // TestAcceptLeavesTheSlotsOfOthersAlone: a slot of the name that is not rowhook's, or of another database, is not dropped.
 func TestAcceptLeavesTheSlotsOfOthersAlone(t *testing.T) {
 	t.Parallel()

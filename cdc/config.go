@@ -35,6 +35,8 @@ type Config struct {
 	Prefixes []string
 	// DrainTimeout is how long Run waits for outstanding receipts when it is stopped. Defaults to 10 s.
 	DrainTimeout time.Duration
+	// SlotTimeout bounds how long the making of a slot waits for running transactions before it is told, and tried again. Defaults to 20 s.
+	SlotTimeout time.Duration
 	// MaxMessage is the largest message taken, in bytes. Defaults to 64 MiB.
 	MaxMessage int64
 	// ReadOnly has the server refuse whatever would change something: for Survey.

@@ -472,9 +472,6 @@ func (s *Source) needsDBA(what, sql string, err error) error {
 const blockersHint = "see SELECT pid, xact_start, state FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; " +
 	"and SELECT * FROM pg_prepared_xacts;"
 
-// slotTimeout bounds how long the making of a slot waits for running transactions before it is told, and tried again.
-const slotTimeout = 20 * time.Second
-
 // ensureSlot makes the slot when there has never been one, and its first checkpoint with it.
 func (s *Source) ensureSlot(ctx context.Context, conn *pgx.Conn, cat *Catalog, f *found) error {
 	if f.known {
@@ -492,17 +489,27 @@ func (s *Source) ensureSlot(ctx context.Context, conn *pgx.Conn, cat *Catalog, f
 	return s.firstCheckpoint(ctx, cat, lsn, now)
 }
 
+// slotAnswer is how long a server may take, beyond what the making of a slot waits, to say so.
+const slotAnswer = 5 * time.Second
+
 // makeSlot returns the position from which on the new slot has everything.
 func (s *Source) makeSlot(ctx context.Context, conn *pgx.Conn) (LSN, error) {
-	wait, cancel := context.WithTimeout(ctx, slotTimeout)
+	wait, cancel := context.WithTimeout(ctx, s.cfg.SlotTimeout+slotAnswer)
 	defer cancel()
+	// It waits for each transaction by a lock. The limit is that of all of them together, and the server's, so that the connection is
+	// still good, and nothing of the slot is left.
 	var version int
-	if err := conn.QueryRow(wait, `select current_setting('server_version_num')::int`).Scan(&version); err != nil {
+	if err := conn.QueryRow(wait, `
+		select current_setting('server_version_num')::int, set_config('lock_timeout', '0', false), set_config('statement_timeout', $1, false)`,
+		fmt.Sprint(s.cfg.SlotTimeout.Milliseconds())).Scan(&version, nil, nil); err != nil {
 		return 0, s.trouble("read the server's version", err)
 	}
 	var made string
 	if err := conn.QueryRow(wait, makeSlotSQL(version), s.cfg.Slot).Scan(&made); err != nil {
 		return 0, s.slotError(ctx, err)
+	}
+	if _, err := conn.Exec(wait, `reset lock_timeout; reset statement_timeout`); err != nil {
+		return 0, s.trouble("go on behind the making of the slot", err)
 	}
 	return pglogrepl.ParseLSN(made)
 }
@@ -525,7 +532,7 @@ func (s *Source) slotError(ctx context.Context, err error) error {
 	case "42501":
 		e.Class = Refused
 		e.Mend = "the role needs REPLICATION: ALTER ROLE … REPLICATION;"
-	case "57014", "":
+	case "57014", "55P03", "":
 		e.Mend = "it waits for transactions that were running when it began; " + blockersHint
 	}
 	return e

@@ -103,6 +103,9 @@ func New(cfg Config, h Handler, c Checkpoints) (*Source, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, &Error{Class: Refused, What: err.Error()}
 	}
+	if cfg.SlotTimeout == 0 {
+		cfg.SlotTimeout = 20 * time.Second
+	}
 	if cfg.DrainTimeout == 0 {
 		cfg.DrainTimeout = 10 * time.Second
 	}

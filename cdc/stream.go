@@ -43,7 +43,7 @@ func (s *Source) openStream(ctx context.Context, start LSN) (*stream, error) {
 		return fail(err)
 	}
 	if s.cfg.Temporary {
-		wait, cancel := context.WithTimeout(ctx, slotTimeout)
+		wait, cancel := context.WithTimeout(ctx, s.cfg.SlotTimeout)
 		defer cancel()
 		made, err := pglogrepl.CreateReplicationSlot(wait, conn, QuoteIdent(s.cfg.Slot), "pgoutput",
 			pglogrepl.CreateReplicationSlotOptions{Temporary: true, Mode: pglogrepl.LogicalReplication, SnapshotAction: "NOEXPORT_SNAPSHOT"})

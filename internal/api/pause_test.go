@@ -2,12 +2,14 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/rowhook/rowhook/client"
+	"github.com/rowhook/rowhook/internal/api"
 )
 
 // keptPause is a pause in memory.
@@ -54,5 +56,19 @@ func TestPauseAndDrainTakeWhatTheySay(t *testing.T) {
 		if status := resp.StatusCode; status != c.status || !strings.Contains(body, c.want) {
 			t.Errorf("%s %s: %d %s, want %d with %s", c.path, c.body, status, body, c.status, c.want)
 		}
+	}
+}
+
+// TestResumeSaysWhatItWaitedFor: what is in the way at the source is not called one that cannot be reached.
+func TestResumeSaysWhatItWaitedFor(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(c *api.Config) {
+		c.Resume = func(context.Context, client.Resume) (*client.Resumed, error) {
+			return nil, api.NotNow(errors.New("make the replication slot: it waits for transactions"))
+		}
+	})
+	resp, body := b.do(t, "POST", "/api/v1/resume", tokenAdmin, "application/json", `{"accept_gap":true}`)
+	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(body, `"detail":"make the replication slot: it waits for transactions"`) {
+		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }

@@ -33,5 +33,8 @@ func Unavailable(detail string) error {
 	return refusal{problem(http.StatusServiceUnavailable, detail)}
 }
 
+// NotNow is an error that says, with a 503, what was to be waited for and took too long, in the words of err: the same may be asked again.
+func NotNow(err error) error { return refusal{unavailable(err.Error(), err)} }
+
 // Conflict is an error that says, with a 409, what stands in the way of what was asked for.
 func Conflict(detail string) error { return refusal{problem(http.StatusConflict, detail)} }

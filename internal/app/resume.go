@@ -84,7 +84,7 @@ func resumeError(err error) error {
 	case errors.As(err, &trouble) && trouble.Class == cdc.Refused:
 		return api.Conflict(trouble.Error())
 	case errors.As(err, &trouble):
-		return fmt.Errorf("%w: %w", subscriptions.ErrUnavailable, err)
+		return api.NotNow(trouble)
 	}
 	return err
 }
