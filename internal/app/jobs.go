@@ -34,6 +34,9 @@ type jobs struct {
 	running map[int64]context.CancelFunc
 	// aside is how many of them wait, and are not at work.
 	aside int
+	// crowded says that jobs may wait for a place: they have it before those that come back from a wait, and one that is to wait
+	// gives its place up even where that takes no time. Else many that are behind their rate would keep all others out.
+	crowded bool
 }
 
 // jobKind does a job, from where its Progress says. An error that is a jobError ends it as failed; after any other it is begun again, from
@@ -142,6 +145,7 @@ func (j *jobs) begin(ctx context.Context) error {
 	j.mu.Lock()
 	active, room := j.active, min(jobsAtOnce-len(j.running)+j.aside, jobsMost-len(j.running))
 	running := slices.Collect(maps.Keys(j.running))
+	j.crowded = active && room <= 0 && len(running) < jobsMost
 	j.mu.Unlock()
 	if !active || room <= 0 {
 		return nil
@@ -150,6 +154,9 @@ func (j *jobs) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	j.mu.Lock()
+	j.crowded = len(open) == room && len(running)+room < jobsMost
+	j.mu.Unlock()
 	for _, x := range open {
 		if j.kinds[x.Kind] == nil {
 			continue // it is a later version's
@@ -227,15 +234,19 @@ func (j *jobs) do(ctx context.Context, x *store.Job) {
 	}
 }
 
-// waitAside lets others work while one waits, and returns when there is room for it again.
+// waitAside lets others work while one waits, and returns when there is room for it again, and nobody waits for it who has not begun.
 func (j *jobs) waitAside(ctx context.Context, wait func() error) error {
 	j.mu.Lock()
 	j.aside++
+	crowded := j.crowded
 	j.mu.Unlock()
+	if crowded {
+		j.look()
+	}
 	err := wait()
 	for {
 		j.mu.Lock()
-		if err != nil || len(j.running)-j.aside < jobsAtOnce {
+		if err != nil || !j.crowded && len(j.running)-j.aside < jobsAtOnce {
 			j.aside--
 			j.mu.Unlock()
 			return err

@@ -220,6 +220,22 @@ func TestReplay(t *testing.T) {
 // TestReplaysThatWait: replays that wait for their rate are not in the way of those of others.
 func TestReplaysThatWait(t *testing.T) {
 	t.Parallel()
+	for name, sql := range map[string]string{
+		"": "",
+		// They are behind their rate, and so never wait for it.
+		"InASlowStore": `
+			create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(1.2); return null; end';
+			create trigger slow before insert on rowhook.due for each statement execute function slow()`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			replaysThatWait(t, sql)
+		})
+	}
+}
+
+// replaysThatWait runs the SQL when all has been sent once.
+func replaysThatWait(t *testing.T, sql string) {
 	r := newRig(t)
 	r.start()
 	create := func(account string) *client.Subscription {
@@ -243,6 +259,7 @@ func TestReplaysThatWait(t *testing.T) {
 		var n int
 		return r.conn.QueryRow(context.Background(), `select count(*) from rowhook.delivery`).Scan(&n) == nil && n == 16*100+100
 	})
+	r.exec(sql)
 	for _, s := range slow {
 		if _, err := r.admin().Replay(t.Context(), s.ID, client.Replay{From: &begun, State: client.ReplayAll, Rate: 1}); err != nil {
 			t.Fatal(err)

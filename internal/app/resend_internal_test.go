@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/hooktest"
@@ -110,4 +113,110 @@ func TestResend(t *testing.T) {
 	if _, err := r.resend(t.Context(), jobs); !errors.Is(err, sender.ErrSuspended) {
 		t.Errorf("suspended: %v", err)
 	}
+}
+
+// TestResendTogether: what many ask for at once is done together, also where the one that does it is cancelled.
+func TestResendTogether(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	r := newResenderAt(t, url)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	target := hooktest.New(t)
+	s := &subscriptions.Subscription{ID: subscriptions.NewID(), Admin: true, Events: []string{"*"}, TargetURL: secret.String(target.URL("/")),
+		Secrets: []subscriptions.SigningSecret{{Secret: subscriptions.NewSecret()}}, State: subscriptions.Active}
+	if err := r.store.Create(t.Context(), s, 0); err != nil {
+		t.Fatal(err)
+	}
+	const events = 8
+	receipt := cdc.NewReceipt(events)
+	var jobs []sender.Job
+	for n := range events {
+		jobs = append(jobs, sender.Job{Event: &mapping.Event{ID: fmt.Sprintf("evt_%d", n), Type: "contact.update", Resource: "contact", Instance: fmt.Sprint(n), Data: []byte(`{}`),
+			Position: cdc.Position{Epoch: 1, Commit: cdc.LSN(n + 1), Ordinal: 1}, Time: time.Now().UTC().Truncate(time.Microsecond)}, To: []*subscriptions.Subscription{s}})
+	}
+	if err := r.dispatcher.Submit(t.Context(), jobs, receipt); err != nil {
+		t.Fatal(err)
+	}
+	<-receipt.Settled()
+	target.Wait(t, events, 30*time.Second)
+	if _, err := conn.Exec(t.Context(), `
+		create sequence writes;
+		create function counted() returns trigger language plpgsql as 'begin perform nextval(''public.writes''); return null; end';
+		create trigger counted before insert on rowhook.due for each statement execute function counted()`); err != nil {
+		t.Fatal(err)
+	}
+
+	// The first is held up in its write until the others have asked, and is cancelled then.
+	hold, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hold.Exec(t.Context(), `lock table rowhook.due in share mode`); err != nil {
+		t.Fatal(err)
+	}
+	for i := range jobs {
+		jobs[i].Replay, jobs[i].Attempts = true, 1
+	}
+	asked := func(n int) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; <-time.After(time.Millisecond) {
+			r.asking.Lock()
+			got := len(r.asked)
+			r.asking.Unlock()
+			if got == n {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d have asked, want %d", got, n)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	go func() {
+		_, err := r.resend(ctx, jobs[:1])
+		first <- err
+	}()
+	for deadline := time.Now().Add(30 * time.Second); r.mu.TryLock(); <-time.After(time.Millisecond) {
+		r.mu.Unlock()
+		if time.Now().After(deadline) {
+			t.Fatal("the first does not begin")
+		}
+	}
+	asked(0)
+	var wg sync.WaitGroup
+	var again atomic.Int64
+	for i := range jobs {
+		for range 2 {
+			wg.Go(func() {
+				n, err := r.resend(t.Context(), jobs[i:i+1])
+				if err != nil {
+					t.Error(err)
+				}
+				again.Add(int64(n))
+			})
+		}
+	}
+	asked(2 * events)
+	cancel()
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("the cancelled one: %v", err)
+	}
+	if err := hold.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	var writes int
+	if err := conn.QueryRow(t.Context(), `select last_value from writes`).Scan(&writes); err != nil {
+		t.Fatal(err)
+	}
+	// The first's row is written, whoever waits for it, and those of the others with it or together.
+	if n := again.Load(); n < events-1 || n > events || writes > 3 {
+		t.Errorf("%d are sent again by %d writes", n, writes)
+	}
+	target.Wait(t, 2*events, 30*time.Second)
 }
