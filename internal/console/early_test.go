@@ -1,8 +1,13 @@
 package console_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+
+	"github.com/chromedp/cdproto/cdp"
+	browserpage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 )
 
 // askedEarly: what is asked for before the modules are there is what the pages ask for, and nothing besides.
@@ -27,6 +32,7 @@ func askedEarly(p *page, r *rig) {
 		}
 	}
 	behind(p)
+	keysAtOnce(p)
 	// Nobody is signed in: the next page asks for nothing else.
 	p.signOut()
 	p.open("/subscriptions")
@@ -65,4 +71,24 @@ func behind(p *page) {
 	}
 	value[bool](p, `(() => { window.behind = false; document.dispatchEvent(new Event("visibilitychange")); return true; })()`)
 	p.until(asked + ` >= ` + fmt.Sprint(before+2))
+}
+
+// keysAtOnce: a key that is pressed as soon as there is a headline, before the browser has painted anything, is heard.
+func keysAtOnce(p *page) {
+	const press = `new MutationObserver((_, o) => {
+		if (!document.querySelector("main h1")) return;
+		o.disconnect();
+		document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "?", bubbles: true}));
+	}).observe(document, {subtree: true, childList: true})`
+	var added browserpage.AddScriptToEvaluateOnNewDocumentResult
+	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) (err error) {
+		added, err = cdp.Call(ctx, target, browserpage.AddScriptToEvaluateOnNewDocument, browserpage.AddScriptToEvaluateOnNewDocumentParams{Source: press})
+		return err
+	}))
+	p.open("/")
+	p.says("next and previous row")
+	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, browserpage.RemoveScriptToEvaluateOnNewDocument, browserpage.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: added.Identifier})
+		return err
+	}))
 }

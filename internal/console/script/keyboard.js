@@ -1,5 +1,5 @@
 // The keys. They do nothing while somebody writes.
-import { html, useEffect, useState } from '../site/vendor/htm@3.1.1/standalone.module.js';
+import { html, useLayoutEffect, useRef, useState } from '../site/vendor/htm@3.1.1/standalone.module.js';
 import { go } from './router.js';
 import { Dialog } from './ui.js';
 
@@ -17,7 +17,10 @@ function step(by) {
 
 export function Keyboard({ pages, writable }) {
   const [help, show] = useState(false);
-  useEffect(() => {
+  const now = useRef();
+  now.current = { pages, writable };
+  // With the first picture, not after it is painted: a key may come in between.
+  useLayoutEffect(() => {
     let g = 0;
     const press = (e) => {
       if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented) return;
@@ -25,7 +28,7 @@ export function Keyboard({ pages, writable }) {
       if (writes(e.target) || document.querySelector('dialog[open]')) return;
       if (g && Date.now() - g < 1500) {
         g = 0;
-        const page = pages.find((p) => p.key === e.key);
+        const page = now.current.pages.find((p) => p.key === e.key);
         if (page) {
           e.preventDefault();
           go(page.to);
@@ -46,13 +49,13 @@ export function Keyboard({ pages, writable }) {
         case '?': show(true); break;
         case 'j': step(1); break;
         case 'k': step(-1); break;
-        case 'n': if (writable) go('/subscriptions/new'); break;
+        case 'n': if (now.current.writable) go('/subscriptions/new'); break;
         default: return;
       }
     };
     addEventListener('keydown', press);
     return () => removeEventListener('keydown', press);
-  }, [pages, writable]);
+  }, []);
   if (!help) return null;
   const rows = [['/', 'search'], ...pages.map((p) => [`g ${p.key}`, p.name]), ['j k', 'next and previous row'], ['Enter', 'open the row'],
     ...(writable ? [['n', 'new subscription']] : []), ['Esc', 'leave a field, close a window'], ['?', 'this list']];

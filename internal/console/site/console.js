@@ -962,7 +962,9 @@ function step(by) {
 }
 function Keyboard({ pages, writable }) {
   const [help, show] = G(false);
-  J(() => {
+  const now = Q();
+  now.current = { pages, writable };
+  K(() => {
     let g2 = 0;
     const press = (e2) => {
       if (e2.ctrlKey || e2.metaKey || e2.altKey || e2.defaultPrevented) return;
@@ -970,7 +972,7 @@ function Keyboard({ pages, writable }) {
       if (writes(e2.target) || document.querySelector("dialog[open]")) return;
       if (g2 && Date.now() - g2 < 1500) {
         g2 = 0;
-        const page = pages.find((p2) => p2.key === e2.key);
+        const page = now.current.pages.find((p2) => p2.key === e2.key);
         if (page) {
           e2.preventDefault();
           go(page.to);
@@ -1000,7 +1002,7 @@ function Keyboard({ pages, writable }) {
           step(-1);
           break;
         case "n":
-          if (writable) go("/subscriptions/new");
+          if (now.current.writable) go("/subscriptions/new");
           break;
         default:
           return;
@@ -1008,7 +1010,7 @@ function Keyboard({ pages, writable }) {
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [pages, writable]);
+  }, []);
   if (!help) return null;
   const rows = [
     ["/", "search"],
