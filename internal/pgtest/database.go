@@ -79,7 +79,7 @@ func Database(tb TB) string {
 		tb.Fatalf("pgtest: the tests of this process have ended")
 	}
 	name := Name("rowhook_test")
-	if err := execute(shared.admin, "create database "+name); err != nil {
+	if err := execute(shared.admin, shared.server.create(name)); err != nil {
 		tb.Fatalf("pgtest: make a database: %v", err)
 	}
 	tb.Cleanup(func() {
@@ -95,10 +95,20 @@ func Database(tb TB) string {
 func (s *Server) Database(tb TB) string {
 	tb.Helper()
 	name := Name("rowhook_test")
-	if err := execute(s.URL("postgres"), "create database "+name); err != nil {
+	if err := execute(s.URL("postgres"), s.create(name)); err != nil {
 		tb.Fatalf("pgtest: make a database: %v", err)
 	}
 	return s.URL(name)
+}
+
+// create is the statement that makes a database; a server that was given, of which nothing is known, is nil. Where Postgres has the choice
+// the files are copied: else 4 MB go into the log, which every walsender reads, those of the tests beside this one too.
+func (s *Server) create(name string) string {
+	sql := "create database " + name
+	if s != nil && s.Major() >= 15 {
+		sql += " strategy file_copy"
+	}
+	return sql
 }
 
 // Cluster starts a server of the test's own, with the settings over the defaults, and stops it at the end of the test.
