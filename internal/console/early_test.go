@@ -89,7 +89,7 @@ func keysAtOnce(p *page) {
 	p.says("next and previous row")
 	p.press("Close")
 	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, browserpage.RemoveScriptToEvaluateOnNewDocument, browserpage.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: added.Identifier})
+		_, err := cdp.Call(ctx, target, browserpage.RemoveScriptToEvaluateOnNewDocument, browserpage.RemoveScriptToEvaluateOnNewDocumentParams(added))
 		return err
 	}))
 }
