@@ -354,6 +354,7 @@ func special(t *testing.T, operation, status string) (provocation, bool) {
 	noCatalogue := func(b *bench) { b.catalogue.Store(new(subscriptions.Catalogue)) }
 	panics := func(c *api.Config) { c.Catalogue = func() subscriptions.Catalogue { panic("no") } }
 	leased := `{"events":["contact.create"],"target_url":"https://example.com/h","expires_at":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`
+	cookie := map[string]string{}
 	closed := provocation{config: func(c *api.Config) { c.DeadLetters = &letters{n: 3, closed: true} }}
 	p, ok := map[string]provocation{
 		"confirmSubscription 204": {headers: map[string]string{"X-Hook-Secret": subscriptions.ValuePrefix + rand.Text()}},
@@ -361,18 +362,20 @@ func special(t *testing.T, operation, status string) (provocation, bool) {
 			b.do(t, "POST", "/api/v1/subscription/sub_1/confirm", "", "", "")
 			b.do(t, "POST", "/api/v1/subscription/sub_1/confirm", "", "", "")
 		}},
-		"getConfig 404":          {config: func(c *api.Config) { c.System = &fakeSystem{fileless: true} }},
-		"previewResource 422":    {body: `{"id":"wrong"}`, exactBody: true},
-		"compareResource 422":    {body: `{"limit":1000}`, exactBody: true},
-		"previewResource 409":    {config: func(c *api.Config) { c.System = &fakeSystem{fileless: true} }},
-		"compareResource 409":    {config: func(c *api.Config) { c.System = &fakeSystem{fileless: true} }},
-		"check 400":              {query: "?fresh=perhaps"},
-		"createSession 200":      {body: `{"token":"` + tokenAdmin + `"}`},
-		"createSession 401":      {body: `{"token":"nobody"}`},
-		"createSession 403":      {headers: map[string]string{"Origin": "https://elsewhere.example"}},
-		"createSession 429":      {before: func(b *bench) { b.logInOften(t) }},
-		"createSession 500":      {body: `{"token":"rht_x"}`, config: func(c *api.Config) { c.Made = &madeTokens{fail: errors.New("broken")} }},
-		"createSession 503":      {body: `{"token":"rht_x"}`, config: func(c *api.Config) { c.Made = &madeTokens{fail: subscriptions.ErrUnavailable} }},
+		"getConfig 404":       {config: func(c *api.Config) { c.System = &fakeSystem{fileless: true} }},
+		"previewResource 422": {body: `{"id":"wrong"}`, exactBody: true},
+		"compareResource 422": {body: `{"limit":1000}`, exactBody: true},
+		"previewResource 409": {config: func(c *api.Config) { c.System = &fakeSystem{fileless: true} }},
+		"compareResource 409": {config: func(c *api.Config) { c.System = &fakeSystem{fileless: true} }},
+		"check 400":           {query: "?fresh=perhaps"},
+		"createSession 200":   {body: `{"token":"` + tokenAdmin + `"}`},
+		"createSession 401":   {body: `{"token":"nobody"}`},
+		"createSession 403":   {headers: map[string]string{"Origin": "https://elsewhere.example"}},
+		"createSession 429":   {before: func(b *bench) { b.logInOften(t) }},
+		"createSession 500":   {body: `{"token":"rht_x"}`, config: func(c *api.Config) { c.Made = &madeTokens{fail: errors.New("broken")} }},
+		"createSession 503":   {body: `{"token":"rht_x"}`, config: func(c *api.Config) { c.Made = &madeTokens{fail: subscriptions.ErrUnavailable} }},
+		"deleteSession 503": {config: func(c *api.Config) { c.Sessions = &endedSessions{failEnd: subscriptions.ErrUnavailable} }, headers: cookie,
+			before: func(b *bench) { maps.Copy(cookie, with(b.logIn(t, tokenAdmin))) }},
 		"deleteSession 403":      {headers: map[string]string{"Origin": "https://elsewhere.example"}},
 		"getSubscription 304":    {headers: map[string]string{"If-None-Match": "*"}},
 		"listEventTypes 503":     {before: noCatalogue},

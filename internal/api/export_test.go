@@ -46,5 +46,5 @@ func (s *Server) SetPulse(d time.Duration) { s.pulse = d }
 
 // SessionCookie is that of a session at a host with the token, which began and was used then, over plain http.
 func (s *Server) SessionCookie(host, token string, began, used time.Time) *http.Cookie {
-	return s.cookie(&http.Request{Host: host}, ticket{hash: sha256.Sum256([]byte(token)), began: began, used: used})
+	return s.cookie(&http.Request{Host: host}, ticket{hash: sha256.Sum256([]byte(token)), id: [16]byte{1}, began: began, used: used})
 }

@@ -256,8 +256,9 @@ func operations(t *apidoc.Types) []apidoc.Operation {
 			Also:    []int{http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable},
 			Answers: of(http.StatusOK, "The login.", t.Named(client.Session{}), "Set-Cookie?")},
 		{ID: "deleteSession", Method: http.MethodDelete, Path: sessionPath, Tag: "session", Summary: "Log a browser out", Public: true,
-			Text:    "The cookie is taken back. Where there is none, that is no error.",
-			Also:    []int{http.StatusForbidden},
+			Text: "The cookie is taken back, and the session is over at every process that shares the store, also for copies of the cookie. Where there is none, " +
+				"that is no error. With 503 the cookie is taken back all the same, but the store could not be told.",
+			Also:    []int{http.StatusForbidden, http.StatusServiceUnavailable},
 			Answers: of(http.StatusNoContent, "There is no cookie any more.", nil, "Set-Cookie")},
 
 		{ID: "pause", Method: http.MethodPost, Path: "/pause", Tag: "operation", Summary: "Send nothing until it is resumed",

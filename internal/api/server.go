@@ -69,6 +69,8 @@ type Config struct {
 	System System
 	// SessionKeys seal the cookies of browsers that have logged in. Nil is no such routes.
 	SessionKeys *seal.Keys
+	// Sessions knows those that were ended. Nil is that a log-out only takes the cookie back.
+	Sessions Sessions
 	// TrustedNetworks are those of gateways, whose word on whom they ask for is taken where somebody logs in.
 	TrustedNetworks []netip.Prefix
 	// Console serves /console/, and leads to it from /. Nil is none.
@@ -79,6 +81,15 @@ type Config struct {
 	Log *slog.Logger
 	// Version is shown by /healthz.
 	Version string
+}
+
+// Sessions are those of browsers that have logged in, of which only the ended ones are kept. Both are called from many goroutines.
+type Sessions interface {
+	// EndSession lets a session let nobody in any more; its cookies are worth nothing after the time in any case. An error that wraps
+	// subscriptions.ErrUnavailable is that others may not have been told.
+	EndSession(ctx context.Context, id [16]byte, until time.Time) error
+	// SessionEnded says whether a session was ended.
+	SessionEnded(ctx context.Context, id [16]byte) (bool, error)
 }
 
 // Token lets a caller in.

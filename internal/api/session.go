@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,8 @@ const (
 	sessionMost = 7 * 24 * time.Hour
 	// sessionRenew is how old a cookie is when it is given anew.
 	sessionRenew = 5 * time.Minute
+	// sessionClocks is how far the clocks of processes that share sessions may be apart.
+	sessionClocks = time.Hour
 	// The log-ins in a second that one client, and that all of them may try. The first is with the burst a dozen at once.
 	loginsOfClient = 6
 	loginsOfAll    = 50
@@ -69,7 +72,7 @@ func (s *Server) logIn(c call) (answer, error) {
 		return a, nil
 	}
 	now := time.Now()
-	ticket := ticket{hash: sha256.Sum256([]byte(given.Token)), began: now, used: now}
+	ticket := newTicket(sha256.Sum256([]byte(given.Token)), now)
 	a, err := s.sessionAnswer(l, ticket.ends())
 	a.header("Set-Cookie", s.cookie(c.r, ticket).String())
 	return a, err
@@ -91,13 +94,29 @@ func (s *Server) whoAmI(c call) (answer, error) {
 	return a, err
 }
 
-// logOut takes the cookie back. It asks nobody who that is: there may be none.
+// logOut takes the cookie back, and ends the session for whoever has a copy. It asks nobody who that is: there may be none.
 func (s *Server) logOut(c call) (answer, error) {
 	a := answer{status: http.StatusNoContent}
+	if err := s.endSession(c.r); err != nil {
+		a = unavailable("this browser has no cookie any more, but the store could not be told that the session is over: who has a copy of the cookie "+
+			"could go on with it for up to 12 hours, unless its token is deleted or taken out of the config", err)
+	}
 	over := s.cookie(c.r, ticket{})
 	over.Value, over.MaxAge = "", -1
 	a.header("Set-Cookie", over.String())
 	return a, nil
+}
+
+// endSession ends the session of the cookie, again where that was not told to the store before. A cookie that is worth nothing fills no store.
+func (s *Server) endSession(r *http.Request) error {
+	t, ok := s.ticketOf(r)
+	if s.config.Sessions == nil || !ok {
+		return nil
+	}
+	if _, ok, err := s.holder(r.Context(), t); !ok {
+		return err
+	}
+	return s.config.Sessions.EndSession(r.Context(), t.id, t.over(time.Now()))
 }
 
 func (s *Server) sessionAnswer(l login, ends time.Time) (answer, error) {
@@ -132,8 +151,28 @@ func (s *Server) features() []string {
 // bySession finds whom a session's cookie lets in: as long as its token does. Renewed is set where the cookie is to be given anew.
 func (s *Server) bySession(ctx context.Context, r *http.Request) (found login, ok bool, err error) {
 	t, ok := s.ticketOf(r)
-	now := time.Now()
-	if !ok || now.After(t.ends()) || now.Before(t.began.Add(-time.Hour)) {
+	if !ok {
+		return login{}, false, nil
+	}
+	if found, ok, err = s.holder(ctx, t); !ok {
+		return login{}, false, err
+	}
+	if s.config.Sessions != nil {
+		if ended, err := s.config.Sessions.SessionEnded(ctx, t.id); ended || err != nil {
+			return login{}, false, err
+		}
+	}
+	if now := time.Now(); now.Sub(t.used) > sessionRenew {
+		t.used = now
+		found.renewed = s.cookie(r, t).String()
+	}
+	found.ends = t.ends()
+	return found, true, nil
+}
+
+// holder finds whose token a ticket was made with, while both are good.
+func (s *Server) holder(ctx context.Context, t ticket) (found login, ok bool, err error) {
+	if now := time.Now(); now.After(t.ends()) || now.Before(t.began.Add(-sessionClocks)) {
 		return login{}, false, nil
 	}
 	if found, ok = s.byHash(t.hash); !ok {
@@ -141,11 +180,6 @@ func (s *Server) bySession(ctx context.Context, r *http.Request) (found login, o
 			return login{}, false, err
 		}
 	}
-	if now.Sub(t.used) > sessionRenew {
-		t.used = now
-		found.renewed = s.cookie(r, t).String()
-	}
-	found.ends = t.ends()
 	return found, true, nil
 }
 
@@ -162,8 +196,22 @@ func (s *Server) refuseForeign(r *http.Request) (answer, bool) {
 
 // ticket is what a session's cookie says: whose token it was made with, and when. It says nothing of the token itself.
 type ticket struct {
-	hash        [sha256.Size]byte
+	hash [sha256.Size]byte
+	// id is the session's, the same in each of its cookies.
+	id          [16]byte
 	began, used time.Time
+}
+
+func newTicket(hash [sha256.Size]byte, now time.Time) ticket {
+	t := ticket{hash: hash, began: now, used: now}
+	_, _ = rand.Read(t.id[:]) // it never fails
+	return t
+}
+
+// over is from when on no cookie of the session is good anywhere if none is given after now: one may have just been renewed.
+func (t ticket) over(now time.Time) time.Time {
+	t.used = now
+	return t.ends().Add(sessionClocks)
 }
 
 func (t ticket) ends() time.Time {

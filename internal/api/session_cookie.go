@@ -19,14 +19,15 @@ const (
 	securePrefix = "__Host-"
 	// sessionPlace is what cookies are sealed for.
 	sessionPlace = "session"
-	// ticketVersion begins a ticket.
-	ticketVersion = 1
+	// ticketVersion begins a ticket. The first had no id, so that nobody could be logged out.
+	ticketVersion = 2
 )
 
 // cookie is a session's.
 func (s *Server) cookie(r *http.Request, t ticket) *http.Cookie {
 	c := &http.Cookie{Name: s.cookieName(r), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.isSecure(r), MaxAge: int(time.Until(t.ends()).Seconds())}
 	plain := append([]byte{ticketVersion}, t.hash[:]...)
+	plain = append(plain, t.id[:]...)
 	plain = binary.BigEndian.AppendUint64(plain, uint64(t.began.Unix()))
 	plain = binary.BigEndian.AppendUint64(plain, uint64(t.used.Unix()))
 	c.Value = s.config.SessionKeys.Seal(string(plain), sessionPlace)
@@ -64,14 +65,15 @@ func (s *Server) ticketOf(r *http.Request) (ticket, bool) {
 		return ticket{}, false
 	}
 	plain, err := s.config.SessionKeys.Open(given[0].Value, sessionPlace)
-	if err != nil || len(plain) != 1+sha256.Size+16 || plain[0] != ticketVersion {
+	if err != nil || len(plain) != 1+sha256.Size+len(ticket{}.id)+16 || plain[0] != ticketVersion {
 		return ticket{}, false
 	}
 	var t ticket
 	b := []byte(plain[1:])
-	copy(t.hash[:], b)
-	t.began = time.Unix(int64(binary.BigEndian.Uint64(b[sha256.Size:])), 0)
-	t.used = time.Unix(int64(binary.BigEndian.Uint64(b[sha256.Size+8:])), 0)
+	b = b[copy(t.hash[:], b):]
+	b = b[copy(t.id[:], b):]
+	t.began = time.Unix(int64(binary.BigEndian.Uint64(b)), 0)
+	t.used = time.Unix(int64(binary.BigEndian.Uint64(b[8:])), 0)
 	return t, true
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -123,6 +124,97 @@ func TestSession(t *testing.T) {
 	if got, err := b.client(tokenAdmin).Session(t.Context()); err != nil || got.Role != "admin" {
 		t.Errorf("%+v %v", got, err)
 	}
+}
+
+// endedSessions are those that were ended.
+type endedSessions struct {
+	mu            sync.Mutex
+	until         map[[16]byte]time.Time
+	fail, failEnd error
+}
+
+func (e *endedSessions) EndSession(_ context.Context, id [16]byte, until time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.until == nil {
+		e.until = map[[16]byte]time.Time{}
+	}
+	if e.failEnd == nil {
+		e.until[id] = until
+	}
+	return e.failEnd
+}
+
+func (e *endedSessions) SessionEnded(_ context.Context, id [16]byte) (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, ended := e.until[id]
+	return ended, e.fail
+}
+
+// TestLogOut: who has a copy of the cookie is out too, at every process, and nobody else is.
+func TestLogOut(t *testing.T) {
+	t.Parallel()
+	ended, keys := &endedSessions{}, newSessionKeys()
+	shared := func(c *api.Config) { c.Sessions, c.SessionKeys = ended, keys }
+	one, two := start(t, whole, shared), start(t, whole, shared)
+	gets := func(b *bench, c *http.Cookie, want int) {
+		t.Helper()
+		for _, path := range []string{"/api/v1/session", "/api/v1/subscription/"} {
+			if resp, body := b.send(t, "GET", path, "", "", "", with(&http.Cookie{Name: b.cookieName(), Value: c.Value})); resp.StatusCode != want {
+				t.Errorf("GET %s = %d %s, want %d", path, resp.StatusCode, body, want)
+			}
+		}
+	}
+	out := func(b *bench, c *http.Cookie, want int) {
+		t.Helper()
+		resp, body := b.send(t, "DELETE", "/api/v1/session", "", "", "", with(c))
+		if c := resp.Cookies(); resp.StatusCode != want || len(c) != 1 || c[0].MaxAge >= 0 || c[0].Value != "" {
+			t.Errorf("log out: %d %s %v, want %d", resp.StatusCode, body, c, want)
+		}
+	}
+	first, second := one.logIn(t, tokenOne), one.logIn(t, tokenOne)
+	out(one, first, 204)
+	gets(one, first, 401)
+	gets(two, first, 401)
+	gets(one, second, 200)
+	gets(two, second, 200)
+	for id, until := range ended.until {
+		if left := time.Until(until); left < 12*time.Hour || left > 14*time.Hour {
+			t.Errorf("%v is kept for %s", id, left)
+		}
+	}
+
+	// A cookie that was renewed is of the same session, and lets nobody in after the first one was given back.
+	old := one.server.SessionCookie(one.host(), tokenOne, time.Now().Add(-time.Hour), time.Now().Add(-time.Hour))
+	resp, _ := one.send(t, "GET", "/api/v1/session", "", "", "", with(old))
+	renewed := resp.Cookies()
+	if len(renewed) != 1 {
+		t.Fatalf("renewed: %v", renewed)
+	}
+	out(one, old, 204)
+	gets(one, renewed[0], 401)
+
+	// What lets nobody in makes no row.
+	n := len(ended.until)
+	value, foreign := second.Value, one.server.SessionCookie(one.host(), "no-token-of-the-config", time.Now(), time.Now()).Value
+	over := one.server.SessionCookie(one.host(), tokenOne, time.Now().Add(-24*time.Hour), time.Now().Add(-24*time.Hour)).Value
+	for _, bad := range []string{"", "x", value[:len(value)-3], foreign, over} {
+		out(one, &http.Cookie{Name: second.Name, Value: bad}, 204)
+	}
+	if len(ended.until) != n {
+		t.Errorf("%d are kept, there were %d", len(ended.until), n)
+	}
+
+	// With the store away the cookie goes all the same, and the next try is told to the store.
+	ended.failEnd = subscriptions.ErrUnavailable
+	out(one, second, 503)
+	ended.failEnd = nil
+	gets(one, second, 200)
+	out(two, &http.Cookie{Name: two.cookieName(), Value: second.Value}, 204)
+	gets(one, second, 401)
+	ended.fail = subscriptions.ErrUnavailable
+	gets(one, one.logIn(t, tokenOne), 503)
 }
 
 // TestForeignPages: a browser sends the cookie by itself, whoever's page makes it ask.

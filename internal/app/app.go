@@ -102,6 +102,8 @@ type App struct {
 	members atomic.Pointer[mapping.Members]
 	// feeds show what subscriptions have matched.
 	feeds *feeds
+	// sessions are those of the console that were ended: what this process was told of them outlives a server of the API.
+	sessions *sessions
 	// served answers the API's requests, by server.
 	served atomic.Pointer[api.Server]
 	server atomic.Pointer[http.Handler]
@@ -150,7 +152,7 @@ func New(cfg *config.Config, opts Options) (*App, error) {
 		began: time.Now()}
 	a.live.Store(cfg)
 	a.console, a.ownKey = console.Handler(cfg.API.BasePath), seal.NewKey()
-	a.feeds, a.system = newFeeds(a), newSystem(a)
+	a.feeds, a.system, a.sessions = newFeeds(a), newSystem(a), newSessions(a)
 	a.rows = cdc.NewRowReader(cfg.Database.URL, cfg.Limits.MaxRow, opts.Log)
 	a.reads = a.rows
 	if cfg.Database.ReadURL != cfg.Database.URL {
@@ -280,7 +282,7 @@ func (a *App) api(cfg *config.Config) *api.Server {
 		Metrics:       a.metrics.handler(),
 		Console:       a.consoleOf(cfg),
 		System:        a.system,
-		SessionKeys:   a.sessionKeys(cfg), TrustedNetworks: cfg.API.TrustedNetworks,
+		SessionKeys:   a.sessionKeys(cfg), Sessions: a.sessions, TrustedNetworks: cfg.API.TrustedNetworks,
 		Log:     a.log,
 		Version: a.opts.Version,
 	})

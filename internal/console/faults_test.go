@@ -298,6 +298,9 @@ func faultsOfStore(p *page, r *faultyRig) {
 	p.shots("store-subscriptions")
 	p.open("/system")
 	p.shots("store-system")
+	p.press("Sign out")
+	p.says("the store could not be told that the session is over", "unless its token is deleted")
+	p.login(adminToken)
 	p.press("Dead letters")
 	p.says("cannot be reached")
 	if err := r.store.StartAgain(); err != nil {

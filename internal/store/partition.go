@@ -122,6 +122,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) ([]string, error) 
 	if _, err := s.pool.Exec(ctx, `DELETE FROM token WHERE expires_at < now()`); err != nil {
 		return dropped, fmt.Errorf("remove tokens that have ended: %w", err)
 	}
+	if _, err := s.pool.Exec(ctx, `DELETE FROM ended_session WHERE ends_at < now()`); err != nil {
+		return dropped, fmt.Errorf("forget sessions whose cookies are worth nothing: %w", err)
+	}
 	if _, err := s.pool.Exec(ctx, `
 		DELETE FROM failing f WHERE NOT EXISTS (SELECT FROM subscription s WHERE s.key = f.subscription AND s.deleted_at IS NULL)`); err != nil {
 		return dropped, fmt.Errorf("forget the targets of deleted subscriptions: %w", err)

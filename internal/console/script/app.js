@@ -15,7 +15,7 @@ import { Subscription } from './pages/subscription.js';
 import { Subscriptions } from './pages/subscriptions.js';
 import { System } from './pages/system.js';
 import { go, root, useLocation } from './router.js';
-import { Button, Empty, Failure, Head, Notices, State, say, useTitle } from './ui.js';
+import { Button, Empty, Failure, Head, Notices, State, complaint, say, useTitle } from './ui.js';
 
 const Logo = () => html`<svg class="logo" viewBox="0 0 32 32" width="26" height="26" aria-hidden="true"><rect width="32" height="32" rx="7" fill="var(--accent)" />
   <g fill="none" stroke="var(--on-accent)" stroke-width="2.600" stroke-linecap="round"><path d="M7 9h18" opacity=".55" />
@@ -173,8 +173,15 @@ function Console() {
     return () => removeEventListener('rowhook-out', out);
   }, []);
   const out = async () => {
-    await call('DELETE', '/session');
-    end(false);
+    let untold = '';
+    try {
+      await call('DELETE', '/session');
+    } catch (e) {
+      // The cookie is gone all the same.
+      if (e.status !== 503 || e.away) throw e;
+      untold = complaint(e);
+    }
+    end(untold);
     set(null);
   };
   useEffect(() => {

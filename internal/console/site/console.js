@@ -2141,7 +2141,7 @@ function Login({ Logo: Logo2, enter, ended: ended2 }) {
   return fe`<main class="alone"><form class="login" onSubmit=${submit}>
     <${Logo2} /><h1>rowhook</h1>
     <input type="text" name="username" autocomplete="username" value="rowhook" hidden />
-    <p class="lead" role="status">${ended2 ? "Your session has ended. Sign in again, and you are back where you were." : "Committed rows, signed hooks."}</p>
+    <p class="lead" role="status">${ended2 === true ? "Your session has ended. Sign in again, and you are back where you were." : ended2 || "Committed rows, signed hooks."}</p>
     <div class=${"field" + (wrong2 ? " wrong" : "")}><label for="token">Token</label>
       <input ref=${field} id="token" type="password" autocomplete="current-password" value=${token2} onInput=${(e2) => set(e2.target.value)}
         aria-invalid=${wrong2 ? "true" : void 0} aria-describedby=${wrong2 ? "token-wrong token-hint" : "token-hint"} />
@@ -2843,8 +2843,14 @@ function Console() {
     return () => removeEventListener("rowhook-out", out2);
   }, []);
   const out = async () => {
-    await call("DELETE", "/session");
-    end(false);
+    let untold = "";
+    try {
+      await call("DELETE", "/session");
+    } catch (e2) {
+      if (e2.status !== 503 || e2.away) throw e2;
+      untold = complaint(e2);
+    }
+    end(untold);
     set(null);
   };
   J(() => {

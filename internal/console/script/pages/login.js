@@ -4,6 +4,7 @@ import { post } from '../api.js';
 import { onToken, take } from '../invitation.js';
 import { complaint, useTitle } from '../ui.js';
 
+/** Ended is true where a session has ended by itself, or what is to be known of a log-out. */
 export function Login({ Logo, enter, ended }) {
   useTitle('Sign in');
   const [token, set] = useState(take);
@@ -40,7 +41,7 @@ export function Login({ Logo, enter, ended }) {
   return html`<main class="alone"><form class="login" onSubmit=${submit}>
     <${Logo} /><h1>rowhook</h1>
     <input type="text" name="username" autocomplete="username" value="rowhook" hidden />
-    <p class="lead" role="status">${ended ? 'Your session has ended. Sign in again, and you are back where you were.' : 'Committed rows, signed hooks.'}</p>
+    <p class="lead" role="status">${ended === true ? 'Your session has ended. Sign in again, and you are back where you were.' : ended || 'Committed rows, signed hooks.'}</p>
     <div class=${'field' + (wrong ? ' wrong' : '')}><label for="token">Token</label>
       <input ref=${field} id="token" type="password" autocomplete="current-password" value=${token} onInput=${(e) => set(e.target.value)}
         aria-invalid=${wrong ? 'true' : undefined} aria-describedby=${wrong ? 'token-wrong token-hint' : 'token-hint'} />

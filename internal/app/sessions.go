@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/rowhook/rowhook/subscriptions"
+)
+
+const (
+	// sessionLook is how long the store may take to say whether a session was ended; sessionLookAgain is when it is asked again after it has not.
+	sessionLook      = 2 * time.Second
+	sessionLookAgain = 5 * time.Second
+	// sessionLooks bounds the connections of the store that these questions take: deliveries are written by the same.
+	sessionLooks = 2
+)
+
+// sessions are those of the console that somebody has logged out of. The store has them, for all processes. While it cannot be asked, what this
+// process was told counts: the console is what shows that the store is away, and must not be away for that.
+type sessions struct {
+	app   *App
+	looks chan struct{}
+
+	mu sync.Mutex
+	// told are those that were ended here, until when their cookies could be good.
+	told map[[16]byte]time.Time
+	// again is when a store that did not answer is asked again.
+	again time.Time
+}
+
+func newSessions(a *App) *sessions {
+	return &sessions{app: a, looks: make(chan struct{}, sessionLooks), told: map[[16]byte]time.Time{}}
+}
+
+// EndSession implements api.Sessions. The session is over here at once, and with no error everywhere.
+func (s *sessions) EndSession(ctx context.Context, id [16]byte, until time.Time) error {
+	now := time.Now()
+	s.mu.Lock()
+	maps.DeleteFunc(s.told, func(_ [16]byte, until time.Time) bool { return until.Before(now) })
+	s.told[id] = until
+	s.mu.Unlock()
+	st, err := s.app.openStore()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, sessionLook)
+	defer cancel()
+	return st.EndSession(ctx, id, until)
+}
+
+// SessionEnded implements api.Sessions.
+func (s *sessions) SessionEnded(ctx context.Context, id [16]byte) (bool, error) {
+	s.mu.Lock()
+	_, ended := s.told[id]
+	rest := time.Now().Before(s.again)
+	s.mu.Unlock()
+	if ended || rest {
+		return ended, nil
+	}
+	st, err := s.app.openStore()
+	if err != nil {
+		return false, nothingIfAway(err)
+	}
+	look, cancel := context.WithTimeout(ctx, sessionLook)
+	defer cancel()
+	select {
+	case s.looks <- struct{}{}:
+		defer func() { <-s.looks }()
+	case <-look.Done():
+		return false, ctx.Err()
+	}
+	ended, err = st.SessionEnded(look, id)
+	if err != nil && ctx.Err() == nil && nothingIfAway(err) == nil {
+		s.mu.Lock()
+		s.again = time.Now().Add(sessionLookAgain)
+		s.mu.Unlock()
+		return false, nil
+	}
+	return ended, err
+}
+
+// nothingIfAway leaves errors that are not of a store that is away.
+func nothingIfAway(err error) error {
+	if errors.Is(err, subscriptions.ErrUnavailable) {
+		return nil
+	}
+	return err
+}
