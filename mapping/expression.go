@@ -196,13 +196,18 @@ func newScope(table cdc.TableName, columns []cdc.Column) *scope {
 
 // names are the columns that can be used.
 func (s *scope) names() []string {
+	return append(s.ownNames(), slices.Sorted(maps.Keys(s.links))...)
+}
+
+// ownNames are those without relations.
+func (s *scope) ownNames() []string {
 	names := make([]string, 0, len(s.columns))
 	for _, c := range s.columns {
 		if !c.Generated {
 			names = append(names, c.Name)
 		}
 	}
-	return append(names, slices.Sorted(maps.Keys(s.links))...)
+	return names
 }
 
 // column resolves a column that is named on its own, or tells why it cannot be used.
@@ -239,10 +244,7 @@ func (s *scope) hint(name string) string {
 	case "env", "file":
 		return fmt.Sprintf("what stands elsewhere is written with a colon: ${%s:…}", name)
 	}
-	if hint := problem.DidYouMean(name, s.names()); hint != "" {
-		return hint
-	}
-	return ""
+	return problem.NoColumn(name, s.ownNames(), slices.Sorted(maps.Keys(s.links))...)
 }
 
 func firstName(names []string) string {

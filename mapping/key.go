@@ -25,7 +25,7 @@ func (r *resource) keyOf(t *cdc.Table, problems *problem.List) []int {
 			for _, column := range t.Columns {
 				names = append(names, column.Name)
 			}
-			problems.Add(c.At, problem.DidYouMean(c.Text, names), "table %s has no column %q", t.TableName, c.Text)
+			problems.Add(c.At, problem.NoColumn(c.Text, names), "table %s has no column %q", t.TableName, c.Text)
 			return nil
 		case t.Columns[i].Generated:
 			problems.Add(c.At, "name the columns that it is made of", "column %q is generated, and generated columns are not in Postgres' stream", c.Text)

@@ -321,7 +321,7 @@ func TestFindings(t *testing.T) {
   price: {table: prices, columns: all}
   deal: {table: dealz, columns: all}
   half: {table: halves, columns: all, ignore_changes: [a]}
-  typo: {table: private, columns: [id, ownr]}
+  typo: {table: private, columns: [id, ownr, wholesale]}
   code: {table: codes, columns: all}
   named: {table: codes, key: code, columns: all}
 `
@@ -337,6 +337,7 @@ func TestFindings(t *testing.T) {
 		{finding.Error, []string{"config.yaml:9:17", "seen is not a table"}},
 		{finding.Error, []string{"config.yaml:11:17", "dealz does not exist", "did you mean public.deals?"}},
 		{finding.Error, []string{"config.yaml:13:40", `"ownr"`, `did you mean "owner"?`}},
+		{finding.Error, []string{"config.yaml:13:46", `"wholesale"`, "it has id, owner: name one of them, leave this out, or add the column"}},
 		{finding.Error, []string{"config.yaml:14:17", `lacks "id" of its primary key`, `ALTER TABLE "public"."codes" REPLICA IDENTITY DEFAULT;`}},
 		{finding.Error, []string{"publication rowhook", "every kind of change", "insert, update, delete, truncate"}},
 		{finding.Error, []string{"publication rowhook", "does not have", "public.prices", "the role may not add to it", "ADD TABLE"}},

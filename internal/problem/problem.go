@@ -3,6 +3,7 @@ package problem
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -113,6 +114,33 @@ func DidYouMean(name string, candidates []string) string {
 		return fmt.Sprintf("did you mean %q?", n)
 	}
 	return ""
+}
+
+// namedAtMost bounds the names that a hint lists.
+const namedAtMost = 12
+
+// NoColumn is the hint for a column that a table lacks: the one, or the other name, that was probably meant, or those that there are.
+func NoColumn(name string, columns []string, others ...string) string {
+	if hint := DidYouMean(name, slices.Concat(columns, others)); hint != "" || len(columns) == 0 {
+		return hint
+	}
+	// first_name is what somebody looks for who has written name; a letter is in many words.
+	has := func(a, b string) bool { return len(b) > 2 && strings.Contains(strings.ToLower(a), strings.ToLower(b)) }
+	listed := slices.Clone(columns)
+	slices.SortStableFunc(listed, func(a, b string) int {
+		of := func(c string) int {
+			if has(c, name) || has(name, c) {
+				return 0
+			}
+			return 1
+		}
+		return of(a) - of(b)
+	})
+	more := ""
+	if n := len(listed) - namedAtMost; n > 0 {
+		listed, more = listed[:namedAtMost], fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("it has %s%s: name one of them, leave this out, or add the column to the table first", strings.Join(listed, ", "), more)
 }
 
 // distance is the optimal string alignment distance (insert, delete, replace, swap of neighbours), or limit when it is

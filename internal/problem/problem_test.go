@@ -1,6 +1,7 @@
 package problem_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/rowhook/rowhook/internal/problem"
@@ -30,5 +31,25 @@ func TestListSaysEverythingInOrder(t *testing.T) {
 	want := "b.yaml:3:7: first \"x\"\n  hint: do this\nb.yaml:9:2: second"
 	if got := l.Err().Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestNoColumn(t *testing.T) {
+	t.Parallel()
+	many := strings.Fields("a b c d e f g h i j k l m last_name")
+	for _, c := range []struct {
+		name    string
+		columns []string
+		want    string
+	}{
+		{"frist_name", []string{"id", "first_name"}, `did you mean "first_name"?`},
+		{"company", []string{"id"}, `did you mean "compony"?`},
+		{"name", []string{"identity", "created", "first_name"}, "it has first_name, identity, created: name one of them, leave this out, or add the column to the table first"},
+		{"name", many, "it has last_name, a, b, c, d, e, f, g, h, i, j, k and 2 more: name one of them, leave this out, or add the column to the table first"},
+		{"name", nil, ""},
+	} {
+		if got := problem.NoColumn(c.name, c.columns, "compony"); got != c.want {
+			t.Errorf("%s of %v: %s", c.name, c.columns, got)
+		}
 	}
 }
