@@ -204,6 +204,10 @@ func (s *Server) refuse(rt route, l login, method string) (answer, bool) {
 	if l.readOnly && !rt.reads && method != http.MethodGet && method != http.MethodHead {
 		return problem(http.StatusForbidden, "this login may only read"), true
 	}
+	if l.unchecked && !rt.reads && !safe(method) {
+		return unavailable("the store cannot be reached, so that nobody knows whether this session was ended: until then it may only read. The commands of rowhook, "+
+			"which have a token, work as ever", nil), true
+	}
 	return answer{}, false
 }
 

@@ -88,7 +88,7 @@ type Sessions interface {
 	// EndSession lets a session let nobody in any more; its cookies are worth nothing after the time in any case. An error that wraps
 	// subscriptions.ErrUnavailable is that others may not have been told.
 	EndSession(ctx context.Context, id [16]byte, until time.Time) error
-	// SessionEnded says whether a session was ended.
+	// SessionEnded says whether a session was ended. An error that wraps subscriptions.ErrUnavailable is that this is not known.
 	SessionEnded(ctx context.Context, id [16]byte) (bool, error)
 }
 

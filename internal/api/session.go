@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -28,6 +29,8 @@ const (
 	sessionMost = 7 * 24 * time.Hour
 	// sessionRenew is how old a cookie is when it is given anew.
 	sessionRenew = 5 * time.Minute
+	// sessionUnchecked is for how long a session goes on that the store cannot be asked about, from when its cookie was given.
+	sessionUnchecked = time.Hour
 	// sessionClocks is how far the clocks of processes that share sessions may be apart.
 	sessionClocks = time.Hour
 	// The log-ins in a second that one client, and that all of them may try. The first is with the burst a dozen at once.
@@ -148,7 +151,10 @@ func (s *Server) features() []string {
 	return all
 }
 
-// bySession finds whom a session's cookie lets in: as long as its token does. Renewed is set where the cookie is to be given anew.
+// bySession finds whom a session's cookie lets in: as long as its token does, and until somebody logs out. Renewed is set where the cookie is
+// to be given anew. While the store cannot be asked one that was given a short time ago lets in, to read only: the console is what shows that
+// the store is away. Who has waited for longer logs in again, which takes no store with a token of the config. No such cookie is given anew:
+// the copy of an ended one must not outlive what the store keeps of that.
 func (s *Server) bySession(ctx context.Context, r *http.Request) (found login, ok bool, err error) {
 	t, ok := s.ticketOf(r)
 	if !ok {
@@ -157,12 +163,18 @@ func (s *Server) bySession(ctx context.Context, r *http.Request) (found login, o
 	if found, ok, err = s.holder(ctx, t); !ok {
 		return login{}, false, err
 	}
+	now := time.Now()
 	if s.config.Sessions != nil {
-		if ended, err := s.config.Sessions.SessionEnded(ctx, t.id); ended || err != nil {
+		ended, err := s.config.Sessions.SessionEnded(ctx, t.id)
+		switch away := errors.Is(err, subscriptions.ErrUnavailable); {
+		case ended || away && now.Sub(t.used) > sessionUnchecked:
+			return login{}, false, nil
+		case err != nil && !away:
 			return login{}, false, err
 		}
+		found.unchecked = err != nil
 	}
-	if now := time.Now(); now.Sub(t.used) > sessionRenew {
+	if now.Sub(t.used) > sessionRenew && !found.unchecked {
 		t.used = now
 		found.renewed = s.cookie(r, t).String()
 	}

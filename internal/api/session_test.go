@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -213,8 +214,50 @@ func TestLogOut(t *testing.T) {
 	gets(one, second, 200)
 	out(two, &http.Cookie{Name: two.cookieName(), Value: second.Value}, 204)
 	gets(one, second, 401)
-	ended.fail = subscriptions.ErrUnavailable
-	gets(one, one.logIn(t, tokenOne), 503)
+}
+
+// TestSessionsWithoutTheStore: where nobody knows whether a session was ended it may read for a while, and is not made to last.
+func TestSessionsWithoutTheStore(t *testing.T) {
+	t.Parallel()
+	b := start(t, whole, func(c *api.Config) {
+		c.Sessions = &endedSessions{fail: fmt.Errorf("connect: %w", subscriptions.ErrUnavailable)}
+	})
+	c := b.logIn(t, tokenAdmin)
+	const body = `{"event":"contact.create","target_url":"https://example.com/"}`
+	for _, r := range []struct {
+		method, path, body string
+		used               time.Duration
+		want               int
+	}{
+		{"GET", "/session", "", 0, 200}, {"GET", "/status", "", 0, 200}, {"GET", "/subscription/", "", -50 * time.Minute, 200},
+		{"POST", "/subscription/", body, 0, 503}, {"DELETE", "/subscription/sub_x/", "", 0, 503}, {"POST", "/resource/contact/preview", `{"id":"42"}`, 0, 200},
+		{"GET", "/session", "", -61 * time.Minute, 401}, {"GET", "/subscription/", "", -2 * time.Hour, 401},
+	} {
+		given := c
+		if r.used != 0 {
+			given = b.server.SessionCookie(b.host(), tokenAdmin, time.Now().Add(-3*time.Hour), time.Now().Add(r.used))
+		}
+		kind := ""
+		if r.body != "" || r.method != "GET" {
+			kind = "application/json"
+		}
+		resp, got := b.send(t, r.method, "/api/v1"+r.path, "", kind, r.body, with(given))
+		if resp.StatusCode != r.want || len(resp.Cookies()) > 0 {
+			t.Errorf("%s %s after %s = %d %s %v, want %d", r.method, r.path, r.used, resp.StatusCode, got, resp.Cookies(), r.want)
+		}
+		if r.want == 503 && !strings.Contains(got, "may only read") {
+			t.Errorf("%s %s says %s", r.method, r.path, got)
+		}
+	}
+	// A token in the header needs no session.
+	if resp, got := b.send(t, "POST", "/api/v1/subscription/", tokenAdmin, "application/json", body, nil); resp.StatusCode != 201 {
+		t.Errorf("with a token: %d %s", resp.StatusCode, got)
+	}
+	// Another error is no reason to let somebody in.
+	broken := start(t, whole, func(c *api.Config) { c.Sessions = &endedSessions{fail: errors.New("broken")} })
+	if resp, got := broken.send(t, "GET", "/api/v1/session", "", "", "", with(broken.logIn(t, tokenAdmin))); resp.StatusCode != 500 {
+		t.Errorf("with a broken store: %d %s", resp.StatusCode, got)
+	}
 }
 
 // TestForeignPages: a browser sends the cookie by itself, whoever's page makes it ask.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -18,8 +19,8 @@ const (
 	sessionLooks = 2
 )
 
-// sessions are those of the console that somebody has logged out of. The store has them, for all processes. While it cannot be asked, what this
-// process was told counts: the console is what shows that the store is away, and must not be away for that.
+// sessions are those of the console that somebody has logged out of. The store has them, for all processes; what this process was told it knows
+// without the store too.
 type sessions struct {
 	app   *App
 	looks chan struct{}
@@ -57,12 +58,15 @@ func (s *sessions) SessionEnded(ctx context.Context, id [16]byte) (bool, error) 
 	_, ended := s.told[id]
 	rest := time.Now().Before(s.again)
 	s.mu.Unlock()
-	if ended || rest {
-		return ended, nil
+	if ended {
+		return true, nil
+	}
+	if rest {
+		return false, fmt.Errorf("the store did not answer a moment ago: %w", subscriptions.ErrUnavailable)
 	}
 	st, err := s.app.openStore()
 	if err != nil {
-		return false, nothingIfAway(err)
+		return false, err
 	}
 	look, cancel := context.WithTimeout(ctx, sessionLook)
 	defer cancel()
@@ -70,22 +74,13 @@ func (s *sessions) SessionEnded(ctx context.Context, id [16]byte) (bool, error) 
 	case s.looks <- struct{}{}:
 		defer func() { <-s.looks }()
 	case <-look.Done():
-		return false, ctx.Err()
+		return false, fmt.Errorf("too many look for sessions that were ended: %w", subscriptions.ErrUnavailable)
 	}
 	ended, err = st.SessionEnded(look, id)
-	if err != nil && ctx.Err() == nil && nothingIfAway(err) == nil {
+	if errors.Is(err, subscriptions.ErrUnavailable) && ctx.Err() == nil {
 		s.mu.Lock()
 		s.again = time.Now().Add(sessionLookAgain)
 		s.mu.Unlock()
-		return false, nil
 	}
 	return ended, err
-}
-
-// nothingIfAway leaves errors that are not of a store that is away.
-func nothingIfAway(err error) error {
-	if errors.Is(err, subscriptions.ErrUnavailable) {
-		return nil
-	}
-	return err
 }
