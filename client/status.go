@@ -231,6 +231,8 @@ type StatusSubscriptions struct {
 	Shadow   int `json:"shadow"`
 	// FeedOnly are those of the above without a target.
 	FeedOnly int `json:"feed_only"`
+	// Failing are the active ones whose targets take nothing: all of them, also those that Status.Failing leaves out.
+	Failing int `json:"failing"`
 }
 
 // StatusFailing is a subscription whose target takes nothing.

@@ -64,7 +64,8 @@ func writeStatus(w io.Writer, s *client.Status, now time.Time) error {
 	}
 	line("waiting", "%s", waiting)
 	n := s.Subscriptions
-	line("subscriptions", "%d active, %d disabled, %d pending; %d targets failing", n.Active, n.Disabled, n.Pending, len(s.Failing))
+	failing := max(n.Failing, len(s.Failing)) // a server of before shows twenty at most, and does not count them
+	line("subscriptions", "%d active, %d disabled, %d pending; %d targets failing", n.Active, n.Disabled, n.Pending, failing)
 	line("dead letters", "%d open", s.DeadLetters.Open)
 	if e := s.EventLog; e != nil {
 		oldest := ""

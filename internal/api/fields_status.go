@@ -147,6 +147,7 @@ func init() {
 		"StatusSubscriptions.expired":   {Text: "Those whose lease is over.", Example: `0`},
 		"StatusSubscriptions.shadow":    {Text: "Those that match and send nothing.", Example: `0`},
 		"StatusSubscriptions.feed_only": {Text: "Those of the above that have no target.", Example: `2`},
+		"StatusSubscriptions.failing":   {Text: "The active ones whose targets take nothing.", Example: `1`},
 
 		"StatusFailing":                 {Text: "A subscription whose target takes nothing."},
 		"StatusFailing.id":              {Text: "The subscription's.", Example: `"sub_s4gfrbe74abr2t6lqk6uias3i7"`},

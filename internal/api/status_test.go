@@ -25,7 +25,7 @@ func wholeStatus() *client.Status {
 			Paused: 1},
 		DeadLetters: client.StatusDeadLetters{Open: 1, OldestAt: &at},
 		EventLog:    &client.StatusEventLog{Partitions: 1, RowsEstimate: 1, Bytes: 1, OldestAt: &at, RetentionSeconds: 1}, Store: client.StatusStore{Bytes: &size, Where: "same"},
-		Subscriptions: client.StatusSubscriptions{Active: 1, Pending: 1, Disabled: 1, Expired: 1, Shadow: 1, FeedOnly: 1},
+		Subscriptions: client.StatusSubscriptions{Active: 1, Pending: 1, Disabled: 1, Expired: 1, Shadow: 1, FeedOnly: 1, Failing: 1},
 		Failing: []client.StatusFailing{{ID: "sub_1", Account: &account, Name: "x", TargetHost: "hooks.example.com", Since: at, Error: "http_status", Status: &code, Waiting: &n,
 			NextAttemptAt: &at, Circuit: "open"}, {ID: "sub_2", Since: at}},
 		Resources: []client.StatusResource{{Name: "contact", Table: "public.contacts", Fit: true}, {Name: "deal", Table: "public.deals", Reason: "a column is gone"}},

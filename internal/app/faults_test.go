@@ -82,7 +82,7 @@ func TestFaultsOfTargets(t *testing.T) {
 		}
 	}
 	says(t, finding(s, "target_gone"), client.SeverityInfo, "at 127.0.0.1 has answered 410: the subscription was deleted", "nothing is sent to it any more", "subscribe again")
-	if s.Summary == "" || s.Worst() != client.SeverityWarning || s.Subscriptions.Active != 4 || s.Deliveries.Due+s.Deliveries.InMemory == 0 {
+	if s.Summary == "" || s.Worst() != client.SeverityWarning || s.Subscriptions.Active != 4 || s.Subscriptions.Failing != 3 || s.Deliveries.Due+s.Deliveries.InMemory == 0 {
 		t.Errorf("%+v", s)
 	}
 	mended.Store(true)

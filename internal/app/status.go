@@ -252,7 +252,7 @@ func (a *App) storeStatus(ctx context.Context, s *client.Status, found *contents
 	s.MeasuredAt = timeOrNil(found.At)
 	s.DeadLetters = client.StatusDeadLetters{Open: found.Letters, OldestAt: timeOrNil(found.OldestLetter)}
 	s.Subscriptions = client.StatusSubscriptions{Active: found.States["active"], Pending: found.States["pending"], Disabled: found.States["disabled"],
-		Expired: found.States["expired"], Shadow: found.States["shadow"], FeedOnly: found.FeedOnly}
+		Expired: found.States["expired"], Shadow: found.States["shadow"], FeedOnly: found.FeedOnly, Failing: found.Failing}
 	s.Jobs = found.jobs
 	s.Deliveries.Due, s.Deliveries.OldestDueAt = found.Due, timeOrNil(found.OldestDue)
 	for _, f := range found.failing {

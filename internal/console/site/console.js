@@ -1334,7 +1334,7 @@ function Overview() {
       <${Figure} name="Deliveries" value=${rate(r2.deliveries_per_second)} unit="/s" under=${`${rate(r2.failures_per_second)} failures/s`} />
       <${Figure} name="Latency, p50" ...${split(seconds(lat.p50))} under=${`p99 ${seconds(lat.p99)}`} />
       <${Figure} name="Waiting" value=${count(due.due)} under=${due.oldest_due_at ? fe`oldest <${When} at=${due.oldest_due_at} now=${now} />` : "nothing to be sent later"} />
-      <${Figure} name="Failing targets" value=${count(s2.failing?.length)} under=${fe`<a href=${root + "/subscriptions?failing=true"}>of ${many(s2.subscriptions?.active ?? 0, "active one")}</a>`} />
+      <${Figure} name="Failing targets" value=${count(s2.subscriptions?.failing)} under=${fe`<a href=${root + "/subscriptions?failing=true"}>of ${many(s2.subscriptions?.active ?? 0, "active one")}</a>`} />
       <${Figure} name="Dead letters" value=${count(s2.dead_letters?.open)} under=${fe`<a href=${root + "/dead-letters?state=open"}>open</a>`} />
       <${Figure} name="WAL kept" ...${split(bytes(s2.slot?.retained_bytes))} under=${s2.slot?.safe_wal_bytes === null || s2.slot?.safe_wal_bytes === void 0 ? "without a limit" : `${bytes(s2.slot.safe_wal_bytes)} left`} />
     </dl><p class="hint">Rates and latency are of the last minute; the charts have a value for each ${step2} seconds.</p></section>

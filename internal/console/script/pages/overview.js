@@ -56,7 +56,7 @@ export function Overview() {
       <${Figure} name="Deliveries" value=${rate(r.deliveries_per_second)} unit="/s" under=${`${rate(r.failures_per_second)} failures/s`} />
       <${Figure} name="Latency, p50" ...${split(seconds(lat.p50))} under=${`p99 ${seconds(lat.p99)}`} />
       <${Figure} name="Waiting" value=${count(due.due)} under=${due.oldest_due_at ? html`oldest <${When} at=${due.oldest_due_at} now=${now} />` : 'nothing to be sent later'} />
-      <${Figure} name="Failing targets" value=${count(s.failing?.length)} under=${html`<a href=${root + '/subscriptions?failing=true'}>of ${many(s.subscriptions?.active ?? 0, 'active one')}</a>`} />
+      <${Figure} name="Failing targets" value=${count(s.subscriptions?.failing)} under=${html`<a href=${root + '/subscriptions?failing=true'}>of ${many(s.subscriptions?.active ?? 0, 'active one')}</a>`} />
       <${Figure} name="Dead letters" value=${count(s.dead_letters?.open)} under=${html`<a href=${root + '/dead-letters?state=open'}>open</a>`} />
       <${Figure} name="WAL kept" ...${split(bytes(s.slot?.retained_bytes))} under=${s.slot?.safe_wal_bytes === null || s.slot?.safe_wal_bytes === undefined ? 'without a limit' : `${bytes(s.slot.safe_wal_bytes)} left`} />
     </dl><p class="hint">Rates and latency are of the last minute; the charts have a value for each ${step} seconds.</p></section>
