@@ -133,7 +133,7 @@ func TestBatchKeepsTheOrderBehindAFailure(t *testing.T) {
 		s := batches(newSubscription(k.subscription(), r.URL("/")), 3, 100*time.Millisecond)
 		d := run(t, testConfig(), store)
 		receipts := []*cdc.Receipt{d.submit(t, newEvent(1, "a"), s), d.submit(t, newEvent(2, "a"), s), d.submit(t, newEvent(3, "b"), s)}
-		r.Wait(t, 1, 30*time.Second)
+		r.Wait(t, 1, patience)
 		receipts = append(receipts, d.submit(t, newEvent(4, "a"), s), d.submit(t, newEvent(5, "a"), s))
 		close(release)
 		settled(t, receipts...)

@@ -195,7 +195,7 @@ func TestARetryTakesWhatHasComeMeanwhile(t *testing.T) {
 		sub := debounced(k.subscription(), r.URL("/"), 50*time.Millisecond)
 		send := func(words string) { settled(t, d.submitAll(t, toldAll(t, "a", words), sub)) }
 		send(`create 1 {"a":1}; update 2 {"a":2} {"a":1}`)
-		r.Wait(t, 1, 20*time.Second)
+		r.Wait(t, 1, patience)
 		send(`update 3 {"a":3} {"a":2}`)
 		close(answer)
 		d.idle(t)
@@ -226,12 +226,12 @@ func TestWhatMayHaveArrivedIsNotTakenBackInSilence(t *testing.T) {
 			d := run(t, cfg, one)
 			sub := debounced(k.subscription(), r.URL("/"), 50*time.Millisecond)
 			settled(t, d.submitAll(t, toldAll(t, "failed", how), sub))
-			r.Wait(t, 1, 20*time.Second)
+			r.Wait(t, 1, patience)
 			settled(t, d.submitAll(t, toldAll(t, "failed", again), sub))
 			close(answer)
 			d.idle(t)
 			words, _, _ := strings.Cut(again, " {}")
-			if got := as(r.Wait(t, 2, 20*time.Second)[1]); !strings.HasPrefix(got, words[:8]) {
+			if got := as(r.Wait(t, 2, patience)[1]); !strings.HasPrefix(got, words[:8]) {
 				t.Errorf("%s failed: %s, want %s", how, got, again)
 			}
 
@@ -241,7 +241,7 @@ func TestWhatMayHaveArrivedIsNotTakenBackInSilence(t *testing.T) {
 			r.HandleAll(hooktest.Always(hooktest.Answer{Until: hanging}))
 			how, again := strings.Replace(how, " ", " 1", 1), strings.Replace(again, " ", " 1", 1)
 			settled(t, d.submitAll(t, toldAll(t, "killed", how), sub))
-			r.Wait(t, 1, 20*time.Second)
+			r.Wait(t, 1, patience)
 			one.set(func(f *faulty) { f.dead = true })
 			d.Suspend()
 			r.HandleAll(hooktest.Always(hooktest.OK()))
@@ -261,7 +261,7 @@ func TestWhatMayHaveArrivedIsNotTakenBackInSilence(t *testing.T) {
 			on.Version, on.State = on.Version+1, subscriptions.Active
 			two.Update(on)
 			two.idle(t)
-			if got := as(r.Wait(t, 2, 20*time.Second)[1]); !strings.HasPrefix(got, again[:8]) {
+			if got := as(r.Wait(t, 2, patience)[1]); !strings.HasPrefix(got, again[:8]) {
 				t.Errorf("%s, killed: %s, want %s", how, got, again)
 			}
 			two.stop()
@@ -322,7 +322,7 @@ func TestDebounceOfTheConfigMayBeOverridden(t *testing.T) {
 	d := run(t, cfg, store)
 	each := debounced(1, r.URL("/each"), 0)
 	settled(t, d.submitAll(t, toldAll(t, "a", `update 1 {}; update 2 {}`), each))
-	wantIDs(t, r.Wait(t, 2, 20*time.Second), "evt_1", "evt_2")
+	wantIDs(t, r.Wait(t, 2, patience), "evt_1", "evt_2")
 	gathered := newSubscription(2, r.URL("/gathered"))
 	settled(t, d.submitAll(t, toldAll(t, "a", `update 3 {}; update 4 {}`), gathered))
 	if got := dueIDs(t, store, 2); len(got) != 0 {
@@ -334,5 +334,5 @@ func TestDebounceOfTheConfigMayBeOverridden(t *testing.T) {
 	cfg.Debounce = 0
 	d.Reconfigure(cfg)
 	settled(t, d.submitAll(t, toldAll(t, "b", `update 5 {}; update 6 {}`), gathered))
-	wantIDs(t, r.Wait(t, 4, 20*time.Second)[2:], "evt_5", "evt_6")
+	wantIDs(t, r.Wait(t, 4, patience)[2:], "evt_5", "evt_6")
 }

@@ -125,7 +125,7 @@ func TestDrainKeepsTheOrder(t *testing.T) {
 	s := newSubscription(1, r.URL("/"))
 	d := run(t, testConfig(), store)
 	receipts := []*cdc.Receipt{d.submit(t, newEvent(1, "a"), s), d.submit(t, newEvent(2, "a"), s), d.submit(t, newEvent(3, "a"), s)}
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	drained := make(chan struct{})
 	go func() { d.Drain(50 * time.Millisecond); close(drained) }()
 	eventually(t, "it is draining", func() bool { return d.Counts().InFlight == 0 })
@@ -160,7 +160,7 @@ func TestSubmittedWhileDrainingBehindWhatRuns(t *testing.T) {
 	s := newSubscription(1, r.URL("/"))
 	d := run(t, testConfig(), store)
 	first := d.submit(t, newEvent(1, "a"), s)
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	drained := make(chan struct{})
 	go func() { d.Drain(time.Minute); close(drained) }()
 	// A key of its own tells when it is draining: it is written without an attempt.
@@ -390,7 +390,7 @@ func TestRemoveWaitsForWhatItCuts(t *testing.T) {
 		d.submit(t, newEvent(1, "a"), newSubscription(1, r.URL("/")))
 		d.submit(t, newEvent(2, "b"), newSubscription(1, r.URL("/")))
 		if i%2 == 0 {
-			r.Wait(t, 1, 20*time.Second)
+			r.Wait(t, 1, patience)
 		}
 		d.Remove(1)
 		if c := d.Counts(); c.InFlight != 0 {
@@ -514,7 +514,7 @@ func TestDisabledIsKept(t *testing.T) {
 	s.Delivery.MaxInFlight = 1
 	d := run(t, testConfig(), store)
 	receipts := []*cdc.Receipt{d.submit(t, newEvent(1, "a"), s), d.submit(t, newEvent(2, "a"), s), d.submit(t, newEvent(3, "b"), s)}
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	off := newerVersion(s)
 	off.State = subscriptions.Disabled
 	d.Update(off)
@@ -607,13 +607,13 @@ func TestASlowStoreBoundsWhatCanComeTwice(t *testing.T) {
 	for n := range events {
 		d.submit(t, newEvent(n+1, fmt.Sprint(n)), s)
 	}
-	r.Wait(t, slots, 20*time.Second)
+	r.Wait(t, slots, patience)
 	eventually(t, "all slots are taken by what cannot be written", func() bool { return d.Counts().InFlight == 0 })
 	if n := len(r.Requests()); n != slots {
 		t.Errorf("%d requests, want %d", n, slots)
 	}
 	close(gate)
-	r.Wait(t, events, 20*time.Second)
+	r.Wait(t, events, patience)
 	d.idle(t)
 }
 
@@ -652,7 +652,7 @@ func TestSuspendedSendsNothing(t *testing.T) {
 	s.Delivery.MaxInFlight = 1
 	d := run(t, testConfig(), store)
 	receipts := []*cdc.Receipt{d.submit(t, newEvent(1, "a"), s), d.submit(t, newEvent(2, "a"), s), d.submit(t, newEvent(3, "b"), s)}
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	d.Suspend()
 	close(release)
 	// The source waits for all receipts before it connects again.
@@ -722,7 +722,7 @@ func TestNothingIsWrittenAfterWhatIsMissing(t *testing.T) {
 	for i := range 3000 {
 		d.submit(t, newEvent(i+1, "a"), s)
 	}
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	d.Drain(0)
 	stopped := make(chan struct{})
 	go func() { d.stop(); close(stopped) }()
@@ -749,7 +749,7 @@ func TestWhoIsNotOwnerGivesUp(t *testing.T) {
 	s.Delivery.MaxInFlight = 1
 	d := run(t, testConfig(), mine)
 	receipts := []*cdc.Receipt{d.submit(t, newEvent(1, "a"), s), d.submit(t, newEvent(2, "a"), s), d.submit(t, newEvent(3, "b"), s)}
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	theirs.own()
 	close(release)
 	settled(t, receipts...)

@@ -49,7 +49,7 @@ func TestAProxyThatIsAwayCostsNothing(t *testing.T) {
 	cfg.Egress = sender.Egress{}
 	d.Reconfigure(cfg)
 	var ids []string
-	for _, q := range r.Wait(t, 3, 20*time.Second) {
+	for _, q := range r.Wait(t, 3, patience) {
 		if ids = append(ids, q.ID); q.Attempt != 1 {
 			t.Errorf("%s is attempt %d", q.ID, q.Attempt)
 		}

@@ -16,6 +16,9 @@ import (
 	"github.com/rowhook/rowhook/subscriptions"
 )
 
+// patience is how long what has to come may take on a machine that has much else to do.
+const patience = 2 * time.Minute
+
 // testSecret signs in tests.
 const testSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -95,7 +98,7 @@ func settled(t testing.TB, receipts ...*cdc.Receipt) {
 // eventually polls until the condition holds.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {

@@ -129,7 +129,7 @@ func TestRunLeavesNoGoroutine(t *testing.T) {
 		for n := range 50 {
 			d.submit(t, newEvent(100*i+n+1, fmt.Sprint(n)), newSubscription(1, r.URL("/")), newSubscription(2, r.URL("/")))
 		}
-		r.Wait(t, 1, 20*time.Second)
+		r.Wait(t, 1, patience)
 		if drain {
 			d.Drain(10 * time.Millisecond)
 			d.Drain(0)

@@ -34,8 +34,8 @@ func TestATargetMayAskForTime(t *testing.T) {
 				receipts = append(receipts, d.submit(t, ev, sub, neighbour))
 			}
 			settled(t, receipts...) // nobody waits for the second
-			other.Wait(t, events, 20*time.Second)
-			all := r.Wait(t, events+1, 20*time.Second)
+			other.Wait(t, events, patience)
+			all := r.Wait(t, events+1, patience)
 			d.idle(t)
 			if gap := all[1].At.Sub(all[0].At); gap < time.Second {
 				t.Errorf("the next request came after %s, want a second at least", gap)
@@ -201,11 +201,11 @@ func TestATargetMayAskForTimeBetweenConnections(t *testing.T) {
 		ev.Time = time.Now()
 		d.submit(t, ev, sub)
 	}
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	d.Suspend()
 	eventually(t, "all is stored", func() bool { c := d.Counts(); return c.InFlight == 0 && c.Unwritten == 0 && c.InMemory == 0 })
 	if err := d.Resume(t.Context(), true, func(key int64) *subscriptions.Subscription { return subs[key] }); err != nil {
 		t.Fatal(err)
 	}
-	other.Wait(t, 2, 20*time.Second)
+	other.Wait(t, 2, patience)
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rowhook/rowhook/internal/hooktest"
 	"github.com/rowhook/rowhook/internal/secret"
@@ -59,7 +58,7 @@ func TestRebuiltIsWhatIsSent(t *testing.T) {
 				t.Fatal(err)
 			}
 			settled(t, d.submit(t, ev, s))
-			got := r.Wait(t, 1, 20*time.Second)[0]
+			got := r.Wait(t, 1, patience)[0]
 			if name == "Gzip" {
 				got.Body = inflated(t, got.Body)
 			}

@@ -24,7 +24,7 @@ func TestReconfigure(t *testing.T) {
 	d := run(t, cfg, newMemory().open())
 	slow, other := newSubscription(1, r.URL("/slow")), newSubscription(2, r.URL("/"))
 	receipts := []*cdc.Receipt{d.submit(t, newEvent(1, "a"), slow)}
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	receipts = append(receipts, d.submit(t, newEvent(2, "b"), slow), d.submit(t, newEvent(3, "c"), other))
 
 	// More slots, for what waits already.

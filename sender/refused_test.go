@@ -85,7 +85,7 @@ func TestARefusedRowOfARunningAttempt(t *testing.T) {
 	d := run(t, cfg, store)
 	sub := newSubscription(1, r.URL("/"))
 	first := d.submit(t, newEvent(1, nulInstance), sub)
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	settled(t, first)
 	eventually(t, "its row is refused", func() bool { return refused.Load() == 1 })
 	for n := 2; n <= 4; n++ {

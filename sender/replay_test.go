@@ -2,7 +2,6 @@ package sender_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/rowhook/rowhook/cdc"
 	"github.com/rowhook/rowhook/internal/hooktest"
@@ -21,7 +20,7 @@ func TestDeferredStandsInItsPlace(t *testing.T) {
 	s := newSubscription(1, r.URL("/"))
 	d := run(t, testConfig(), store)
 	receipts := []*cdc.Receipt{d.submit(t, newEvent(1, "a"), s)}
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	deferred := cdc.NewReceipt(2)
 	job := sender.Job{Event: newEvent(3, "a"), To: []*subscriptions.Subscription{s}, Deferred: true}
 	if err := d.Submit(t.Context(), []sender.Job{job}, deferred); err != nil {
@@ -51,7 +50,7 @@ func TestOvertaken(t *testing.T) {
 	loose.Delivery.Ordering = subscriptions.OrderingNone
 	d := run(t, testConfig(), newMemory().open())
 	receipts := []*cdc.Receipt{d.submit(t, newEvent(5, "a"), s, loose), d.submit(t, newEvent(7, "a"), s), d.submit(t, newEvent(9, "b"), s)}
-	r.Wait(t, 3, 20*time.Second)
+	r.Wait(t, 3, patience)
 	for _, c := range []struct {
 		to   *subscriptions.Subscription
 		n    int

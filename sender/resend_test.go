@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/rowhook/rowhook/internal/hooktest"
 	"github.com/rowhook/rowhook/mapping"
@@ -37,7 +36,7 @@ func TestResent(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.idle(t)
-	requests := r.Wait(t, 3, 20*time.Second)
+	requests := r.Wait(t, 3, patience)
 	wantIDs(t, requests, "evt_1", "evt_1", "evt_1")
 	for i, want := range []struct{ replay, attempt, reason string }{{"", "1", ""}, {"1", "2", ""}, {"1", "3", "http_status"}} {
 		h := requests[i].Header
@@ -92,7 +91,7 @@ func TestResentStandsInItsPlace(t *testing.T) {
 	settled(t, d.submit(t, one, s), d.submit(t, two, s))
 	d.idle(t)
 	receipt := d.submit(t, five, s)
-	r.Wait(t, 3, 20*time.Second)
+	r.Wait(t, 3, patience)
 	waiting := d.submit(t, newEvent(6, "a"), s)
 	for _, j := range []sender.Job{again(two, 1, s), again(one, 1, s), again(five, 0, s)} {
 		if err := d.Resend(t.Context(), []sender.Job{j}); err != nil {

@@ -198,7 +198,7 @@ func testHeadersOnTheWire(t *testing.T, through func(*target) *target) {
 	tg := through(testTarget(t, loopback, r.URL("/hook?x=1")))
 	tg.once(t.Context(), time.Minute)
 	tg.deliver(t.Context(), attempt{event: testEvent(), number: 2, retryReason: ReasonTimeout, timeout: time.Minute})
-	requests := r.Wait(t, 2, 20*time.Second)
+	requests := r.Wait(t, 2, patience)
 	for i, req := range requests {
 		want := map[string]string{
 			"Content-Type": "application/json", "User-Agent": "rowhook/test", "Webhook-Id": "evt_1", "Webhook-Type": "contact.update",
@@ -386,7 +386,7 @@ func TestEarlyAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	if body := <-read; bytes.IndexByte(body, 'B') >= 0 {
 		t.Error("one target got what was for another")
 	}
@@ -412,7 +412,7 @@ func testInterrupted(t *testing.T, through func(*target) *target) {
 	r := hooktest.New(t, hooktest.Always(hooktest.Hang()))
 	ctx, cancel := context.WithCancel(t.Context())
 	tg := through(testTarget(t, loopback, r.URL("/")))
-	go func() { r.Wait(t, 1, 20*time.Second); cancel() }()
+	go func() { r.Wait(t, 1, patience); cancel() }()
 	if out := tg.once(ctx, time.Minute); out.Verdict != Interrupted || out.Reason != "" {
 		t.Errorf("got %+v", out)
 	}

@@ -22,7 +22,7 @@ func TestPausedSendsNothing(t *testing.T) {
 	d := run(t, testConfig(), store)
 	done := newEvent(1, "a")
 	receipts := []*cdc.Receipt{d.submit(t, done, s), d.submit(t, newEvent(2, "a"), s), d.submit(t, newEvent(3, "b"), s)}
-	r.Wait(t, 1, 20*time.Second)
+	r.Wait(t, 1, patience)
 	since := time.Now()
 	d.Pause(since)
 	receipts = append(receipts, d.submit(t, newEvent(4, "a"), s), d.submit(t, newEvent(5, "c"), s))

@@ -100,7 +100,7 @@ func TestHowLongATargetTakesNothingIsKept(t *testing.T) {
 	late := newEvent(2, "a")
 	late.Time = time.Now()
 	settled(t, d.submit(t, late, sub)) // 429, then 200
-	r.Wait(t, 3, 20*time.Second)
+	r.Wait(t, 3, patience)
 	d.idle(t)
 	d.stop()
 	if !since().IsZero() {

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds every wait of a script.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // What a script keeps, by key.
 type (

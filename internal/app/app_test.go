@@ -13,7 +13,7 @@ import (
 	"github.com/rowhook/rowhook/internal/hooktest"
 )
 
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 func TestARowChangesAndASignedHookArrives(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long a page may take for what has to happen.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // keepNotices writes down what is said at the foot of a page: it goes away by itself, perhaps before a slow machine has looked.
 const keepNotices = `window.heard = []; new MutationObserver(() => {

@@ -30,7 +30,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
 
 const (
-	patience   = 60 * time.Second
+	patience   = 2 * time.Minute
 	testSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	testToken  = "admin-token-0123456789"
 	configText = `

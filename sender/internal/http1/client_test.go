@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // target is a server that does with each connection what it is told.
 type target struct {
