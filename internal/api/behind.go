@@ -102,7 +102,7 @@ func notJSON(r *http.Request) (answer, bool) {
 }
 
 // enter asks who calls.
-func (b *behind) enter(r *http.Request) (login, answer, bool) {
+func (b *behind) enter(_ route, r *http.Request) (login, answer, bool) {
 	c, err := b.who(r)
 	if err != nil {
 		return login{}, denied(err), false

@@ -82,7 +82,7 @@ func foreignCases() map[string]foreignCase {
 		"POST /resource/{name}/compare":         {ids: func(others) []string { return []string{"contact"} }, unknown: func() string { return "nothing" }, bodies: []string{"", "{}", `{"ids":["1"]}`, "{"}},
 		"POST /session":                         {nothing: "TestSession: it tells of the token that is given alone"},
 		"GET /session":                          {nothing: "TestSession: it tells of the caller alone"},
-		"DELETE /session":                       {nothing: "it asks nobody, and tells nothing"},
+		"DELETE /session":                       {nothing: "it ends the session of the cookie that it is given, and answers alike where there is none: TestLogOut"},
 		"POST /token/":                          {lists: []string{""}, bodies: []string{`{"account":"1"}`, "{"}},
 		"DELETE /token/{id}/": {ids: func(o others) []string { return []string{o.token.ID} }, unknown: func() string { return tokenMade },
 			bodies: []string{""}},

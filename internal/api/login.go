@@ -19,8 +19,6 @@ type login struct {
 	scope subscriptions.Scope
 	// readOnly lets it read only.
 	readOnly bool
-	// unchecked is a session of which the store could not say whether it was ended.
-	unchecked bool
 	// ends is when the session ends, where it is one; renewed the cookie that is to be given then.
 	ends    time.Time
 	renewed string

@@ -34,6 +34,8 @@ type route struct {
 	reads bool
 	// browser says that pages use it: what another site's page may have sent is refused, whoever calls. It is not on the proxy's listener.
 	browser bool
+	// diagnosis says that its GET tells what is wrong, also where the store is, and tells nothing of rows.
+	diagnosis bool
 	// waits says that an answer may take up to maxWait longer, or be a stream.
 	waits   bool
 	methods map[string]action

@@ -15,7 +15,7 @@ import (
 )
 
 // session lets a browser in: POST gives it a cookie for a token, which no script can read.
-var session = route{public: true, browser: true, methods: map[string]action{
+var session = route{public: true, browser: true, diagnosis: true, methods: map[string]action{
 	http.MethodPost:   (*Server).logIn,
 	http.MethodDelete: (*Server).logOut,
 	http.MethodGet:    (*Server).whoAmI,
@@ -29,7 +29,7 @@ const (
 	sessionMost = 7 * 24 * time.Hour
 	// sessionRenew is how old a cookie is when it is given anew.
 	sessionRenew = 5 * time.Minute
-	// sessionUnchecked is for how long a session goes on that the store cannot be asked about, from when its cookie was given.
+	// sessionUnchecked is for how long a session that the store cannot be asked about sees what is wrong, from when its cookie was given.
 	sessionUnchecked = time.Hour
 	// sessionClocks is how far the clocks of processes that share sessions may be apart.
 	sessionClocks = time.Hour
@@ -83,7 +83,7 @@ func (s *Server) logIn(c call) (answer, error) {
 
 // whoAmI tells whom the caller is taken for: by the cookie, or the header that other routes take.
 func (s *Server) whoAmI(c call) (answer, error) {
-	l, refused, ok := s.enter(c.r)
+	l, refused, ok := s.enter(route{diagnosis: true}, c.r)
 	if !ok {
 		return refused, nil
 	}
@@ -152,9 +152,7 @@ func (s *Server) features() []string {
 }
 
 // bySession finds whom a session's cookie lets in: as long as its token does, and until somebody logs out. Renewed is set where the cookie is
-// to be given anew. While the store cannot be asked one that was given a short time ago lets in, to read only: the console is what shows that
-// the store is away. Who has waited for longer logs in again, which takes no store with a token of the config. No such cookie is given anew:
-// the copy of an ended one must not outlive what the store keeps of that.
+// to be given anew. Where the store cannot say whether somebody has logged out, that is the error, an *unchecked.
 func (s *Server) bySession(ctx context.Context, r *http.Request) (found login, ok bool, err error) {
 	t, ok := s.ticketOf(r)
 	if !ok {
@@ -163,24 +161,36 @@ func (s *Server) bySession(ctx context.Context, r *http.Request) (found login, o
 	if found, ok, err = s.holder(ctx, t); !ok {
 		return login{}, false, err
 	}
+	found.ends = t.ends()
 	now := time.Now()
 	if s.config.Sessions != nil {
 		ended, err := s.config.Sessions.SessionEnded(ctx, t.id)
-		switch away := errors.Is(err, subscriptions.ErrUnavailable); {
-		case ended || away && now.Sub(t.used) > sessionUnchecked:
-			return login{}, false, nil
-		case err != nil && !away:
+		switch {
+		case errors.Is(err, subscriptions.ErrUnavailable) && now.Sub(t.used) > sessionUnchecked:
+			return login{}, false, nil // with a token of the config it takes no store to log in again
+		case errors.Is(err, subscriptions.ErrUnavailable):
+			return login{}, false, &unchecked{found, err}
+		case ended || err != nil:
 			return login{}, false, err
 		}
-		found.unchecked = err != nil
 	}
-	if now.Sub(t.used) > sessionRenew && !found.unchecked {
+	if now.Sub(t.used) > sessionRenew {
 		t.used = now
 		found.renewed = s.cookie(r, t).String()
+		found.ends = t.ends()
 	}
-	found.ends = t.ends()
 	return found, true, nil
 }
+
+// unchecked is the error of a session of which the store cannot say whether it was ended. It lets in where one sees what is wrong, as the
+// console does, and nowhere else. Its cookie is not given anew: the copy of one that was ended must not outlive what the store keeps of that.
+type unchecked struct {
+	login login
+	cause error
+}
+
+func (u *unchecked) Error() string { return "look whether the session was ended: " + u.cause.Error() }
+func (u *unchecked) Unwrap() error { return u.cause }
 
 // holder finds whose token a ticket was made with, while both are good.
 func (s *Server) holder(ctx context.Context, t ticket) (found login, ok bool, err error) {

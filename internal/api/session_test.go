@@ -216,7 +216,7 @@ func TestLogOut(t *testing.T) {
 	gets(one, second, 401)
 }
 
-// TestSessionsWithoutTheStore: where nobody knows whether a session was ended it may read for a while, and is not made to last.
+// TestSessionsWithoutTheStore: where nobody knows whether a session was ended it sees what is wrong for a while, and is not made to last.
 func TestSessionsWithoutTheStore(t *testing.T) {
 	t.Parallel()
 	b := start(t, whole, func(c *api.Config) {
@@ -229,8 +229,10 @@ func TestSessionsWithoutTheStore(t *testing.T) {
 		used               time.Duration
 		want               int
 	}{
-		{"GET", "/session", "", 0, 200}, {"GET", "/status", "", 0, 200}, {"GET", "/subscription/", "", -50 * time.Minute, 200},
-		{"POST", "/subscription/", body, 0, 503}, {"DELETE", "/subscription/sub_x/", "", 0, 503}, {"POST", "/resource/contact/preview", `{"id":"42"}`, 0, 200},
+		{"GET", "/session", "", 0, 200}, {"GET", "/status", "", 0, 200}, {"GET", "/check", "", -50 * time.Minute, 200}, {"GET", "/config", "", 0, 200}, {"GET", "/resource/contact/", "", 0, 200},
+		{"GET", "/subscription/", "", 0, 503}, {"GET", "/log-level", "", 0, 503}, {"GET", "/event-type/contact.update/sample", "", 0, 503},
+		{"POST", "/subscription/", body, 0, 503}, {"DELETE", "/subscription/sub_x/", "", 0, 503}, {"POST", "/resource/contact/preview", `{"id":"42"}`, 0, 503},
+		{"POST", "/pause", "{}", 0, 503},
 		{"GET", "/session", "", -61 * time.Minute, 401}, {"GET", "/subscription/", "", -2 * time.Hour, 401},
 	} {
 		given := c
@@ -244,9 +246,6 @@ func TestSessionsWithoutTheStore(t *testing.T) {
 		resp, got := b.send(t, r.method, "/api/v1"+r.path, "", kind, r.body, with(given))
 		if resp.StatusCode != r.want || len(resp.Cookies()) > 0 {
 			t.Errorf("%s %s after %s = %d %s %v, want %d", r.method, r.path, r.used, resp.StatusCode, got, resp.Cookies(), r.want)
-		}
-		if r.want == 503 && !strings.Contains(got, "may only read") {
-			t.Errorf("%s %s says %s", r.method, r.path, got)
 		}
 	}
 	// A token in the header needs no session.

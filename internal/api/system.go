@@ -26,10 +26,10 @@ type System interface {
 }
 
 var (
-	check      = route{admin: true, methods: map[string]action{http.MethodGet: (*Server).check}}
-	configText = route{admin: true, methods: map[string]action{http.MethodGet: (*Server).configText}}
-	resources  = route{admin: true, methods: map[string]action{http.MethodGet: (*Server).resources}}
-	resource   = route{admin: true, methods: map[string]action{http.MethodGet: (*Server).resource}}
+	check      = route{admin: true, diagnosis: true, methods: map[string]action{http.MethodGet: (*Server).check}}
+	configText = route{admin: true, diagnosis: true, methods: map[string]action{http.MethodGet: (*Server).configText}}
+	resources  = route{admin: true, diagnosis: true, methods: map[string]action{http.MethodGet: (*Server).resources}}
+	resource   = route{admin: true, diagnosis: true, methods: map[string]action{http.MethodGet: (*Server).resource}}
 )
 
 // systemRoutes are those of System.

@@ -14,7 +14,7 @@ import (
 const (
 	// sessionLook is how long the store may take to say whether a session was ended; sessionLookAgain is when it is asked again after it has not.
 	sessionLook      = 2 * time.Second
-	sessionLookAgain = 5 * time.Second
+	sessionLookAgain = 2 * time.Second
 	// sessionLooks bounds the connections of the store that these questions take: deliveries are written by the same.
 	sessionLooks = 2
 )
@@ -31,6 +31,9 @@ type sessions struct {
 	// again is when a store that did not answer is asked again.
 	again time.Time
 }
+
+// errResting is that the store is not asked just now.
+var errResting = fmt.Errorf("the store did not answer a moment ago: %w", subscriptions.ErrUnavailable)
 
 func newSessions(a *App) *sessions {
 	return &sessions{app: a, looks: make(chan struct{}, sessionLooks), told: map[[16]byte]time.Time{}}
@@ -56,13 +59,12 @@ func (s *sessions) EndSession(ctx context.Context, id [16]byte, until time.Time)
 func (s *sessions) SessionEnded(ctx context.Context, id [16]byte) (bool, error) {
 	s.mu.Lock()
 	_, ended := s.told[id]
-	rest := time.Now().Before(s.again)
 	s.mu.Unlock()
 	if ended {
 		return true, nil
 	}
-	if rest {
-		return false, fmt.Errorf("the store did not answer a moment ago: %w", subscriptions.ErrUnavailable)
+	if s.resting() {
+		return false, errResting
 	}
 	st, err := s.app.openStore()
 	if err != nil {
@@ -74,7 +76,11 @@ func (s *sessions) SessionEnded(ctx context.Context, id [16]byte) (bool, error) 
 	case s.looks <- struct{}{}:
 		defer func() { <-s.looks }()
 	case <-look.Done():
-		return false, fmt.Errorf("too many look for sessions that were ended: %w", subscriptions.ErrUnavailable)
+		// The store may be well: whoever sends enough requests must not be let in for it. Where it is not, those before have said so by now.
+		if s.resting() {
+			return false, errResting
+		}
+		return false, fmt.Errorf("too many look for sessions that were ended: %w", look.Err())
 	}
 	ended, err = st.SessionEnded(look, id)
 	if errors.Is(err, subscriptions.ErrUnavailable) && ctx.Err() == nil {
@@ -83,4 +89,11 @@ func (s *sessions) SessionEnded(ctx context.Context, id [16]byte) (bool, error) 
 		s.mu.Unlock()
 	}
 	return ended, err
+}
+
+// resting says whether the store has not answered a moment ago.
+func (s *sessions) resting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Before(s.again)
 }
