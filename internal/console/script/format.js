@@ -78,6 +78,12 @@ export function percent(share) {
   return `${p.toFixed(p >= 10 && Number.isInteger(p) ? 0 : 1)} %`;
 }
 
+/** What a subscription is called where there is little room: its name, or the host of its target. */
+export function called(s) {
+  const letters = [...(s.name || host(s.target_url))];
+  return letters.length > 40 ? letters.slice(0, 39).join('') + '…' : letters.join('');
+}
+
 /** The host of a target's URL, or what there is instead. */
 export function host(url) {
   if (!url) return 'feed, without a target';

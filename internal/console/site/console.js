@@ -513,6 +513,10 @@ function percent(share) {
   const p2 = Math.floor(share * 1e3) / 10;
   return `${p2.toFixed(p2 >= 10 && Number.isInteger(p2) ? 0 : 1)} %`;
 }
+function called(s2) {
+  const letters = [...s2.name || host(s2.target_url)];
+  return letters.length > 40 ? letters.slice(0, 39).join("") + "…" : letters.join("");
+}
 function host(url) {
   if (!url) return "feed, without a target";
   try {
@@ -1582,12 +1586,13 @@ function Numbers({ stats, now, feed }) {
   if (!d2) return stats.error ? fe`<${Failure} error=${stats.error} again=${stats.reload} />` : fe`<dl class="ledger" aria-busy="true">${["Last hour", "Last 24 hours", "Failed, 24 h", "Waiting", "Backlog"].map((n2) => fe`<div><dt>${n2}</dt><dd>…</dd><span class="under"> </span></div>`)}</dl>`;
   const partly = (w3) => w3.complete ? "" : ` since ${stamp(w3.counted_since).slice(11)}`;
   const w2 = d2.waiting;
+  const ended2 = (of) => of.delivered + of.failed === 0 && w2.count ? "none has ended" : many(of.delivered, "delivery", "deliveries");
   if (feed) {
     return fe`<dl class="ledger">${[["Events, last hour", d2.hour], ["Events, 24 hours", d2.day]].map(([name, n2]) => fe`<div><dt>${name}</dt><dd>${count(n2.dropped)}</dd><span class="under">kept to be read${partly(n2)}</span></div>`)}</dl>`;
   }
   return fe`<dl class="ledger">
-    <div><dt>Arrived, last hour</dt><dd>${percent(d2.hour.success_rate)}</dd><span class="under">${many(d2.hour.delivered, "delivery", "deliveries")}${partly(d2.hour)}</span></div>
-    <div><dt>Arrived, 24 hours</dt><dd>${percent(d2.day.success_rate)}</dd><span class="under">${many(d2.day.delivered, "delivery", "deliveries")}${partly(d2.day)}</span></div>
+    <div><dt>Arrived, last hour</dt><dd>${percent(d2.hour.success_rate)}</dd><span class="under">${ended2(d2.hour)}${partly(d2.hour)}</span></div>
+    <div><dt>Arrived, 24 hours</dt><dd>${percent(d2.day.success_rate)}</dd><span class="under">${ended2(d2.day)}${partly(d2.day)}</span></div>
     <div><dt>Failed, 24 hours</dt><dd>${count(d2.day.failed)}</dd><span class="under">${d2.day.dropped ? `${count(d2.day.dropped)} dropped` : "for good"}</span></div>
     <div><dt>Waiting</dt><dd>${count(w2.count)}${w2.at_least ? "+" : ""}</dd><span class="under">${w2.count ? `of ${many(w2.keys, "instance")}${w2.keys_at_least ? " at least" : ""}` : "nothing"}</span></div>
     <div><dt>Oldest that waits</dt><dd>${w2.oldest_age_seconds === null ? "–" : seconds(w2.oldest_age_seconds)}</dd><span class="under">${w2.next_attempt_at && Date.parse(w2.next_attempt_at) > now ? fe`next attempt <${When} at=${w2.next_attempt_at} now=${now} />` : " "}</span></div>
@@ -1890,13 +1895,14 @@ function Delivery({ id, writable, admin, session }) {
   const now = useNow();
   const { data: d2, error, reload } = useLoad(async (signal) => (await get(`/delivery/${part(id)}/`, null, signal)).data, [id], { every: 3e3 });
   const pause2 = usePause(admin);
-  const waits = d2?.status === "pending" && d2.subscription;
+  const whose = d2?.subscription;
+  const waits = d2?.status === "pending";
   const { data: of } = useLoad(async (signal) => {
-    if (!waits) return null;
-    const at = `/subscription/${part(waits)}/`;
-    const [s2, stats] = await Promise.all([get(at, null, signal), get(at + "stats", null, signal)]);
+    if (!whose) return null;
+    const at = `/subscription/${part(whose)}/`;
+    const [s2, stats] = await Promise.all([get(at, null, signal), waits ? get(at + "stats", null, signal) : {}]);
     return { s: s2.data, stats: stats.data };
-  }, [waits], { every: waits ? 5e3 : 0 });
+  }, [whose, waits], { every: waits ? 5e3 : 0 });
   useTitle(d2 ? `${d2.event.type} ${d2.event.instance}` : "Delivery");
   if (!d2) {
     return error?.status === 404 ? fe`<${Head} title="No such delivery" /><${Empty} title="It is not there"><p>It is older than the retention, or belongs to another account.</p><//>` : fe`<${Head} title="Delivery" />${error ? fe`<${Failure} error=${error} again=${reload} />` : fe`<${Loading} />`}`;
@@ -1910,7 +1916,7 @@ function Delivery({ id, writable, admin, session }) {
   const to = `${root}/subscriptions/${d2.subscription}`;
   const events2 = session.features.includes("feed") && d2.event.instance;
   return fe`
-    <${Head} title=${fe`${d2.event.type} <bdi>${d2.event.instance}</bdi>`} crumbs=${fe`<a href=${root + "/subscriptions"}>Subscriptions</a> / <a href=${to}><code>${d2.subscription}</code></a>`}
+    <${Head} title=${fe`${d2.event.type} <bdi>${d2.event.instance}</bdi>`} crumbs=${fe`<a href=${root + "/subscriptions"}>Subscriptions</a> / <a href=${to}>${of?.s ? fe`<bdi>${called(of.s)}</bdi>` : fe`<code>${d2.subscription}</code>`}</a>`}
       sub=${fe`<${Stands} d=${d2} /><span>${result(d2)}</span><span>${many(d2.attempt_count, "attempt")}</span>
         ${d2.status === "pending" && fe`<span>${d2.next_attempt ? fe`next attempt: <${Next} at=${d2.next_attempt} now=${now} hold=${holdOf(of?.s, of?.stats, pause2, now)} />` : "it is sent when the earlier event of its instance is"}</span>`}${d2.replay && fe`<span>sent again</span>`}${d2.fallback && fe`<span>by the fallback</span>`}`}>
       ${writable && d2.status !== "pending" && !kept(d2) && fe`<${Button} act=${redeliver} kind="primary">Redeliver<//>`}
@@ -2586,7 +2592,7 @@ function SubscriptionForm({ id, admin }) {
   };
   const top = error && (others.length > 0 || !error.errors?.length) ? { ...error, errors: others, message: error.message } : null;
   const group = (name, title, sub, children) => fe`<details class="more" open=${opened(name) || void 0}><summary>${title}<span>${sub}</span></summary><div class="form">${children}</div></details>`;
-  return fe`<${Head} title=${id ? fe`<bdi class="clip">Edit ${was.s.name || "subscription"}</bdi>` : "New subscription"} crumbs=${fe`<a href=${root + "/subscriptions"}>Subscriptions</a>${id && fe` / <a href=${`${root}/subscriptions/${id}`}><code>${id}</code></a>`}`} />
+  return fe`<${Head} title=${id ? fe`<bdi class="clip">Edit ${was.s.name || "subscription"}</bdi>` : "New subscription"} crumbs=${fe`<a href=${root + "/subscriptions"}>Subscriptions</a>${id && fe` / <a href=${`${root}/subscriptions/${id}`}><bdi>${called(was.s)}</bdi></a>`}`} />
   <form ref=${form} onSubmit=${submit} novalidate>
     ${top && fe`<${Failure} error=${Object.assign(error, { errors: others })} />`}
     ${error?.status === 412 && fe`<p><button type="button" onClick=${read}>Read it again</button></p>`}

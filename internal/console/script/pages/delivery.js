@@ -1,7 +1,7 @@
 // One delivery: what was sent, what was answered, how long each part took, and what to do.
 import { html } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { get, part, post } from '../api.js';
-import { bytes, clock, many, millis, stamp } from '../format.js';
+import { bytes, called, clock, many, millis, stamp } from '../format.js';
 import { mendOf, wordsOf } from '../reasons.js';
 import { root } from '../router.js';
 import { Button, Code, Copy, Empty, Facts, Failure, Head, Id, Json, Loading, State, When, say, useLoad, useNow, useTitle } from '../ui.js';
@@ -57,14 +57,15 @@ export function Delivery({ id, writable, admin, session }) {
   const now = useNow();
   const { data: d, error, reload } = useLoad(async (signal) => (await get(`/delivery/${part(id)}/`, null, signal)).data, [id], { every: 3000 });
   const pause = usePause(admin);
-  // Why one that is due is not sent yet, its subscription tells.
-  const waits = d?.status === 'pending' && d.subscription;
+  // Whose it is, and why one that is due is not sent yet, its subscription tells. It may be gone.
+  const whose = d?.subscription;
+  const waits = d?.status === 'pending';
   const { data: of } = useLoad(async (signal) => {
-    if (!waits) return null;
-    const at = `/subscription/${part(waits)}/`;
-    const [s, stats] = await Promise.all([get(at, null, signal), get(at + 'stats', null, signal)]);
+    if (!whose) return null;
+    const at = `/subscription/${part(whose)}/`;
+    const [s, stats] = await Promise.all([get(at, null, signal), waits ? get(at + 'stats', null, signal) : {}]);
     return { s: s.data, stats: stats.data };
-  }, [waits], { every: waits ? 5000 : 0 });
+  }, [whose, waits], { every: waits ? 5000 : 0 });
   useTitle(d ? `${d.event.type} ${d.event.instance}` : 'Delivery');
   if (!d) {
     return error?.status === 404
@@ -80,7 +81,7 @@ export function Delivery({ id, writable, admin, session }) {
   const to = `${root}/subscriptions/${d.subscription}`;
   const events = session.features.includes('feed') && d.event.instance;
   return html`
-    <${Head} title=${html`${d.event.type} <bdi>${d.event.instance}</bdi>`} crumbs=${html`<a href=${root + '/subscriptions'}>Subscriptions</a> / <a href=${to}><code>${d.subscription}</code></a>`}
+    <${Head} title=${html`${d.event.type} <bdi>${d.event.instance}</bdi>`} crumbs=${html`<a href=${root + '/subscriptions'}>Subscriptions</a> / <a href=${to}>${of?.s ? html`<bdi>${called(of.s)}</bdi>` : html`<code>${d.subscription}</code>`}</a>`}
       sub=${html`<${Stands} d=${d} /><span>${result(d)}</span><span>${many(d.attempt_count, 'attempt')}</span>
         ${d.status === 'pending' && html`<span>${d.next_attempt ? html`next attempt: <${Next} at=${d.next_attempt} now=${now} hold=${holdOf(of?.s, of?.stats, pause, now)} />` : 'it is sent when the earlier event of its instance is'}</span>`}${d.replay && html`<span>sent again</span>`}${d.fallback && html`<span>by the fallback</span>`}`}>
       ${writable && d.status !== 'pending' && !kept(d) && html`<${Button} act=${redeliver} kind="primary">Redeliver<//>`}

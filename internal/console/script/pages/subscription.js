@@ -106,12 +106,14 @@ function Numbers({ stats, now, feed }) {
   if (!d) return stats.error ? html`<${Failure} error=${stats.error} again=${stats.reload} />` : html`<dl class="ledger" aria-busy="true">${['Last hour', 'Last 24 hours', 'Failed, 24 h', 'Waiting', 'Backlog'].map((n) => html`<div><dt>${n}</dt><dd>…</dd><span class="under"> </span></div>`)}</dl>`;
   const partly = (w) => (w.complete ? '' : ` since ${stamp(w.counted_since).slice(11)}`);
   const w = d.waiting;
+  // What is still tried is no part of the rate.
+  const ended = (of) => (of.delivered + of.failed === 0 && w.count ? 'none has ended' : many(of.delivered, 'delivery', 'deliveries'));
   if (feed) {
     return html`<dl class="ledger">${[['Events, last hour', d.hour], ['Events, 24 hours', d.day]].map(([name, n]) => html`<div><dt>${name}</dt><dd>${count(n.dropped)}</dd><span class="under">kept to be read${partly(n)}</span></div>`)}</dl>`;
   }
   return html`<dl class="ledger">
-    <div><dt>Arrived, last hour</dt><dd>${percent(d.hour.success_rate)}</dd><span class="under">${many(d.hour.delivered, 'delivery', 'deliveries')}${partly(d.hour)}</span></div>
-    <div><dt>Arrived, 24 hours</dt><dd>${percent(d.day.success_rate)}</dd><span class="under">${many(d.day.delivered, 'delivery', 'deliveries')}${partly(d.day)}</span></div>
+    <div><dt>Arrived, last hour</dt><dd>${percent(d.hour.success_rate)}</dd><span class="under">${ended(d.hour)}${partly(d.hour)}</span></div>
+    <div><dt>Arrived, 24 hours</dt><dd>${percent(d.day.success_rate)}</dd><span class="under">${ended(d.day)}${partly(d.day)}</span></div>
     <div><dt>Failed, 24 hours</dt><dd>${count(d.day.failed)}</dd><span class="under">${d.day.dropped ? `${count(d.day.dropped)} dropped` : 'for good'}</span></div>
     <div><dt>Waiting</dt><dd>${count(w.count)}${w.at_least ? '+' : ''}</dd><span class="under">${w.count ? `of ${many(w.keys, 'instance')}${w.keys_at_least ? ' at least' : ''}` : 'nothing'}</span></div>
     <div><dt>Oldest that waits</dt><dd>${w.oldest_age_seconds === null ? '–' : seconds(w.oldest_age_seconds)}</dd><span class="under">${w.next_attempt_at && Date.parse(w.next_attempt_at) > now ? html`next attempt <${When} at=${w.next_attempt_at} now=${now} />` : ' '}</span></div>

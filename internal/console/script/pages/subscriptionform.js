@@ -1,6 +1,7 @@
 // Making and changing a subscription. What is wrong with a field is told by the API, and stands at the field.
 import { html, useEffect, useRef, useState } from '../../site/vendor/htm@3.1.1/standalone.module.js';
 import { call, get, part } from '../api.js';
+import { called } from '../format.js';
 import { go, root } from '../router.js';
 import { Area, Check, Failure, Head, Input, Loading, Select, say, useId, useTitle } from '../ui.js';
 import { Secret } from './subscriptions.js';
@@ -205,7 +206,7 @@ export function SubscriptionForm({ id, admin }) {
   };
   const top = error && (others.length > 0 || !error.errors?.length) ? { ...error, errors: others, message: error.message } : null;
   const group = (name, title, sub, children) => html`<details class="more" open=${opened(name) || undefined}><summary>${title}<span>${sub}</span></summary><div class="form">${children}</div></details>`;
-  return html`<${Head} title=${id ? html`<bdi class="clip">Edit ${was.s.name || 'subscription'}</bdi>` : 'New subscription'} crumbs=${html`<a href=${root + '/subscriptions'}>Subscriptions</a>${id && html` / <a href=${`${root}/subscriptions/${id}`}><code>${id}</code></a>`}`} />
+  return html`<${Head} title=${id ? html`<bdi class="clip">Edit ${was.s.name || 'subscription'}</bdi>` : 'New subscription'} crumbs=${html`<a href=${root + '/subscriptions'}>Subscriptions</a>${id && html` / <a href=${`${root}/subscriptions/${id}`}><bdi>${called(was.s)}</bdi></a>`}`} />
   <form ref=${form} onSubmit=${submit} novalidate>
     ${top && html`<${Failure} error=${Object.assign(error, { errors: others })} />`}
     ${error?.status === 412 && html`<p><button type="button" onClick=${read}>Read it again</button></p>`}
