@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhook/rowhook/cdc"
 )
 
 // upgrade rolls from the release before to the program, Rounds times, and back between them: always one process at a
@@ -111,8 +113,20 @@ func (r *run) bringFurther(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if _, err := conn.Exec(ctx, r.Further); err != nil {
-		return fmt.Errorf("bring the store further: %w", err)
+	// It locks all tables, in another order than those who write: as the start of a release does, it begins again when it was the one to give way.
+	for began := time.Now(); ; wait(ctx, 50*time.Millisecond) {
+		_, err := conn.Exec(ctx, r.Further)
+		if cdc.SQLState(err) == deadlock && time.Since(began) < time.Minute && ctx.Err() == nil {
+			r.Log("bringing the store further met a deadlock, and begins again")
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("bring the store further: %w", err)
+		}
+		return nil
 	}
-	return nil
 }
+
+// deadlock is the SQLSTATE of a transaction that was ended for the others that it met in one:
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+const deadlock = "40P01"
