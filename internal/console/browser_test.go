@@ -204,7 +204,7 @@ func watchDeliveries(p *page, r *rig) {
 func lookAtDelivery(p *page, r *rig) {
 	p.open("/subscriptions/" + r.moody.ID + "?status=failed")
 	p.press("contact.create")
-	p.until(`document.querySelector(".crumbs").innerText === "Subscriptions / moody" && document.querySelector(".crumbs a:last-child").getAttribute("href").endsWith(`+quote(r.moody.ID)+`)`)
+	p.until(`document.querySelector(".crumbs").innerText === "Subscriptions / moody" && document.querySelector(".crumbs a:last-child").getAttribute("href").endsWith(` + quote(r.moody.ID) + `)`)
 	p.says("HTTP 422", "email is not known", "Waiting", "The answers of the target, below, say more.", "rowhook verify")
 	// Whether an attempt finds a connection that is kept is a matter of when the ones before it ended.
 	p.until(`[...document.querySelectorAll(".waterfall span")].some((e) => e.innerText === "Connect") || document.body.innerText.includes("The connection was kept from an earlier attempt.")`)
