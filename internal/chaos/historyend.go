@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -87,6 +88,9 @@ func (h *past) end(ctx context.Context) error {
 		return err
 	}
 	from := h.began.Add(-time.Hour)
+	if err := h.replayAtAll(ctx); err != nil {
+		return err
+	}
 	for i, s := range h.subs {
 		switch {
 		case !s.fails || s.abandoned: // what is sent to an abandoned one is all sent again when it is enabled
@@ -122,6 +126,20 @@ func (h *past) end(ctx context.Context) error {
 		}
 		h.rep.Rows = max(h.rep.Rows, len(table))
 		s.compare(table)
+	}
+	return nil
+}
+
+// replayAtAll asks for a replay where each before was cut off by a kill before it was answered: nobody kills any more.
+func (h *past) replayAtAll(ctx context.Context) error {
+	for deadline := time.Now().Add(patience); h.rep.Replays == 0; wait(ctx, again) {
+		from := time.Now().Add(-10 * time.Second)
+		if err := h.replay(ctx, h.subs[0], client.Replay{From: &from, State: client.ReplayAll}); err != nil {
+			return err
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return errors.New("no replay is taken")
+		}
 	}
 	return nil
 }
